@@ -1,0 +1,1 @@
+"""Least-squares generative adversarial networks for Keras and TensorFlow."""
