@@ -1,0 +1,64 @@
+"""The 28-pixel digit networks for data sets with small variability (PAMI 2019).
+
+After the authors' `small_variance_datasets/arch.py`: the generator's first batch norm has a scale
+and an offset for each of its 8192 units, and the discriminator is shaped like LeNet.
+"""
+
+import keras
+from keras import layers
+
+from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.layers import (
+    conv,
+    deconv,
+    leaky_relu,
+    linear,
+    norm_leaky_relu,
+    norm_relu,
+    score,
+    tanh,
+)
+
+IMAGE_SHAPE = (28, 28, 1)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class DigitGenerator(Generator):
+    """100 latents -> 28x28x1 in (-1, 1); 4,944,129 trainable parameters."""
+
+    def __init__(self, name=None):
+        super().__init__(latent_dim=100, image_shape=IMAGE_SHAPE, name=name)
+        self.body = keras.Sequential(
+            [
+                *(linear(4 * 4 * 512), *norm_relu()),
+                layers.Reshape((4, 4, 512)),
+                *(deconv(256, output_padding=0), *norm_relu()),  # 7, one less than twice four
+                *(deconv(128), *norm_relu()),  # 14
+                *(deconv(1), tanh()),  # 28
+            ]
+        )
+        self.build_variables()
+
+    def call(self, latents, training=False):
+        return self.body(latents, training=training)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class DigitDiscriminator(Discriminator):
+    """28x28x1 -> one score; 1,252,671 trainable parameters."""
+
+    def __init__(self, name=None):
+        super().__init__(image_shape=IMAGE_SHAPE, name=name)
+        self.body = keras.Sequential(
+            [
+                *(conv(20), leaky_relu()),  # 14
+                *(conv(50), *norm_leaky_relu()),  # 7
+                layers.Flatten(),
+                *(linear(500), *norm_leaky_relu()),
+                score(),
+            ]
+        )
+        self.build_variables()
+
+    def call(self, images, training=False):
+        return self.body(images, training=training)

@@ -1,0 +1,69 @@
+"""The 112-pixel scene networks (ICCV 2017, section 3.3 and figure 4; the authors' `vgg.py`).
+
+A DCGAN pair whose generator has two extra stride-1 layers, after VGG.
+"""
+
+import keras
+from keras import layers
+
+from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.layers import (
+    conv,
+    deconv,
+    leaky_relu,
+    linear,
+    norm_leaky_relu,
+    norm_relu,
+    score,
+    tanh,
+)
+
+IMAGE_SHAPE = (112, 112, 3)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class SceneGenerator(Generator):
+    """1024 latents -> 112x112x3 in (-1, 1); 15,591,427 trainable parameters."""
+
+    def __init__(self, name=None):
+        super().__init__(latent_dim=1024, image_shape=IMAGE_SHAPE, name=name)
+        self.body = keras.Sequential(
+            [
+                linear(7 * 7 * 256),
+                layers.Reshape((7, 7, 256)),
+                *norm_relu(),
+                *(deconv(256, 3, strides=2), *norm_relu()),  # 14
+                *(deconv(256, 3, strides=1), *norm_relu()),
+                *(deconv(256, 3, strides=2), *norm_relu()),  # 28
+                *(deconv(256, 3, strides=1), *norm_relu()),
+                *(deconv(128, 3, strides=2), *norm_relu()),  # 56
+                *(deconv(64, 3, strides=2), *norm_relu()),  # 112
+                *(deconv(3, 3, strides=1), tanh()),
+            ]
+        )
+        self.build_variables()
+
+    def call(self, latents, training=False):
+        return self.body(latents, training=training)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class SceneDiscriminator(Discriminator):
+    """112x112x3 -> one score; 4,333,441 trainable parameters."""
+
+    def __init__(self, name=None):
+        super().__init__(image_shape=IMAGE_SHAPE, name=name)
+        self.body = keras.Sequential(
+            [
+                *(conv(64), leaky_relu()),  # 56
+                *(conv(128), *norm_leaky_relu()),  # 28
+                *(conv(256), *norm_leaky_relu()),  # 14
+                *(conv(512), *norm_leaky_relu()),  # 7
+                layers.Flatten(),
+                score(),
+            ]
+        )
+        self.build_variables()
+
+    def call(self, images, training=False):
+        return self.body(images, training=training)

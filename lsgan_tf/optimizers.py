@@ -1,0 +1,104 @@
+"""Adam and RMSProp as TensorFlow 1 had them, which is what the papers' results were made with.
+
+Keras 3 differs in two numbers that matter: Adam's epsilon (1e-7, not 1e-8) and the start of
+RMSProp's mean square (0, not 1). Both classes run TensorFlow's own update kernels, one pass over
+memory for each variable instead of Keras' several.
+"""
+
+import keras
+import tensorflow as tf
+
+
+def _handle(variable):
+    """The resource of a variable: under a strategy, of the copy that is being updated."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+class TakesSummedGradients:
+    """For an optimizer whose caller sums the gradients over the replicas, to look at them, and
+    does not want a second all-reduce."""
+
+    _summed = False
+
+    def apply_summed(self, gradients, variables):
+        """`apply`, for gradients that are already the sum over all replicas."""
+        self._summed = True
+        try:
+            self.apply(gradients, variables)
+        finally:
+            self._summed = False
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars if self._summed else super()._all_reduce_sum_gradients(grads_and_vars)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class Adam(TakesSummedGradients, keras.optimizers.Adam):
+    """Adam (Kingma & Ba, 2015) with TensorFlow 1's epsilon of 1e-8.
+
+    The defaults are the LSGAN authors': beta_1 0.5, beta_2 0.999.
+    """
+
+    def __init__(self, learning_rate=2e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8, **kwargs):
+        super().__init__(
+            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, **kwargs
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        dtype = variable.dtype
+        step = tf.cast(self.iterations.value + 1, dtype)
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
+            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            lr=tf.cast(learning_rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class RMSProp(TakesSummedGradients, keras.optimizers.RMSprop):
+    """RMSProp with TensorFlow 1's defaults: decay 0.9, epsilon 1e-10 inside the root, and a mean
+    square that starts at one, so that the first steps are small instead of huge.
+    """
+
+    def __init__(self, learning_rate=2e-4, rho=0.9, momentum=0.0, epsilon=1e-10, **kwargs):
+        super().__init__(
+            learning_rate=learning_rate, rho=rho, momentum=momentum, epsilon=epsilon, **kwargs
+        )
+
+    def build(self, variables):
+        """Creates the slots; the mean squares start at one."""
+        if self.built:
+            return
+        super().build(variables)
+        for velocity in self._velocities:
+            velocity.assign(keras.ops.ones_like(velocity))
+        if not self._momentums:  # Keras leaves the slot out at momentum 0; the kernel wants one
+            self._momentums = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.centered:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        dtype = variable.dtype
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyRMSProp(
+            var=_handle(variable),
+            ms=_handle(self._velocities[index]),
+            mom=_handle(self._momentums[index]),
+            lr=tf.cast(learning_rate, dtype),
+            rho=tf.cast(self.rho, dtype),
+            momentum=tf.cast(self.momentum, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=tf.cast(gradient, dtype),
+        )
