@@ -1,0 +1,48 @@
+"""TensorFlow graphs that turn serialized examples into pixels."""
+
+import tensorflow as tf
+
+from lsgan_tf.datasets.manifest import Manifest
+from lsgan_tf.datasets.pipeline import Decoder
+
+
+def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
+    """Decodes the records of a set in the on-disk format, resized if `image_size` > 0."""
+    height, width, channels = manifest.image_shape
+    resized = image_size > 0 and (height, width) != (image_size, image_size)
+    shape = (image_size, image_size, channels) if resized else manifest.image_shape
+    decode_image = tf.io.decode_png if manifest.encoding == "png" else tf.io.decode_jpeg
+    features = {"image": tf.io.FixedLenFeature([], tf.string)}
+    if manifest.class_names is not None:
+        features["label"] = tf.io.FixedLenFeature([], tf.int64)
+
+    def decode_one(data: tf.Tensor) -> tf.Tensor:
+        image = tf.ensure_shape(decode_image(data, channels=channels), manifest.image_shape)
+        return square(image, image_size) if resized else image
+
+    def decode(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(examples, features)
+        pixels = in_parallel(decode_one, parsed["image"], shape, resized)
+        return pixels, parsed.get("label", tf.zeros(tf.shape(examples), tf.int64))
+
+    return Decoder(decode, shape)
+
+
+def in_parallel(decode_one, elements, shape: tuple[int, int, int], resized: bool) -> tf.Tensor:
+    """Maps every element to an image of `shape`: float32 if `resized`, else uint8."""
+    spec = tf.TensorSpec(shape, tf.float32 if resized else tf.uint8)
+    return tf.map_fn(decode_one, elements, parallel_iterations=16, fn_output_signature=spec)
+
+
+def square(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts the largest centred square out of [H, W, C] and resizes it, antialiased bilinear.
+
+    Returns:
+        float32 [size, size, C] in the range of `image`.
+    """
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    crop = image[top : top + side, left : left + side]
+    resized = tf.image.resize(crop, (size, size), antialias=True)
+    return tf.ensure_shape(resized, (size, size, image.shape[-1]))

@@ -1,0 +1,147 @@
+"""`manifest.json`: what a converted data set holds, where it came from, what was left out."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from lsgan_tf.datasets import atomic
+from lsgan_tf.errors import UserError
+
+FILE_NAME = "manifest.json"
+FORMAT_VERSION = 1
+ENCODINGS = ("png", "jpeg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A source image that was left out."""
+
+    where: str  # file, and record or offset within it
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file."""
+
+    file: str  # name within the data set's directory
+    split: str
+    count: int  # records
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """The contents of `manifest.json`."""
+
+    name: str
+    image_shape: tuple[int, int, int]  # height, width, channels
+    encoding: str  # one of ENCODINGS
+    class_names: tuple[str, ...] | None  # None: the records have no labels
+    extra_features: tuple[str, ...]  # further int64 features of every record
+    source: str
+    tool: str
+    flags: dict[str, Any]
+    job: str  # fingerprint of source, flags and format; see records.Plan
+    shards: tuple[Shard, ...]
+    skipped_count: int
+    skipped: tuple[Skipped, ...]  # the first of them
+    format_version: int = FORMAT_VERSION
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change when any recorded byte changes."""
+        digest = hashlib.sha256()
+        for shard in self.shards:
+            digest.update(f"{shard.file} {shard.sha256}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def save(self, directory: Path) -> None:
+        """Writes the file atomically; raises `UserError` if the disk is full."""
+        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        atomic.write_bytes(directory / FILE_NAME, text.encode() + b"\n")
+
+
+def load(directory: Path) -> Manifest:
+    """Reads and checks `directory/manifest.json`; raises `UserError` naming what is wrong."""
+    path = directory / FILE_NAME
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); {_REMEDY}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} does not hold a JSON object; {_REMEDY}")
+    if data.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {data.get('format_version')!r}, this version of lsgan_tf "
+            f"reads {FORMAT_VERSION}; {_REMEDY}"
+        )
+    try:
+        return _parse(data)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else f"is wrong: {error}"
+        raise UserError(f"{path} {what}; {_REMEDY}") from error
+
+
+_REMEDY = "convert the data set again"
+_SHARD_NAME = re.compile(r"[\w.-]+")
+
+
+def _parse(data: dict[str, Any]) -> Manifest:
+    class_names = data["class_names"]
+    manifest = Manifest(
+        name=_typed(data, "name", str),
+        image_shape=tuple(_typed(data, "image_shape", list)),
+        encoding=_typed(data, "encoding", str),
+        class_names=None if class_names is None else tuple(_typed(data, "class_names", list)),
+        extra_features=tuple(_typed(data, "extra_features", list)),
+        source=_typed(data, "source", str),
+        tool=_typed(data, "tool", str),
+        flags=_typed(data, "flags", dict),
+        job=_typed(data, "job", str),
+        shards=tuple(_parse_shard(shard) for shard in _typed(data, "shards", list)),
+        skipped_count=_typed(data, "skipped_count", int),
+        skipped=tuple(Skipped(**entry) for entry in _typed(data, "skipped", list)),
+    )
+    shape = manifest.image_shape
+    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+        raise ValueError(f"image_shape {list(shape)} is not [height, width, channels]")
+    if shape[2] not in (1, 3):
+        raise ValueError(f"images have {shape[2]} channels, not 1 or 3")
+    if manifest.encoding not in ENCODINGS:
+        raise ValueError(f"encoding {manifest.encoding!r} is not one of {', '.join(ENCODINGS)}")
+    if not all(isinstance(name, str) for name in manifest.class_names or ()):
+        raise ValueError("class_names are not all strings")
+    if not sum(shard.count for shard in manifest.shards):
+        raise ValueError("it lists no records")
+    return manifest
+
+
+def _parse_shard(entry: dict[str, Any]) -> Shard:
+    if not isinstance(entry, dict):
+        raise ValueError("an entry of shards is not an object")
+    shard = Shard(
+        file=_typed(entry, "file", str),
+        split=_typed(entry, "split", str),
+        count=_typed(entry, "count", int),
+        bytes=_typed(entry, "bytes", int),
+        sha256=_typed(entry, "sha256", str),
+    )
+    # The name is joined to the directory: a manifest from elsewhere must not lead out of it.
+    if not _SHARD_NAME.fullmatch(shard.file) or shard.file.startswith("."):
+        raise ValueError(f"shard file name {shard.file!r}")
+    if shard.count < 0 or shard.bytes < 0:
+        raise ValueError(f"shard {shard.file} has a negative size")
+    return shard
+
+
+def _typed(data: dict[str, Any], key: str, kind: type) -> Any:
+    value = data[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{key} is not of type {kind.__name__}")
+    return value

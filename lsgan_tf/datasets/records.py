@@ -1,0 +1,270 @@
+"""Writes a data set in the on-disk format; every converter and the embedded sets come through here.
+
+    DIR/NAME-train.tfrecord-00000-of-00004   records: tf.train.Example {image, label, ...}
+    DIR/index/NAME-....u64                   the offset of each record, for random access
+    DIR/dataset_info.json, features.json     for tfds.builder_from_directory(DIR)
+    DIR/manifest.json                        written last: a directory with it is complete
+    DIR/unfinished/                          job.json and the state of complete shards; until then
+
+A conversion that is killed and started again keeps its complete shards, writes the others anew,
+and ends with the same bytes as one that was never disturbed.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import multiprocessing
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import filelock
+import tqdm
+
+from lsgan_tf.datasets import atomic, manifest, shards
+from lsgan_tf.datasets.manifest import Manifest, Skipped
+from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
+from lsgan_tf.errors import UserError
+
+__all__ = ["Plan", "Record", "ShardJob", "Skipped", "dataset_name", "shard_count", "write"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything that decides the bytes of a data set, and how to make them.
+
+    Two plans are the same job, and may continue each other's work, when all fields but `jobs` are
+    equal and there are as many jobs: `source_identity` and `flags` must therefore determine what
+    the jobs yield.
+    """
+
+    image_shape: tuple[int, int, int]  # height, width, channels (1 or 3)
+    encoding: str  # "png" or "jpeg"
+    class_names: tuple[str, ...] | None  # None: unlabelled
+    source: str  # for people: the path or the name of what is converted
+    source_identity: str  # changes when the source does, e.g. a digest of names and sizes
+    tool: str  # the command, e.g. "tools.convert_images"
+    flags: dict[str, Any]  # those of its flags that decide the bytes; JSON values
+    jobs: list[ShardJob]
+    extra_features: tuple[str, ...] = ()  # further int64 features of every record
+
+    def fingerprint(self) -> str:
+        """Hex digest of what decides the bytes."""
+        identity = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "jobs"
+        }
+        identity |= {"format": manifest.FORMAT_VERSION, "jobs": len(self.jobs)}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def shard_count(images: int) -> int:
+    """How many shards to cut `images` into: enough to work in parallel, none of them huge."""
+    return max(1, min(images // 256, 16), -(-images // 8192))
+
+
+def dataset_name(directory: Path) -> str:
+    """The name in the shards' file names: the directory's, made fit for TensorFlow Datasets."""
+    name = re.sub(r"\W+", "_", Path(directory).resolve().name, flags=re.ASCII).strip("_").lower()
+    return name if name[:1].isalpha() else f"images_{name}".rstrip("_")
+
+
+def write(
+    directory: Path,
+    plan: Plan,
+    *,
+    processes: int,
+    max_bad: int = 0,
+    wait_for_lock: bool = False,
+) -> Manifest:
+    """Writes (or finishes, or finds already finished) the data set of `plan`.
+
+    The workers are spawned and import the caller's main module: call this from a command that
+    does not import TensorFlow.
+
+    Args:
+        directory: becomes the data set; empty, absent, or this plan's own earlier work.
+        processes: worker processes.
+        max_bad: how many skipped images to accept.
+        wait_for_lock: wait for another process that is writing here, instead of failing.
+
+    Raises:
+        UserError: the directory holds something else, another process writes to it, more than
+            `max_bad` images were skipped, there was no image, the disk is full, a worker died.
+    """
+    directory = Path(directory)
+    with _locked(directory, wait_for_lock):
+        finished = _finished(directory, plan)
+        if finished is None:
+            _claim(directory, plan)
+            results = _write_shards(directory, plan, processes, max_bad)
+            finished = _complete(directory, plan, results)
+        shutil.rmtree(directory / shards.SCRATCH_DIRECTORY, ignore_errors=True)
+    return finished
+
+
+def _locked(directory: Path, wait_for_lock: bool) -> filelock.FileLock:
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the directory, so that the lock is no part of the data set.
+        lock = filelock.FileLock(directory.parent / f".{directory.name}.lock")
+        return lock.acquire(timeout=-1 if wait_for_lock else 0)
+    except filelock.Timeout:
+        raise UserError(f"another process is writing {directory}; wait for it or stop it") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {directory.parent}: {error.strerror}") from error
+
+
+def _finished(directory: Path, plan: Plan) -> Manifest | None:
+    if not (directory / manifest.FILE_NAME).exists():
+        return None
+    finished = manifest.load(directory)
+    if finished.job != plan.fingerprint():
+        raise UserError(
+            f"{directory} already holds a data set made from {finished.source} with other flags or "
+            f"from another state of the source (see {manifest.FILE_NAME} in it). Choose another "
+            "directory or delete this one."
+        )
+    return finished
+
+
+def _claim(directory: Path, plan: Plan) -> None:
+    """Marks an empty directory as this plan's work, or checks that it already is."""
+    marker = directory / shards.SCRATCH_DIRECTORY / "job.json"
+    if marker.exists():
+        if marker.read_bytes() != plan.fingerprint().encode():
+            raise UserError(
+                f"{directory} holds the unfinished work of another conversion, or the source or "
+                "the flags changed since. Choose another directory or delete this one."
+            )
+        for leftover in marker.parent.glob(".*.tmp"):
+            leftover.unlink()
+        return
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is a file, not a directory")
+    # A kill between making `unfinished` and marking it leaves only empty directories behind.
+    if directory.exists() and any(path.is_file() for path in directory.rglob("*")):
+        raise UserError(
+            f"{directory} is not empty and not the unfinished work of a conversion. Choose another "
+            "directory or empty this one."
+        )
+    (directory / shards.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
+    marker.parent.mkdir(exist_ok=True)
+    atomic.write_bytes(marker, plan.fingerprint().encode())
+
+
+def _named_jobs(directory: Path, jobs: list[ShardJob]) -> Iterator[tuple[ShardJob, str]]:
+    name, totals, numbers = dataset_name(directory), Counter(job.split for job in jobs), Counter()
+    for job in jobs:
+        yield job, f"{name}-{job.split}.tfrecord-{numbers[job.split]:05}-of-{totals[job.split]:05}"
+        numbers[job.split] += 1
+
+
+def _write_shards(
+    directory: Path, plan: Plan, processes: int, max_bad: int
+) -> dict[str, ShardResult]:
+    """Writes the shards that are missing; returns all results by file name, in order."""
+    results: dict[str, ShardResult | None] = {}
+    missing: list[tuple[ShardJob, str]] = []
+    for job, file in _named_jobs(directory, plan.jobs):
+        results[file] = shards.finished_shard(directory, file)
+        if results[file] is None:
+            missing.append((job, file))
+    total = sum(job.expected for job in plan.jobs)
+    kept = total - sum(job.expected for job, _ in missing)
+    with tqdm.tqdm(total=total, initial=kept, unit="image", desc=directory.name) as bar:
+        _check_bad(results, max_bad, total)
+        for result in _run_workers(directory, missing, processes, bar):
+            results[result.shard.file] = result
+            # Shards under way are still finished: they make the restart with --max_bad short.
+            if _skipped(results)[0] > max_bad:
+                missing.clear()
+    _check_bad(results, max_bad, total)
+    return results
+
+
+def _run_workers(
+    directory: Path, queue: list[tuple[ShardJob, str]], processes: int, bar: tqdm.tqdm
+) -> Iterator[ShardResult]:
+    """Takes jobs off the front of `queue` until it is empty; yields results as they come."""
+    if not queue:
+        return
+    context = multiprocessing.get_context("spawn")  # fork and TensorFlow's threads do not mix
+    progress = shards.Progress(context)
+    offset = bar.n
+    running: set[Future[ShardResult]] = set()
+    pool = ProcessPoolExecutor(
+        max(1, min(processes, len(queue))), context, shards.start_worker, (progress,)
+    )
+    with pool:
+        try:
+            while queue or running:
+                while queue and len(running) < processes:
+                    job, file = queue.pop(0)
+                    running.add(pool.submit(shards.write_shard, job, directory, file))
+                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                bar.update(offset + sum(progress.counts()) - bar.n)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was killed, perhaps for lack of memory. Run the same command "
+                "again, it continues; fewer --processes need less memory."
+            ) from None
+        finally:
+            progress.stop()
+
+
+def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped, ...]]:
+    complete = [result for result in results.values() if result]
+    listed = itertools.chain.from_iterable(result.skipped for result in complete)
+    first = tuple(itertools.islice(listed, shards.MAX_LISTED_SKIPS))
+    return sum(result.skipped_count for result in complete), first
+
+
+def _check_bad(results: dict[str, ShardResult | None], max_bad: int, total: int) -> None:
+    count, listed = _skipped(results)
+    if count <= max_bad:
+        return
+    at_least = "" if all(results.values()) else "at least "
+    lines = "".join(f"\n  {skip.where}: {skip.why}" for skip in listed[:5])
+    more = f"\n  and {count - 5} more" if count > 5 else ""
+    raise UserError(
+        f"{at_least}{count} of {total} images cannot be used, more than --max_bad={max_bad}:"
+        f"{lines}{more}\nRepair or remove them, or skip them with --max_bad={count} or more: what "
+        "is already converted is kept."
+    )
+
+
+def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> Manifest:
+    skipped_count, skipped = _skipped(results)
+    written = tuple(result.shard for result in results.values())
+    if not sum(shard.count for shard in written):
+        raise UserError(f"no image of {plan.source} can be used; {directory} stays unfinished")
+    finished = Manifest(
+        name=dataset_name(directory),
+        image_shape=plan.image_shape,
+        encoding=plan.encoding,
+        class_names=plan.class_names,
+        extra_features=plan.extra_features,
+        source=plan.source,
+        tool=plan.tool,
+        flags=plan.flags,
+        job=plan.fingerprint(),
+        shards=written,
+        skipped_count=skipped_count,
+        skipped=skipped,
+    )
+    # Only here, at the end and in the parent: the workers stay free of its imports.
+    from lsgan_tf.datasets import tfds_metadata
+
+    tfds_metadata.write(directory, finished)
+    finished.save(directory)
+    return finished

@@ -1,0 +1,165 @@
+"""A worker's part of a conversion: one TFRecord shard, its index, its state. No TensorFlow here."""
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsgan_tf.datasets import atomic, example, tfrecord
+from lsgan_tf.datasets.manifest import Shard, Skipped
+from lsgan_tf.errors import UserError
+
+INDEX_DIRECTORY = "index"
+SCRATCH_DIRECTORY = "unfinished"
+MAX_LISTED_SKIPS = 100  # per data set; the rest is only counted
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One image as it is to be stored."""
+
+    image: bytes  # encoded
+    label: int | None = None
+    extra: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardJob:
+    """What goes into one shard.
+
+    `produce(*arguments)` is called in a worker process, so both are picklable, and yields the
+    shard's records in order, with a `Skipped` in the place of each image that cannot be used. It
+    must yield the same every time: a conversion that was killed starts its open shards anew.
+    """
+
+    produce: Callable[..., Iterable[Record | Skipped]]
+    arguments: tuple[Any, ...]
+    expected: int  # records and skips together, for the progress bar
+    split: str = "train"
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardResult:
+    """A complete shard, as its state file remembers it until the manifest is written."""
+
+    shard: Shard
+    skipped_count: int
+    skipped: tuple[Skipped, ...]
+
+    def save(self, path: Path) -> None:
+        """Writes the state file, which declares the shard complete."""
+        atomic.write_bytes(path, json.dumps(dataclasses.asdict(self)).encode())
+
+    @staticmethod
+    def load(path: Path) -> "ShardResult":
+        """Reads a state file written by `save`."""
+        data = json.loads(path.read_bytes())
+        skipped = tuple(Skipped(**entry) for entry in data["skipped"])
+        return ShardResult(Shard(**data["shard"]), data["skipped_count"], skipped)
+
+
+class Progress:
+    """Counters that the workers of one conversion share with its parent."""
+
+    def __init__(self, context: multiprocessing.context.BaseContext):
+        self._counters = context.Array("q", 3)
+
+    def add(self, skipped: bool) -> None:
+        """Counts one image; raises `Stopped` when the parent has given up."""
+        with self._counters:
+            self._counters[1 if skipped else 0] += 1
+            if self._counters[2]:
+                raise Stopped
+
+    def counts(self) -> tuple[int, int]:
+        """Images recorded and images skipped so far, unfinished shards included."""
+        return self._counters[0], self._counters[1]
+
+    def stop(self) -> None:
+        """Makes every worker drop its open shard."""
+        self._counters[2] = 1
+
+
+class Stopped(Exception):
+    """The conversion was abandoned while this shard was open."""
+
+
+_progress: Progress | None = None  # of this worker process
+
+
+def start_worker(progress: Progress) -> None:
+    """Prepares a worker process: it obeys its parent and does not outlive it."""
+    global _progress
+    _progress = progress
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
+
+    def die_with_parent() -> None:
+        # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing
+        # beside the workers of the next start.
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=die_with_parent, daemon=True).start()
+
+
+def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
+    """Writes `directory/file`, its index and its state file, in this order, each atomically."""
+    scratch = directory / SCRATCH_DIRECTORY
+    digest = hashlib.sha256()
+    offsets, skipped, skipped_count = [0], [], 0
+    with atomic.replacing(directory / file, scratch) as out:
+        for item in job.produce(*job.arguments):
+            _progress.add(skipped=isinstance(item, Skipped))
+            if isinstance(item, Skipped):
+                skipped_count += 1
+                if len(skipped) < MAX_LISTED_SKIPS:
+                    skipped.append(item)
+                continue
+            framed = tfrecord.frame(_payload(item))
+            digest.update(framed)
+            out.write(framed)
+            offsets.append(offsets[-1] + len(framed))
+    atomic.write_bytes(index_path(directory, file), np.array(offsets, "<u8").tobytes())
+    shard = Shard(file, job.split, len(offsets) - 1, offsets[-1], digest.hexdigest())
+    result = ShardResult(shard, skipped_count, tuple(skipped))
+    result.save(state_path(directory, file))
+    return result
+
+
+def finished_shard(directory: Path, file: str) -> ShardResult | None:
+    """What an earlier start left complete of this shard, or None."""
+    try:
+        result = ShardResult.load(state_path(directory, file))
+        shard_bytes = os.path.getsize(directory / file)
+        index_bytes = os.path.getsize(index_path(directory, file))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"cannot continue in {directory}: shard {file}: {error}") from error
+    sound = shard_bytes == result.shard.bytes and index_bytes == 8 * (result.shard.count + 1)
+    return result if sound else None
+
+
+def index_path(directory: Path, file: str) -> Path:
+    """The sidecar of a shard: its record offsets, little-endian uint64, and its size."""
+    return directory / INDEX_DIRECTORY / f"{file}.u64"
+
+
+def state_path(directory: Path, file: str) -> Path:
+    """The state file of a shard while its data set is unfinished."""
+    return directory / SCRATCH_DIRECTORY / f"{file}.json"
+
+
+def _payload(record: Record) -> bytes:
+    features = {"image": record.image, **record.extra}
+    if record.label is not None:
+        features["label"] = record.label
+    return example.encode(features)

@@ -1,0 +1,50 @@
+"""The two files that make a converted directory readable by TensorFlow Datasets."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from lsgan_tf.datasets.manifest import Manifest
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Writes dataset_info.json and features.json for `tfds.builder_from_directory(directory)`."""
+    features = {
+        "image": tfds.features.Image(
+            shape=manifest.image_shape, dtype=np.uint8, encoding_format=manifest.encoding
+        )
+    }
+    if manifest.class_names is not None:
+        features["label"] = tfds.features.ClassLabel(names=list(manifest.class_names))
+    for name in manifest.extra_features:
+        features[name] = tfds.features.Scalar(np.int64)
+    tfds.folder_dataset.write_metadata(
+        data_dir=directory,
+        features=tfds.features.FeaturesDict(features),
+        split_infos=_split_infos(directory, manifest),
+        supervised_keys=None if manifest.class_names is None else ("image", "label"),
+        description=f"{manifest.source}, converted by {manifest.tool}",
+        check_data=False,  # reads through TensorFlow, which is not worth its seconds here
+    )
+
+
+def _split_infos(directory: Path, manifest: Manifest) -> list[tfds.core.SplitInfo]:
+    infos = []
+    for split in dict.fromkeys(shard.split for shard in manifest.shards):
+        shards = [shard for shard in manifest.shards if shard.split == split]
+        template = tfds.core.ShardedFileTemplate(
+            dataset_name=manifest.name,
+            split=split,
+            filetype_suffix="tfrecord",
+            data_dir=directory,
+        )
+        infos.append(
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[shard.count for shard in shards],
+                num_bytes=sum(shard.bytes for shard in shards),
+                filename_template=template,
+            )
+        )
+    return infos
