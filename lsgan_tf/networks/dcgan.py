@@ -7,12 +7,10 @@ convolution and its last layer.
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
 from lsgan_tf.networks.layers import (
-    LabelMap,
-    concatenate_label,
     conv,
     deconv,
     leaky_relu,
@@ -22,6 +20,8 @@ from lsgan_tf.networks.layers import (
     score,
     tanh,
 )
+
+LABEL_UNITS = 256
 
 
 def _first_grid(image_shape):
@@ -35,7 +35,7 @@ def _first_grid(image_shape):
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class DCGANGenerator(Generator):
+class DCGANGenerator(LabelledGenerator):
     """Latents (and labels) -> square images in (-1, 1).
 
     Args:
@@ -48,9 +48,8 @@ class DCGANGenerator(Generator):
     """
 
     def __init__(self, image_shape, latent_dim=100, num_classes=0, name=None):
-        super().__init__(latent_dim, image_shape, num_classes, name)
+        super().__init__(latent_dim, image_shape, num_classes, LABEL_UNITS, name)
         grid = _first_grid(image_shape)
-        self.label_map = LabelMap(num_classes) if num_classes else None
         self.body = keras.Sequential(
             [
                 *(linear(grid * grid * 512), *norm_relu()),
@@ -63,14 +62,9 @@ class DCGANGenerator(Generator):
         )
         self.build_variables()
 
-    def call(self, latents, labels=None, training=False):
-        if self.label_map:
-            latents = concatenate_label(latents, self.label_map(labels))
-        return self.body(latents, training=training)
-
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class DCGANDiscriminator(Discriminator):
+class DCGANDiscriminator(LabelledDiscriminator):
     """Square images (and labels) -> one score each.
 
     Args:
@@ -82,9 +76,8 @@ class DCGANDiscriminator(Discriminator):
     """
 
     def __init__(self, image_shape, num_classes=0, name=None):
-        super().__init__(image_shape, num_classes, name)
+        super().__init__(image_shape, num_classes, LABEL_UNITS, name)
         _first_grid(image_shape)
-        self.label_map = LabelMap(num_classes) if num_classes else None
         self.first = keras.Sequential([conv(64), leaky_relu()])
         self.body = keras.Sequential(
             [
@@ -96,13 +89,3 @@ class DCGANDiscriminator(Discriminator):
         )
         self.score = score()
         self.build_variables()
-
-    def call(self, images, labels=None, training=False):
-        label = self.label_map(labels) if self.label_map else None
-        features = self.first(images, training=training)
-        if label is not None:
-            features = concatenate_label(features, label)
-        features = self.body(features, training=training)
-        if label is not None:
-            features = concatenate_label(features, label)
-        return self.score(ops.cast(features, "float32"))

@@ -5,12 +5,10 @@ digit pair. It is conditioned as `dcgan.py` is.
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
 from lsgan_tf.networks.layers import (
-    LabelMap,
-    concatenate_label,
     conv,
     deconv,
     leaky_relu,
@@ -21,14 +19,16 @@ from lsgan_tf.networks.layers import (
     tanh,
 )
 
+IMAGE_SHAPE = (28, 28, 1)
+LABEL_UNITS = 32
+
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class LightGenerator(Generator):
+class LightGenerator(LabelledGenerator):
     """100 latents (and labels) -> 28x28x1 in (-1, 1)."""
 
     def __init__(self, num_classes=0, name=None):
-        super().__init__(100, (28, 28, 1), num_classes, name)
-        self.label_map = LabelMap(num_classes, units=32) if num_classes else None
+        super().__init__(100, IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.body = keras.Sequential(
             [
                 linear(7 * 7 * 128),
@@ -40,30 +40,14 @@ class LightGenerator(Generator):
         )
         self.build_variables()
 
-    def call(self, latents, labels=None, training=False):
-        if self.label_map:
-            latents = concatenate_label(latents, self.label_map(labels))
-        return self.body(latents, training=training)
-
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class LightDiscriminator(Discriminator):
+class LightDiscriminator(LabelledDiscriminator):
     """28x28x1 (and labels) -> one score each."""
 
     def __init__(self, num_classes=0, name=None):
-        super().__init__((28, 28, 1), num_classes, name)
-        self.label_map = LabelMap(num_classes, units=32) if num_classes else None
+        super().__init__(IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.first = keras.Sequential([conv(64), leaky_relu()])  # 14
         self.body = keras.Sequential([conv(128), *norm_leaky_relu(), layers.Flatten()])  # 7
         self.score = score()
         self.build_variables()
-
-    def call(self, images, labels=None, training=False):
-        label = self.label_map(labels) if self.label_map else None
-        features = self.first(images, training=training)
-        if label is not None:
-            features = concatenate_label(features, label)
-        features = self.body(features, training=training)
-        if label is not None:
-            features = concatenate_label(features, label)
-        return self.score(ops.cast(features, "float32"))

@@ -1,0 +1,201 @@
+"""Every flag, once; the frozen `Config` that a recipe and a command line resolve to."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from absl import app, flags
+
+from lsgan_tf.errors import UserError
+
+RECIPES = Path(__file__).resolve().parent.parent / "flags"
+DEFAULT_DATASET = "printed_digits"
+
+
+def _option(default, help, *, choices=None, low=None, high=None, may_change=False):
+    """A field of `Config` and the flag of the same name.
+
+    `may_change`: a resumed run may be given another value without --allow_config_change, because
+    the weights it passes through stay the same.
+    """
+    facts = {"help": help, "choices": choices, "low": low, "high": high, "may_change": may_change}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A run, resolved. One field per flag; bounds are checked when the flags are parsed.
+
+    Raises:
+      UserError: if two flags contradict each other.
+    """
+
+    # What to learn from.
+    dataset: str = _option(
+        DEFAULT_DATASET,
+        "Data set: an embedded one (printed_digits, digits_shift, digits_rotate), a converted one "
+        "under --data_dir, or tfds:NAME.",
+    )
+    data_dir: str = _option("data", "Where converted data sets are.", may_change=True)
+    image_size: int = _option(
+        0, "Crop to a square and resize to this side while reading; 0 keeps the size.", low=0
+    )
+    conditional: bool = _option(False, "Condition both networks on the labels.")
+    # What to train.
+    network: str = _option("dcgan", "Pair of networks; --list_networks names them.")
+    objective: str = _option(
+        "least_squares", "What to minimise.", choices=("least_squares", "sigmoid")
+    )
+    label_a: float = _option(0.0, "Least squares: D's target for generated images.")
+    label_b: float = _option(1.0, "Least squares: D's target for real images.")
+    label_c: float = _option(1.0, "Least squares: the value G wants from D.")
+    optimizer: str = _option("adam", "Optimizer of both networks.", choices=("adam", "rmsprop"))
+    learning_rate: float = _option(2e-4, "Learning rate of both networks.", low=0.0)
+    beta_1: float = _option(0.5, "Adam's decay of the mean gradient.", low=0.0, high=1.0)
+    batch_size: int = _option(64, "Images per step, over all replicas together.", low=1)
+    train_steps: int = _option(
+        20_000, "Step to stop at, counted from the run's beginning.", low=1, may_change=True
+    )
+    seed: int = _option(0, "Of the initial weights, the latents and the order of the data.", low=0)
+    ema_decay: float = _option(
+        0.0, "Decay of an average of G to draw pictures with; 0 for none.", low=0.0, high=1.0
+    )
+    # How to run it.
+    dtype_policy: str = _option(
+        "float32", "Precision of the computation.", choices=("float32", "mixed_bfloat16")
+    )
+    distribution: str = _option(
+        "mirrored",
+        "mirrored: all local devices together; one_device: the first one.",
+        choices=("mirrored", "one_device"),
+    )
+    logical_devices: int = _option(
+        1, "Split the CPU into this many devices, to try several replicas out.", low=1
+    )
+    steps_per_execution: int = _option(
+        1, "Steps per call of the compiled graph.", low=1, may_change=True
+    )
+    # What to keep.
+    run_dir: str = _option("", "Run directory; default runs/RECIPE.", may_change=True)
+    log_every: int = _option(100, "Steps between log lines.", low=1, may_change=True)
+    sample_every: int = _option(1000, "Steps between sample grids.", low=1, may_change=True)
+    checkpoint_every: int = _option(1000, "Steps between checkpoints.", low=1, may_change=True)
+    keep_checkpoints: int = _option(
+        3,
+        "Checkpoints to keep; at least two, so that a damaged one loses little.",
+        low=2,
+        may_change=True,
+    )
+
+    def __post_init__(self):
+        if self.objective == "least_squares" and self.label_a == self.label_b:
+            raise UserError(
+                f"--label_a and --label_b are both {self.label_a}: the discriminator would have "
+                "nothing to tell apart. Take (a, b, c) = (0, 1, 1) or (-1, 1, 0)."
+            )
+        if self.logical_devices > 1 and self.distribution != "mirrored":
+            raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
+
+    def to_flagfile(self):
+        """The flags that repeat this run, one a line, without the directories of this machine."""
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in ("run_dir", "data_dir"))
+        return "".join(f"--{name}={_spell(getattr(self, name))}\n" for name in fields)
+
+
+def differences(old, new):
+    """What distinguishes two configurations, as dictionaries: ({name: (old, new)} that changes
+    the training, the same for what may change freely). A name that one lacks counts as None."""
+    free = {f.name for f in dataclasses.fields(Config) if f.metadata["may_change"]}
+    changed = {
+        name: (old.get(name), new.get(name))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    }
+    return (
+        {name: pair for name, pair in changed.items() if name not in free},
+        {name: pair for name, pair in changed.items() if name in free},
+    )
+
+
+def define_flags():
+    """Defines a flag for each field of `Config`, and those of the command alone."""
+    for field in dataclasses.fields(Config):
+        _define(field)
+    flags.DEFINE_boolean("dry_run", False, "Print the resolved run and its networks, then stop.")
+    flags.DEFINE_boolean("list_recipes", False, "Print the recipes of flags/, then stop.")
+    flags.DEFINE_boolean("list_networks", False, "Print the pairs of networks, then stop.")
+    flags.DEFINE_boolean("allow_config_change", False, "Resume a run under changed flags.")
+
+
+def _define(field):
+    name, facts = field.name, field.metadata
+    text = facts["help"]
+    if facts["choices"]:
+        flags.DEFINE_enum(name, field.default, list(facts["choices"]), text)
+    elif field.type is bool:
+        flags.DEFINE_boolean(name, field.default, text)
+    elif field.type is int:
+        flags.DEFINE_integer(name, field.default, text, facts["low"], facts["high"])
+    elif field.type is float:
+        flags.DEFINE_float(name, field.default, text, facts["low"], facts["high"])
+    else:
+        flags.DEFINE_string(name, field.default, text)
+
+
+def parse(argv):
+    """A flags parser for `absl.app.run`: the recipe first, then the command line, which wins.
+
+    The recipe is the --flagfile if there is one; else that of an existing --run_dir, if no
+    --dataset is named; else flags/DATASET.flags; else flags/default.flags.
+    """
+    remaining = app.parse_flags_with_usage(argv)
+    if any(re.match("--?flagfile", argument) for argument in argv[1:]):
+        return remaining
+    # Absl keeps what it has parsed, so a second pass in this order lets the command line win.
+    recipe = _recipe(flags.FLAGS)
+    return app.parse_flags_with_usage([argv[0], f"--flagfile={recipe}", *argv[1:]])
+
+
+def _recipe(values):
+    if values.run_dir and not values["dataset"].present:
+        resumed = Path(values.run_dir) / "recipe.flags"
+        if resumed.is_file():
+            return resumed
+    named = RECIPES / f"{values.dataset}.flags"
+    if re.fullmatch(r"\w+", values.dataset) and named.is_file():
+        return named
+    return RECIPES / "default.flags"
+
+
+def from_flags():
+    """The `Config` of the parsed flags; --run_dir is filled in.
+
+    Raises:
+      UserError: if two flags contradict each other.
+    """
+    values = flags.FLAGS
+    given = {field.name: values[field.name].value for field in dataclasses.fields(Config)}
+    given["run_dir"] = given["run_dir"] or str(_default_run_dir(values))
+    return Config(**given)
+
+
+def _default_run_dir(values):
+    if not values.flagfile:
+        return Path("runs") / re.sub(r"\W+", "_", values.dataset)
+    recipe = Path(values.flagfile[-1])
+    if (recipe.parent / "config.json").is_file():  # a run's own recipe: that run
+        return recipe.parent
+    name = recipe.stem if recipe.stem != "default" else values.dataset
+    return Path("runs") / re.sub(r"\W+", "_", name)
+
+
+def list_recipes():
+    """The recipes as (name, first comment line) pairs, in order of their names."""
+    return [
+        (path.stem, path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# "))
+        for path in sorted(RECIPES.glob("*.flags"))
+    ]
+
+
+def _spell(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,110 @@
+"""What a run says while it trains: a line on the screen, metrics.jsonl, TensorBoard."""
+
+import time
+
+import tensorflow as tf
+from tensorflow.core.util import event_pb2
+
+
+class Logbook:
+    """Writes the metrics and the pictures of a run.
+
+    Args:
+      run: the `Run`.
+      objective: whose losses at the optimum are drawn beside the measured ones.
+      batch_size: images per step.
+      train_steps: the step the run ends at.
+      step: the step it begins or resumes at; what was written of later ones is dropped.
+    """
+
+    def __init__(self, run, objective, *, batch_size, train_steps, step):
+        self._run = run
+        self._optimum = objective.optimum()
+        self._batch_size = batch_size
+        self._train_steps = train_steps
+        self._writer = tf.summary.create_file_writer(str(run.directory))
+        self._clock = _Clock(step)
+        run.forget_metrics_after(step)
+        self._forget_events_after(step)
+
+    def _forget_events_after(self, step):
+        """Tells TensorBoard that a run starts again: it drops what it holds of later steps."""
+        event = event_pb2.Event(
+            wall_time=time.time(),
+            step=step + 1,
+            session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
+        )
+        tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
+
+    def training(self):
+        """A context that counts its time as training; the rest is sampling and saving."""
+        return self._clock
+
+    def config(self, text):
+        """Shows the resolved flags as text."""
+        with self._writer.as_default(step=0):
+            tf.summary.text("flags", "\n".join(f"    {line}" for line in text.splitlines()))
+
+    def pictures(self, name, step, picture):
+        """Shows a grid, uint8 [H, W, C]."""
+        with self._writer.as_default(step=step):
+            tf.summary.image(name, picture[None])
+
+    def metrics(self, step, values):
+        """Writes the mean metrics since the last call, a dictionary of finite floats."""
+        steps_per_second = self._clock.rate(step)
+        images_per_second = steps_per_second * self._batch_size
+        record = {"step": step, **values, "images_per_second": images_per_second}
+        self._run.append_metrics({**record, "time": time.time()})
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(_TAGS.get(name, name), value)
+            tf.summary.scalar("loss/discriminator_at_optimum", self._optimum.discriminator)
+            tf.summary.scalar("loss/generator_at_optimum", self._optimum.generator)
+            tf.summary.scalar("speed/images_per_second", images_per_second)
+        left = (self._train_steps - step) / steps_per_second if steps_per_second else 0
+        print(
+            f"step {step}/{self._train_steps}  d_loss {values['d_loss']:.4f}  "
+            f"g_loss {values['g_loss']:.4f}  {steps_per_second:.2f} steps/s  "
+            f"{images_per_second:.0f} images/s  {_spell(left)} left",
+            flush=True,
+        )
+
+    def flush(self):
+        """Makes sure that a watcher sees what was written."""
+        self._writer.flush()
+
+
+_TAGS = {
+    "d_loss": "loss/discriminator",
+    "g_loss": "loss/generator",
+    "d_real": "score/real",
+    "d_fake": "score/fake",
+    "d_gradient_norm": "gradient_norm/discriminator",
+    "g_gradient_norm": "gradient_norm/generator",
+}
+
+
+class _Clock:
+    """Adds up the time spent inside `with clock`, and turns it into steps per second."""
+
+    def __init__(self, step):
+        self._last_step, self._seconds = step, 0.0
+
+    def __enter__(self):
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_):
+        self._seconds += time.perf_counter() - self._started
+
+    def rate(self, step):
+        """Steps per second since the last call."""
+        rate = (step - self._last_step) / self._seconds if self._seconds else 0.0
+        self._last_step, self._seconds = step, 0.0
+        return rate
+
+
+def _spell(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"

@@ -1,0 +1,83 @@
+"""The pairs of networks, by name."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lsgan_tf.errors import UserError
+from lsgan_tf.networks import dcgan, digit, light, scene
+from lsgan_tf.networks.base import Discriminator, Generator
+
+
+class Pair(NamedTuple):
+    """A registered pair: how to make it, and what it takes."""
+
+    make: Callable[..., tuple[Generator, Discriminator]]
+    image_shape: tuple[int, int, int] | None  # None: decided by the data
+    conditional: bool  # whether it can be conditioned on labels
+    what: str
+
+
+def _scene(image_shape, num_classes):
+    return scene.SceneGenerator(), scene.SceneDiscriminator()
+
+
+def _digit(image_shape, num_classes):
+    return digit.DigitGenerator(), digit.DigitDiscriminator()
+
+
+def _light(image_shape, num_classes):
+    return light.LightGenerator(num_classes), light.LightDiscriminator(num_classes)
+
+
+def _dcgan(image_shape, num_classes):
+    return (
+        dcgan.DCGANGenerator(image_shape, num_classes=num_classes),
+        dcgan.DCGANDiscriminator(image_shape, num_classes=num_classes),
+    )
+
+
+PAIRS = {
+    "scene": Pair(_scene, scene.IMAGE_SHAPE, False, "112x112 scenes, VGG-style (ICCV 2017)"),
+    "digit": Pair(_digit, digit.IMAGE_SHAPE, False, "28x28 digits of small variability (PAMI)"),
+    "light": Pair(_light, light.IMAGE_SHAPE, True, "28x28, two layers a side: pictures soon"),
+    "dcgan": Pair(_dcgan, None, True, "any square side that is a multiple of 16"),
+}
+
+
+def build(name, image_shape, num_classes=0):
+    """Makes the generator and the discriminator registered as `name`.
+
+    Args:
+      name: a key of `PAIRS`.
+      image_shape: (height, width, channels) of the data.
+      num_classes: number of labels to condition on, or 0.
+
+    Raises:
+      UserError: on an unknown name, or a shape or labels that the pair does not take.
+    """
+    if name not in PAIRS:
+        raise UserError(f"--network={name} is unknown. Known: {', '.join(PAIRS)}.")
+    pair, shape = PAIRS[name], tuple(image_shape)
+    if pair.image_shape not in (None, shape):
+        raise UserError(
+            f"--network={name} takes images of {_spell(pair.image_shape)}, the data set has "
+            f"{_spell(shape)}. Convert it to that size, set --image_size={pair.image_shape[0]}, "
+            "or take --network=dcgan."
+        )
+    if num_classes and not pair.conditional:
+        able = ", ".join(key for key, other in PAIRS.items() if other.conditional)
+        raise UserError(f"--network={name} takes no labels. With --conditional: {able}.")
+    try:
+        return pair.make(shape, num_classes)
+    except ValueError as error:
+        raise UserError(
+            f"{error} Set --image_size to one it takes, for example {_nearest(shape)}."
+        ) from error
+
+
+def _spell(shape):
+    return "x".join(map(str, shape))
+
+
+def _nearest(shape):
+    return max(16, round(shape[0] / 16) * 16)

@@ -1,0 +1,93 @@
+"""python -m lsgan_tf.sample --run_dir=R: pictures from a trained generator."""
+
+from pathlib import Path
+
+from absl import app, flags
+
+from lsgan_tf.errors import UserError, exit_on_user_error
+
+_RUN_DIR = flags.DEFINE_string("run_dir", "", "The run directory.")
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
+_WEIGHTS = flags.DEFINE_enum(
+    "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
+)
+_NUM = flags.DEFINE_integer("num", 64, "Pictures; with --interpolate, latents on the way.", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
+_COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
+_LABELS = flags.DEFINE_string(
+    "labels", "", "Class names or ids of a conditional run, separated by commas; one column each."
+)
+_INTERPOLATE = flags.DEFINE_enum(
+    "interpolate", "", ["", "strip", "gif"], "Walk from latent to latent, as a strip or a GIF."
+)
+_FRAMES = flags.DEFINE_integer("frames", 10, "Pictures from one latent to the next.", 2)
+_SEPARATE = flags.DEFINE_boolean("separate", False, "One PNG per picture, in a directory.")
+_OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate; default in R.")
+
+
+def main(_):
+    with exit_on_user_error():
+        _check()
+        from lsgan_tf import generators, sampling
+
+        trained = generators.load(
+            _RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value
+        )
+        sampler = sampling.Sampler(trained.generator)
+        labels = generators.parse_labels(_LABELS.value, trained.class_names)
+        z = sampling.draw_latents(trained.generator, _NUM.value, _SEED.value)
+        if _INTERPOLATE.value:
+            path = _walk(trained, sampler, z, labels)
+        else:
+            path = _still(trained, sampler, z, labels)
+        print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
+
+
+def _check():
+    if _INTERPOLATE.value and _SEPARATE.value:
+        raise UserError("--interpolate and --separate: choose one.")
+    if _INTERPOLATE.value and _NUM.value < 2:
+        raise UserError("--interpolate needs --num=2 or more latents to walk between.")
+
+
+def _still(trained, sampler, z, labels):
+    """A grid, or separate pictures."""
+    from lsgan_tf import sampling
+
+    columns = _COLUMNS.value or (len(labels) if labels else _default_columns(trained))
+    chosen = sampling.labels_for(len(z), columns, trained.generator.num_classes, labels)
+    pictures = sampler(z, chosen)
+    if _SEPARATE.value:
+        return sampling.write_separately(_path(trained, ""), pictures)
+    return sampling.write_grid(_path(trained, ".png"), pictures, columns)
+
+
+def _walk(trained, sampler, z, labels):
+    """A strip, one row from each latent to the next, or a GIF through all of them."""
+    from lsgan_tf import sampling
+
+    frames = sampling.interpolate(z, _FRAMES.value, trained.generator.latent_distribution)
+    chosen = sampling.labels_for(len(z), len(z), trained.generator.num_classes, labels)
+    if chosen is not None:
+        chosen = chosen[:-1].repeat(_FRAMES.value)
+    pictures = sampler(frames, chosen)
+    if _INTERPOLATE.value == "gif":
+        return sampling.write_gif(_path(trained, ".gif"), pictures)
+    return sampling.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)
+
+
+def _default_columns(trained):
+    if trained.class_names is not None:
+        return min(len(trained.class_names), 10)
+    return max(1, round(_NUM.value**0.5))
+
+
+def _path(trained, ending):
+    if _OUTPUT.value:
+        return Path(_OUTPUT.value)
+    kind = _INTERPOLATE.value or "sample"
+    return trained.run.directory / f"{kind}-{trained.step:07d}-seed{_SEED.value}{ending}"
+
+
+if __name__ == "__main__":
+    app.run(main)

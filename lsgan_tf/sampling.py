@@ -1,0 +1,108 @@
+"""Pictures from a generator."""
+
+import numpy as np
+import tensorflow as tf
+
+from lsgan_tf import images, latents
+from lsgan_tf.datasets import atomic
+from lsgan_tf.errors import UserError
+
+GRID_ROWS = 8
+GRID_COLUMNS = 8
+MOST_CLASS_COLUMNS = 10
+
+
+class Sampler:
+    """Turns latents into uint8 pictures, in inference mode: each depends on its latent alone.
+
+    Args:
+      generator: a `networks.base.Generator`.
+      batch_size: images per forward pass, which bounds the memory.
+    """
+
+    def __init__(self, generator, batch_size=64):
+        self._generator = generator
+        self._batch_size = batch_size
+        self._forward = tf.function(
+            lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
+        )
+
+    def __call__(self, z, labels=None):
+        """Latents [N, latent_dim] (and labels [N]) -> uint8 [N, H, W, C]."""
+        inputs = (z,) if labels is None else (z, labels)
+        chunks = []
+        for start in range(0, len(z), self._batch_size):
+            chunk = (tf.convert_to_tensor(i[start : start + self._batch_size]) for i in inputs)
+            chunks.append(images.to_uint8(self._forward(*chunk), self._generator.value_range))
+        return np.concatenate(chunks)
+
+
+def draw_latents(generator, count, seed):
+    """Latents [count, latent_dim] as the generator is trained on, the same for the same seed."""
+    return latents.draw(
+        generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
+    ).numpy()
+
+
+def grid_size(num_classes):
+    """(rows, columns) of the sample grid of a run: one column a class where there are labels."""
+    return GRID_ROWS, min(num_classes, MOST_CLASS_COLUMNS) or GRID_COLUMNS
+
+
+def labels_for(count, columns, num_classes, wanted=None):
+    """Labels int32 [count] that give each column of a grid one class, of those wanted, or of all
+    in turn; None without classes."""
+    if not num_classes:
+        return None
+    choice = np.asarray(wanted if wanted else range(num_classes), np.int32)
+    return choice[np.arange(count) % columns % len(choice)]
+
+
+def interpolate(z, frames, distribution):
+    """Latents on the way from each to the next: [N, L] -> [(N - 1) * frames, L], ends included.
+
+    Straight lines for uniform latents; great circles for normal ones, which lie near a sphere and
+    would leave it on a straight line.
+    """
+    fractions = np.linspace(0.0, 1.0, frames, dtype=np.float32)[:, None]
+    between = _slerp if distribution == "normal" else _lerp
+    return np.concatenate([between(a, b, fractions) for a, b in zip(z, z[1:], strict=False)])
+
+
+def _lerp(a, b, fractions):
+    return (1.0 - fractions) * a + fractions * b
+
+
+def _slerp(a, b, fractions):
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if angle < 1e-4:
+        return _lerp(a, b, fractions)
+    return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)
+
+
+def write_grid(path, pictures, columns):
+    """Writes uint8 [N, H, W, C] as one PNG; returns the path."""
+    atomic.write_bytes(path, images.encode_png(images.grid(pictures, columns)))
+    return path
+
+
+def write_gif(path, pictures):
+    """Writes uint8 [N, H, W, C] as an animation; returns the path."""
+    atomic.write_bytes(path, images.encode_gif(pictures))
+    return path
+
+
+def write_separately(directory, pictures):
+    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on; returns the directory.
+
+    Raises:
+      UserError: if it cannot be written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the directory {directory}: {error}.") from error
+    for index, picture in enumerate(pictures):
+        atomic.write_bytes(directory / f"{index:05d}.png", images.encode_png(picture))
+    return directory

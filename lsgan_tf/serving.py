@@ -1,0 +1,144 @@
+"""The SavedModel that TensorFlow Serving, or any TensorFlow program, gets pictures from."""
+
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from lsgan_tf import latents
+from lsgan_tf.errors import UserError
+
+MOST_IMAGES = 1024
+
+
+class Server(tf.Module):
+    """A generator with signatures for serving.
+
+    `serving_default`: latents float32 [N, latent_dim] (and labels int64 [N]) -> `images`
+        float32 [N, H, W, C] in [0, 1].
+    `generate`: count int32 [], seed int64 [] (and labels string [K], class names, of which
+        picture i takes number i modulo K) -> `png_bytes` string [count].
+    `class_names` (with labels only): -> `class_names` string, in the order of the ids.
+
+    Args:
+      generator: a `networks.base.Generator`.
+      class_names: names of its labels, or None if it has none.
+    """
+
+    def __init__(self, generator, class_names=None):
+        super().__init__(name="lsgan")
+        self._generator = generator
+        self._variables = [variable.value for variable in generator.variables]
+        self._class_names = class_names
+        if class_names is not None:
+            self._names = tf.constant(class_names)
+            self._ids = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(
+                    self._names, tf.range(len(class_names), dtype=tf.int64)
+                ),
+                default_value=-1,
+            )
+
+    def signatures(self):
+        """The signatures by name, as `tf.saved_model.save` takes them."""
+        z = tf.TensorSpec([None, self._generator.latent_dim], tf.float32, "latents")
+        count = tf.TensorSpec([], tf.int32, "count")
+        seed = tf.TensorSpec([], tf.int64, "seed")
+        if self._class_names is None:
+            return {
+                "serving_default": tf.function(self._images_of_latents, [z]),
+                "generate": tf.function(self._pngs, [count, seed]),
+            }
+        ids = tf.TensorSpec([None], tf.int64, "labels")
+        names = tf.TensorSpec([None], tf.string, "labels")
+        return {
+            "serving_default": tf.function(self._images_of_latents, [z, ids]),
+            "generate": tf.function(self._pngs, [count, seed, names]),
+            "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
+        }
+
+    def _images_of_latents(self, latents, labels=None):
+        return {"images": self._images(latents, labels)}
+
+    def _images(self, z, labels):
+        shape = tf.shape(z)
+        _require(
+            tf.equal(shape[1], self._generator.latent_dim),
+            f"latents must be float32 [N, {self._generator.latent_dim}]; their shape is",
+            shape,
+        )
+        inputs = [z]
+        if labels is not None:
+            classes = self._generator.num_classes
+            _require(
+                tf.reduce_all((labels >= 0) & (labels < classes)),
+                f"labels must be ids in 0..{classes - 1}; they are",
+                labels,
+            )
+            _require(
+                tf.equal(tf.size(labels), shape[0]),
+                "one label per latent is needed; labels:",
+                labels,
+            )
+            inputs.append(tf.cast(labels, tf.int32))
+        low, high = self._generator.value_range
+        images = self._generator(*inputs, training=False)
+        return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
+
+    def _pngs(self, count, seed, labels=None):
+        _require(
+            (count >= 1) & (count <= MOST_IMAGES),
+            f"count must be in 1..{MOST_IMAGES}; it is",
+            count,
+        )
+        if labels is not None:
+            _require(tf.size(labels) >= 1, "labels must hold at least one class name:", labels)
+            found = self._ids.lookup(labels)
+            some = ", ".join(self._class_names[:10])
+            _require(
+                tf.reduce_all(found >= 0),
+                f"labels must be among the {len(self._class_names)} class names ({some} ...); they "
+                "are",
+                labels,
+            )
+            labels = tf.gather(found, tf.range(count) % tf.size(found))
+        z = latents.draw(
+            self._generator.latent_distribution,
+            count,
+            self._generator.latent_dim,
+            seed=seed,
+            step=-1,
+        )
+        pixels = tf.cast(tf.round(self._images(z, labels) * 255.0), tf.uint8)
+        png_bytes = tf.map_fn(
+            tf.io.encode_png, pixels, fn_output_signature=tf.TensorSpec([], tf.string)
+        )
+        return {"png_bytes": png_bytes}
+
+
+def save(server, directory):
+    """Writes the SavedModel; a directory of that name is replaced when the new one is complete.
+
+    Raises:
+      UserError: if it cannot be written.
+    """
+    directory = Path(directory)
+    unfinished = directory.with_name(f".{directory.name}.unfinished")
+    before = directory.with_name(f".{directory.name}.before")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in (unfinished, before):
+            shutil.rmtree(leftover, ignore_errors=True)
+        tf.saved_model.save(server, str(unfinished), signatures=server.signatures())
+        if directory.exists():
+            directory.rename(before)
+        unfinished.rename(directory)
+        shutil.rmtree(before, ignore_errors=True)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise UserError(f"The model could not be written to {directory}: {error}") from error
+
+
+def _require(condition, message, value):
+    """Fails in the graph, also behind a server, with a message that says what was expected."""
+    tf.debugging.Assert(condition, [message, value], summarize=10)

@@ -1,0 +1,212 @@
+"""The training loop: from a `Config` to a finished run directory."""
+
+import math
+import shlex
+
+import tensorflow as tf
+
+from lsgan_tf import building, datasets, images, sampling
+from lsgan_tf.checkpoints import Checkpoints
+from lsgan_tf.errors import UserError
+from lsgan_tf.logbook import Logbook
+from lsgan_tf.run import Data, Run
+from lsgan_tf.signals import StopRequest
+
+
+def train(config, allow_config_change=False):
+    """Trains until step `config.train_steps`, from the run's newest checkpoint if it has one.
+
+    Returns when the target is reached or when SIGTERM or SIGINT asked to stop; both leave a
+    checkpoint of the last step.
+
+    Raises:
+      UserError: if the flags, the data or the run directory do not allow it, if a record is
+        damaged, or if the training diverges.
+    """
+    strategy = building.strategy(config)
+    dataset = datasets.load(config.dataset, config.data_dir, image_size=config.image_size)
+    with strategy.scope():
+        gan = building.gan(config, dataset.image_shape, dataset.class_names)
+    run = Run(config.run_dir)
+    with run.locked():
+        run.claim(config, Data.of(dataset), allow_config_change)
+        checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
+        step = checkpoints.restore_latest()
+        if step >= config.train_steps:
+            print(
+                f"{run.directory} is at step {step}, its target: nothing to do. A larger "
+                "--train_steps goes on from here."
+            )
+            return
+        logbook = Logbook(
+            run,
+            gan.objective,
+            batch_size=config.batch_size,
+            train_steps=config.train_steps,
+            step=step,
+        )
+        _Training(config, strategy, dataset, gan, run, checkpoints, logbook).go_on_from(step)
+
+
+class _Training:
+    """One process's share of a run."""
+
+    def __init__(self, config, strategy, dataset, gan, run, checkpoints, logbook):
+        self._config = config
+        self._strategy = strategy
+        self._dataset = dataset
+        self._gan = gan
+        self._run = run
+        self._checkpoints = checkpoints
+        self._logbook = logbook
+        self._sampler = sampling.Sampler(gan.sampling_generator)
+        rows, self._columns = sampling.grid_size(gan.generator.num_classes)
+        self._grid_latents = run.sample_latents(
+            lambda: sampling.draw_latents(gan.generator, rows * self._columns, config.seed)
+        )
+
+    def go_on_from(self, step):
+        """Trains from `step` to the target, or until asked to stop."""
+        self._announce(step)
+        if step == 0:
+            self._show_beginning()
+        iterator = iter(self._batches(step))
+        with StopRequest() as stop:
+            while step < self._config.train_steps and not stop.received:
+                step = self._execute(iterator, step)
+                self._after(step, saving=stop.received)
+        if stop.received:
+            print(
+                f"{stop.received.name}: saved step {step}. Resume with:\n  {self._resume_command()}"
+            )
+        else:
+            print(
+                f"finished at step {step}. Look at {self._run.samples}, or go on:\n"
+                f"  python -m lsgan_tf.sample --run_dir={self._run.directory}\n"
+                f"  python -m lsgan_tf.export --run_dir={self._run.directory}"
+            )
+
+    def _announce(self, step):
+        replicas = self._strategy.num_replicas_in_sync
+        print(
+            f"{'resuming' if step else 'training'} {self._run.directory} from step {step} to "
+            f"{self._config.train_steps}: {self._dataset.num_examples} images of "
+            f"{self._config.dataset}, {replicas} replica{'s' if replicas > 1 else ''} x "
+            f"{self._config.batch_size // replicas} images a step",
+            flush=True,
+        )
+
+    def _show_beginning(self):
+        """Pictures of the data, and of the generator before it has learned anything."""
+        count = len(self._grid_latents)
+        reals = self._dataset.first_images(count)
+        reals = reals[0] if isinstance(reals, tuple) else reals
+        picture = images.grid(reals, self._columns)
+        self._run.write_reals(picture)
+        self._logbook.pictures("reals", 0, picture)
+        self._logbook.config(self._config.to_flagfile())
+        self._sample(0)
+
+    def _batches(self, step):
+        """The batches from `step` on, each replica's slice to that replica."""
+        replicas = self._strategy.num_replicas_in_sync
+
+        def pipeline(context):
+            own = replicas // context.num_input_pipelines
+            return self._dataset.batches(
+                seed=self._config.seed,
+                step=step,
+                batch_size=self._config.batch_size,
+                num_slices=replicas,
+                slice_offset=context.input_pipeline_id * own,
+                slices_per_step=own,
+                value_range=self._gan.generator.value_range,
+                labelled=self._config.conditional,
+            )
+
+        return self._strategy.distribute_datasets_from_function(pipeline)
+
+    def _execute(self, iterator, step):
+        """Runs to the next step at which something is due; returns that step."""
+        config = self._config
+        cadences = (config.log_every, config.sample_every, config.checkpoint_every)
+        due = min(step - step % every + every for every in cadences)
+        end = min(step + config.steps_per_execution, due, config.train_steps)
+        with self._logbook.training():
+            try:
+                self._gan.run_steps(iterator, end - step)
+            except tf.errors.OpError:
+                if self._dataset.error:
+                    raise self._dataset.error from None
+                raise
+        return end
+
+    def _after(self, step, saving):
+        """Logs, samples and saves what is due at a step; at the last step, everything."""
+        config = self._config
+
+        def due(every):
+            return step % every == 0 or step == config.train_steps
+
+        if due(config.log_every):
+            self._log(step)
+        if due(config.sample_every):
+            self._sample(step)
+        if due(config.checkpoint_every) or saving:
+            self._metrics(step)  # never save what has diverged
+            self._checkpoints.save()
+            self._logbook.flush()
+
+    def _metrics(self, step):
+        """The mean metrics since the last log line, as floats.
+
+        Raises:
+          UserError: if one is not finite: a mean remembers every step that went into it.
+        """
+        with self._logbook.training():
+            values = {metric.name: float(metric.result()) for metric in self._gan.metrics}
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if broken:
+            first = (step - 1) // self._config.log_every * self._config.log_every + 1
+            raise UserError(
+                f"{' and '.join(broken)} became NaN or infinite between step {first} and {step}. "
+                "The last good checkpoint is kept. Try a smaller --learning_rate, other labels "
+                "(--label_a=0 --label_b=1 --label_c=1), or --dtype_policy=float32, with "
+                "--allow_config_change to go on from that checkpoint."
+            )
+        return values
+
+    def _log(self, step):
+        self._logbook.metrics(step, self._metrics(step))
+        self._gan.reset_metrics()
+
+    def _sample(self, step):
+        labels = sampling.labels_for(
+            len(self._grid_latents), self._columns, self._gan.generator.num_classes
+        )
+        picture = images.grid(self._sampler(self._grid_latents, labels), self._columns)
+        path = self._run.write_sample(step, picture)
+        self._logbook.pictures("samples", step, picture)
+        self._logbook.flush()
+        print(f"step {step}: {path}", flush=True)
+
+    def _resume_command(self):
+        command = ["python", "-m", "lsgan_tf.train", f"--run_dir={self._run.directory}"]
+        if self._config.data_dir != "data":
+            command.append(f"--data_dir={self._config.data_dir}")
+        return shlex.join(command)
+
+
+def describe(config):
+    """Prints the resolved flags, the layers and the parameter counts of a run; trains nothing.
+
+    Raises:
+      UserError: as `train` does.
+    """
+    building.strategy(config)
+    dataset = datasets.load(config.dataset, config.data_dir, image_size=config.image_size)
+    gan = building.gan(config, dataset.image_shape, dataset.class_names)
+    print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
+    print(f"# {dataset.num_examples} images of {dataset.image_shape}")
+    for network in (gan.generator, gan.discriminator):
+        network.summary(expand_nested=True, line_length=100)

@@ -1,0 +1,127 @@
+"""Every registered pair: parameter counts of the specification, shapes, one finite step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsgan_tf import networks
+from lsgan_tf.errors import UserError
+from lsgan_tf.gan import GAN
+from lsgan_tf.networks.layers import LabelMap
+
+
+def _parameters(network):
+    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "of_g", "of_d"),
+    [
+        ("scene", (112, 112, 3), 15_591_427, 4_333_441),
+        ("digit", (28, 28, 1), 4_944_129, 1_252_671),
+        ("dcgan", (128, 128, 3), 7_682_051, 4_341_121),  # the authors' cat pair
+    ],
+)
+def test_parameter_counts(name, shape, of_g, of_d):
+    generator, discriminator = networks.build(name, shape)
+    assert (_parameters(generator), _parameters(discriminator)) == (of_g, of_d)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes"),
+    [
+        ("digit", (28, 28, 1), 0),
+        ("light", (28, 28, 1), 0),
+        ("light", (28, 28, 1), 10),
+        ("dcgan", (16, 16, 1), 0),
+        ("dcgan", (32, 32, 3), 10),
+        ("dcgan", (48, 48, 3), 0),
+    ],
+)
+def test_step_is_finite_and_images_fit(name, shape, classes):
+    generator, discriminator = networks.build(name, shape, classes)
+    gan = GAN(generator, discriminator)
+    gan.compile()
+    images = tf.random.stateless_uniform((4, *shape), (0, 0), -1, 1)
+    labels = tf.range(4) % max(classes, 1)
+    results = gan.train_step((images, labels) if classes else images)
+    assert all(np.isfinite(float(value)) for value in results.values())
+    z = tf.random.stateless_uniform((4, generator.latent_dim), (0, 1), -1, 1)
+    fakes = generator(z, *([labels] if classes else []))
+    assert fakes.shape == (4, *shape) and fakes.dtype == tf.float32
+    assert float(tf.reduce_max(tf.abs(fakes))) <= 1.0
+    assert discriminator(fakes, *([labels] if classes else [])).shape == (4, 1)
+
+
+@pytest.mark.slow
+def test_scene_pair_makes_a_112_pixel_picture_and_scores_it():
+    generator, discriminator = networks.build("scene", (112, 112, 3))
+    images = generator(tf.zeros((1, 1024)))
+    assert images.shape == (1, 112, 112, 3)
+    assert discriminator(images).shape == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["scene", "digit", "light", "dcgan"])
+def test_every_layer_of_the_authors_initialisation(name):
+    keras.utils.set_random_seed(0)
+    generator, discriminator = networks.build(name, networks.PAIRS[name].image_shape or (32, 32, 3))
+    for network, deviation in ((generator, 0.02), (discriminator, None)):
+        for variable in network.trainable_variables:
+            value = variable.numpy()
+            if variable.name == "kernel" and value.size > 2000:
+                # Truncation at two deviations leaves 0.88 of the deviation.
+                truncated = deviation is None and value.ndim == 4
+                expected = 0.0176 if truncated else 0.02
+                assert value.std() == pytest.approx(expected, rel=0.05), variable.path
+                assert (np.abs(value).max() <= 0.04 + 1e-6) == truncated, variable.path
+            elif variable.name == "bias" or variable.name == "beta":
+                assert not value.any()
+            elif variable.name == "gamma":
+                assert (value == 1).all()
+
+
+def test_labels_change_the_picture_and_the_score():
+    generator, discriminator = networks.build("light", (28, 28, 1), 10)
+    z = tf.ones((2, 100))
+    fakes = generator(z, tf.constant([3, 8]))
+    assert np.abs(fakes[0] - fakes[1]).max() > 1e-4
+    same = tf.repeat(fakes[:1], 2, axis=0)
+    scores = discriminator(same, tf.constant([3, 8])).numpy()
+    assert scores[0] != scores[1]
+
+
+def test_label_map_equals_a_dense_layer_on_one_hot_labels():
+    label_map = LabelMap(5, units=3)
+    labels = tf.constant([4, 0, 4])
+    out = label_map(labels)
+    label_map.bias.assign([1.0, 2.0, 3.0])
+    dense = tf.one_hot(labels, 5) @ label_map.kernel.value + label_map.bias.value
+    np.testing.assert_allclose(label_map(labels), dense, rtol=1e-6)
+    assert out.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vgg", (112, 112, 3)), "Known: scene, digit"),
+        (("scene", (64, 64, 3)), "takes images of 112x112x3, the data set has 64x64x3"),
+        (("dcgan", (100, 100, 3)), "multiple of 16.*--image_size.*96"),
+        (("dcgan", (32, 64, 3)), "square"),
+        (("digit", (28, 28, 1), 10), "takes no labels"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        networks.build(*arguments)
+
+
+@pytest.mark.parametrize("name", ["digit", "light", "dcgan"])
+def test_networks_serialise(name, tmp_path):
+    shape = networks.PAIRS[name].image_shape or (16, 16, 3)
+    generator, discriminator = networks.build(name, shape)
+    for network, inputs in ((generator, (2, generator.latent_dim)), (discriminator, (2, *shape))):
+        network.save(tmp_path / "n.keras")
+        loaded = keras.saving.load_model(tmp_path / "n.keras")
+        x = tf.random.stateless_uniform(inputs, (0, 2), -1, 1)
+        np.testing.assert_array_equal(loaded(x), network(x))

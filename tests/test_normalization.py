@@ -1,0 +1,93 @@
+"""The fused batch norm against Keras' own layer, and on two replicas against one."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsgan_tf.normalization import BatchNormalization
+
+RNG = np.random.default_rng(0)
+
+
+def _pair(shape):
+    ours = BatchNormalization()
+    keras_own = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    for layer in (ours, keras_own):
+        layer.build((None, *shape[1:]))
+    for weight in ("gamma", "beta"):
+        value = RNG.normal(size=shape[-1]).astype(np.float32)
+        getattr(ours, weight).assign(value)
+        getattr(keras_own, weight).assign(value)
+    return ours, keras_own
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 4, 3), (8, 5)])
+def test_training_equals_keras(shape):
+    ours, keras_own = _pair(shape)
+    x = tf.constant(RNG.normal(2.0, 3.0, shape).astype(np.float32))
+    w = tf.constant(RNG.normal(size=shape).astype(np.float32))
+    results = []
+    for layer in (ours, keras_own):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            loss = tf.reduce_sum(y * w)
+        gradients = tape.gradient(loss, [x, layer.gamma.value, layer.beta.value])
+        results.append([y, *gradients, layer.moving_mean.value, layer.moving_variance.value])
+    for mine, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-4, atol=2e-5)
+
+
+def test_moving_variance_is_the_biased_one():
+    ours, _ = _pair((2, 1))
+    ours(tf.constant([[0.0], [2.0]]), training=True)  # mean 1, biased variance 1, unbiased 2
+    assert float(ours.moving_mean[0]) == pytest.approx(0.1)
+    assert float(ours.moving_variance[0]) == pytest.approx(0.9 * 1 + 0.1 * 1)
+
+
+def test_inference_uses_the_moving_statistics():
+    ours, _ = _pair((2, 1))
+    ours.gamma.assign([1.0])
+    ours.beta.assign([0.0])
+    ours.moving_mean.assign([3.0])
+    ours.moving_variance.assign([4.0])
+    out = ours(tf.constant([[5.0], [3.0]]), training=False)
+    np.testing.assert_allclose(out, [[1.0], [0.0]], atol=1e-5)
+
+
+def test_bfloat16_keeps_float32_statistics():
+    ours = BatchNormalization(dtype="mixed_bfloat16")
+    y = ours(tf.random.stateless_normal((16, 4, 4, 3), (0, 1)), training=True)
+    assert y.dtype == tf.bfloat16
+    assert ours.moving_variance.dtype == "float32"
+
+
+def test_replicas_share_the_statistics_of_the_global_batch(replicas):
+    x = RNG.normal(size=(8, 2, 2, 3)).astype(np.float32)
+    outcomes = {}
+    for count in (1, 2, 4):
+        strategy = replicas(count)
+        with strategy.scope():
+            layer = BatchNormalization()
+            layer.build((None, 2, 2, 3))
+        dataset = strategy.experimental_distribute_dataset(
+            tf.data.Dataset.from_tensors(x).unbatch().batch(8)
+        )
+
+        @tf.function
+        def step(batch, strategy=strategy, layer=layer):
+            return strategy.run(lambda b: layer(b, training=True), (batch,))
+
+        outputs = strategy.experimental_local_results(step(next(iter(dataset))))
+        outcomes[count] = np.concatenate(outputs)
+        for variable in (layer.moving_mean, layer.moving_variance):
+            copies = strategy.experimental_local_results(variable.value)
+            assert len(copies) == count
+            for copy in copies:
+                np.testing.assert_array_equal(copy, copies[0])
+            outcomes[count, variable.name] = copies[0].numpy()
+    for count in (2, 4):
+        np.testing.assert_allclose(outcomes[count], outcomes[1], rtol=1e-4, atol=1e-5)
+        for name in ("moving_mean", "moving_variance"):
+            np.testing.assert_allclose(outcomes[count, name], outcomes[1, name], rtol=1e-5)

@@ -1,0 +1,81 @@
+"""python -m tools.benchmark --workload=lsun112 ...: how fast a training step is on this machine.
+
+Prints one line: workload=... dtype=... batch=... median_step_s=... images_per_second=...
+A step is a whole training iteration, one update of D and one of G, on data in memory; compilation
+is left out. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
+it writes to a temporary directory.
+"""
+
+import statistics
+import tempfile
+import time
+
+import numpy as np
+from absl import app, flags
+
+from lsgan_tf.config import Config
+from lsgan_tf.errors import exit_on_user_error
+
+# What a step is timed on; the learning rate and the labels do not change the time.
+WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light"}
+
+_WORKLOAD = flags.DEFINE_enum("workload", "lsun112", [*WORKLOADS, "input"], "What to time.")
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precision of the step.")
+_BATCH = flags.DEFINE_integer("batch", 16, "Images per step.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 6, "Steps to time, after two to warm up.", lower_bound=1)
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution", "mirrored", ["mirrored", "one_device"], "As in lsgan_tf.train."
+)
+
+
+def main(_):
+    with exit_on_user_error():
+        time_step = _input_pipeline if _WORKLOAD.value == "input" else _training
+        median = time_step()
+        print(
+            f"workload={_WORKLOAD.value} dtype={_DTYPE.value} batch={_BATCH.value} "
+            f"median_step_s={median:.5f} images_per_second={_BATCH.value / median:.2f}"
+        )
+
+
+def _training():
+    """Median seconds of a training step on images in memory."""
+    import tensorflow as tf
+
+    from lsgan_tf import building
+    from lsgan_tf.networks import PAIRS
+
+    network = WORKLOADS[_WORKLOAD.value]
+    image_shape = PAIRS[network].image_shape
+    config = Config(
+        network=network,
+        batch_size=_BATCH.value,
+        dtype_policy={"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value],
+        distribution=_DISTRIBUTION.value,
+    )
+    strategy = building.strategy(config)
+    with strategy.scope():
+        gan = building.gan(config, image_shape, None)
+    images = np.random.default_rng(0).uniform(-1, 1, (_BATCH.value, *image_shape))
+    dataset = tf.data.Dataset.from_tensors(images.astype(np.float32)).cache().repeat()
+    iterator = iter(strategy.experimental_distribute_dataset(dataset))
+
+    def step():
+        return float(gan.run_steps(iterator, 1)["d_loss"])
+
+    return _median_seconds(step)
+
+
+def _median_seconds(step):
+    for _ in range(2):
+        step()
+    seconds = []
+    for _ in range(_STEPS.value):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+if __name__ == "__main__":
+    app.run(main)
