@@ -5,15 +5,20 @@ import the main module of the process that spawned them, and training's main mod
 TensorFlow along.
 """
 
+import functools
 import os
 from pathlib import Path
 
 from absl import app, flags
 
-from lsgan_tf.datasets import printed_digits, records
+from lsgan_tf.datasets import printed_digits, records, small_digits
 from lsgan_tf.errors import exit_on_user_error
 
-PLANS = {printed_digits.NAME: printed_digits.plan}
+PLANS = {
+    printed_digits.NAME: printed_digits.plan,
+    small_digits.SHIFT: functools.partial(small_digits.plan, small_digits.SHIFT),
+    small_digits.ROTATE: functools.partial(small_digits.plan, small_digits.ROTATE),
+}
 
 
 def render(name: str, data_dir: Path, processes: int) -> None:

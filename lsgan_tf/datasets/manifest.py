@@ -59,6 +59,23 @@ class Manifest:
             digest.update(f"{shard.file} {shard.sha256}\n".encode())
         return digest.hexdigest()[:16]
 
+    def summary(self, directory: Path) -> str:
+        """What a converter prints at its end: what there is and what was skipped."""
+        height, width, channels = self.image_shape
+        count, size = (
+            sum(getattr(shard, of) for shard in self.shards) for of in ("count", "bytes")
+        )
+        classes = f", {len(self.class_names)} classes" if self.class_names else ", no labels"
+        lines = [
+            f"{directory}: {count} images, {height}x{width}x{channels}{classes}, "
+            f"{size / 1e6:.1f} MB in {len(self.shards)} shards"
+        ]
+        if self.skipped_count:
+            lines.append(f"{self.skipped_count} images were skipped (see {directory / FILE_NAME}):")
+            lines += [f"  {skip.where}: {skip.why}" for skip in self.skipped[:5]]
+            lines += ["  ..."] if self.skipped_count > 5 else []
+        return "\n".join(lines)
+
     def save(self, directory: Path) -> None:
         """Writes the file atomically; raises `UserError` if the disk is full."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)

@@ -170,7 +170,7 @@ def _scaled(pixels: tf.Tensor, low: float, high: float) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """The endless order of examples, and how its steps are cut into slices; see `Dataset.batches`."""
+    """The endless order of examples, and how its steps are cut; see `Dataset.batches`."""
 
     num_examples: int
     seed: int
@@ -217,7 +217,7 @@ class Stream:
 
 @functools.lru_cache(maxsize=16)
 def _order_block(num_examples: int, seed: int, epoch: int, block: int) -> np.ndarray:
-    """A stretch of one epoch's order: computing many positions at once costs little more than one."""
+    """A stretch of an epoch's order: many positions at once cost little more than one."""
     start = block * _BLOCK
     positions = np.arange(start, min(start + _BLOCK, num_examples))
     return permutation.permuted(positions, num_examples, (seed, epoch))

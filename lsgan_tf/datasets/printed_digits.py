@@ -30,7 +30,6 @@ def plan(count: int = COUNT) -> records.Plan:
     Image i shows digit i % 10; everything else about it is drawn from (SEED, i), so that the set
     does not depend on how it is cut into shards.
     """
-    bounds = np.linspace(0, count, records.shard_count(count) + 1).astype(int).tolist()
     return records.Plan(
         image_shape=(SIZE, SIZE, 1),
         encoding="png",
@@ -41,7 +40,7 @@ def plan(count: int = COUNT) -> records.Plan:
         flags={"name": NAME, "count": count, "seed": SEED},
         jobs=[
             records.ShardJob(_produce, (start, stop), stop - start)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+            for start, stop in records.shard_bounds(count)
         ],
     )
 

@@ -32,7 +32,7 @@ from lsgan_tf.datasets.manifest import Manifest, Skipped
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.errors import UserError
 
-__all__ = ["Plan", "Record", "ShardJob", "Skipped", "dataset_name", "shard_count", "write"]
+__all__ = ["Plan", "Record", "ShardJob", "Skipped", "dataset_name", "shard_bounds", "write"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +65,14 @@ class Plan:
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def shard_count(images: int) -> int:
-    """How many shards to cut `images` into: enough to work in parallel, none of them huge."""
-    return max(1, min(images // 256, 16), -(-images // 8192))
+def shard_bounds(images: int) -> list[tuple[int, int]]:
+    """Cuts 0 .. images-1 into (start, stop) ranges, one per shard.
+
+    Enough of them to work in parallel, none of them huge, and the same whatever the machine.
+    """
+    count = max(1, min(images // 256, 16), -(-images // 8192))
+    bounds = [images * number // count for number in range(count + 1)]
+    return list(itertools.pairwise(bounds))
 
 
 def dataset_name(directory: Path) -> str:

@@ -1,0 +1,96 @@
+"""Hostile image files in, square pixels of one kind out. Pillow only: used by worker processes."""
+
+import dataclasses
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+EXTENSIONS = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+MAX_FILE_BYTES = 1 << 28
+MAX_PIXELS = 1 << 26  # 256 MB once decoded with four channels
+
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_GREY_MODES = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+class BadImage(ValueError):
+    """This picture cannot be used; the message says why."""
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decodes a whole image file, turned as its EXIF orientation says.
+
+    Returns:
+        An image of mode L or RGB. Transparent pixels lie over black; 16 bits become 8.
+
+    Raises:
+        BadImage: whatever is wrong with it, its size included.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImage(f"{image.width}x{image.height} pixels are too many")
+            return _plain(ImageOps.exif_transpose(image))
+    except BadImage:
+        raise
+    except Exception as error:  # damaged files raise nearly anything in Pillow's plugins
+        raise BadImage(f"it does not decode: {_reason(error)}") from error
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether it is stored without colour."""
+    return image.mode in _GREY_MODES
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What every picture of a data set is brought to."""
+
+    size: int  # side of the square, pixels
+    channels: int  # 1 or 3
+    crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    encoding: str = "png"  # or "jpeg"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return self.size, self.size, self.channels
+
+    def encode(self, image: Image.Image) -> bytes:
+        """Fits an image of mode L or RGB (antialiased bilinear) and encodes it."""
+        image = image.convert("L" if self.channels == 1 else "RGB")
+        square = (self.size, self.size)
+        if self.crop == "center":
+            image = ImageOps.fit(image, square, Image.Resampling.BILINEAR)
+        elif image.size != square:
+            image = image.resize(square, Image.Resampling.BILINEAR)
+        buffer = io.BytesIO()
+        if self.encoding == "png":
+            image.save(buffer, "png")
+        else:
+            image.save(buffer, "jpeg", quality=95, subsampling=0)
+        return buffer.getvalue()
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow's own conversion clips at 255
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise BadImage(f"pixels of type {image.mode} have no known range")
+    mode = "L" if is_grey(image) else "RGB"
+    if image.has_transparency_data:
+        solid = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        solid.alpha_composite(image.convert("RGBA"))
+        image = solid
+    return image.convert(mode)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return "it would take too much memory"
+    return str(error) or type(error).__name__

@@ -1,0 +1,183 @@
+"""Where `convert_images` finds pictures: folders, zips of them, and .npz arrays.
+
+A source lists its entries once, in the parent process; a reader, which is picklable, then delivers
+the pictures of any of them in a worker.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from PIL import Image
+
+from lsgan_tf.datasets import pictures
+from lsgan_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One picture of a source."""
+
+    name: str  # path within the source, or the row
+    label: int | None
+
+
+class Reader(Protocol):
+    """Delivers pictures in a worker process."""
+
+    def read(
+        self, entries: Sequence[Entry]
+    ) -> Iterator[tuple[Entry, Image.Image | pictures.BadImage]]:
+        """Every entry with its picture (mode L or RGB), or with what is wrong with it."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The listing of a source."""
+
+    reader: Reader
+    entries: Sequence[Entry]
+    class_names: tuple[str, ...] | None
+    identity: str  # changes when the content does
+    ignored: int = 0  # files that are not pictures by their name
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderReader:
+    """Reads files below `root`."""
+
+    root: Path
+
+    def read(self, entries):
+        """See `Reader.read`."""
+        for entry in entries:
+            try:
+                yield entry, pictures.decode(self._bytes(entry))
+            except pictures.BadImage as bad:
+                yield entry, bad
+
+    def _bytes(self, entry: Entry) -> bytes:
+        try:
+            with open(self.root / entry.name, "rb") as file:
+                data = file.read(pictures.MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
+        if len(data) > pictures.MAX_FILE_BYTES:
+            raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
+        return data
+
+
+def folder(root: Path, labels: str) -> Source:
+    """Lists the pictures below `root`, hidden ones excepted.
+
+    Args:
+        labels: "auto", "folders" or "none"; see `labelled`.
+
+    Raises:
+        UserError: there is none, or the labels are not clear.
+    """
+    names, ignored = [], 0
+    digest = hashlib.sha256()
+    for path in _files(root):
+        name = path.relative_to(root).as_posix()
+        if not is_picture(name):
+            ignored += 1
+            continue
+        status = path.stat()
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(*_ANY_NAME))
+        names.append(name)
+    check_not_empty(names, root)
+    entries, class_names = labelled(names, root, labels)
+    return Source(FolderReader(root), entries, class_names, digest.hexdigest(), ignored)
+
+
+_ANY_NAME = ("utf-8", "surrogateescape")  # file names need not be text
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """All visible files below `root` in sorted order; follows links, but never in circles."""
+    seen = set()
+    for folder_, subfolders, files in os.walk(root, followlinks=True, onerror=_raise):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        status = os.stat(folder_)
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for name in sorted(files):
+            path = Path(folder_, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise UserError(f"cannot list {error.filename}: {error.strerror}") from error
+
+
+def is_picture(name: str) -> bool:
+    """Whether this path within a source is a picture by its name, and not hidden."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    return not hidden and name.lower().endswith(pictures.EXTENSIONS)
+
+
+def check_not_empty(names: Sequence[str], source: Path) -> None:
+    """Raises `UserError` if a source lists no pictures."""
+    if not names:
+        accepted = " ".join(pictures.EXTENSIONS)
+        raise UserError(f"there are no images in {source}. Accepted file names end in {accepted}")
+
+
+def labelled(
+    names: Sequence[str], source: Path, labels: str
+) -> tuple[list[Entry], tuple[str, ...] | None]:
+    """Gives each picture its class: its topmost folder, below the folders all of them share.
+
+    Args:
+        names: paths within the source.
+        labels: "folders"; "none"; or "auto", which is "folders" if there are two or more.
+
+    Returns:
+        Entries sorted by name, and the sorted class names (None: no labels).
+
+    Raises:
+        UserError: pictures beside folders of pictures, or no folders where they are demanded.
+    """
+    names = sorted(names)
+    if labels == "none":
+        return [Entry(name, None) for name in names], None
+    shared = _shared_folders(names)
+    classes = [_class_of(name, shared) for name in names]
+    if None in classes and any(classes):
+        outside, inside = (
+            names[classes.index(None)],
+            next(name for name, its in zip(names, classes, strict=True) if its),
+        )
+        raise UserError(
+            f"{source} has images beside class folders ({outside} beside {inside}). Choose "
+            "--labels=none to ignore the folders, or move the images into one."
+        )
+    if None in classes and labels == "folders" and shared:
+        classes = [shared[-1]] * len(names)
+    if None in classes:
+        if labels == "folders":
+            raise UserError(f"--labels=folders: {source} has no class folders, only images")
+        return [Entry(name, None) for name in names], None
+    class_names = tuple(sorted(set(classes)))
+    ids = {name: number for number, name in enumerate(class_names)}
+    return [Entry(n, ids[c]) for n, c in zip(names, classes, strict=True)], class_names
+
+
+def _shared_folders(names: Sequence[str]) -> tuple[str, ...]:
+    """The folders that all names start with."""
+    parents = [PurePosixPath(name).parent.as_posix() for name in names]
+    shared = PurePosixPath(os.path.commonpath(parents))
+    return () if shared == PurePosixPath(".") else shared.parts
+
+
+def _class_of(name: str, shared: tuple[str, ...]) -> str | None:
+    parts = PurePosixPath(name).parts[len(shared) :]
+    return parts[0] if len(parts) > 1 else None

@@ -1,0 +1,83 @@
+"""Pictures in a zip, read in place: nothing is ever extracted, no name of a member is opened."""
+
+import dataclasses
+import functools
+import hashlib
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from lsgan_tf.datasets import pictures
+from lsgan_tf.errors import UserError
+from tools._image_sources import Entry, Source, check_not_empty, is_picture, labelled
+
+_ENCRYPTED = 0x1
+
+
+@dataclasses.dataclass(frozen=True)
+class ZipReader:
+    """Reads members of the zip at `path`."""
+
+    path: Path
+
+    def read(self, entries):
+        """See `Reader.read`."""
+        archive = _opened(self.path)
+        for entry in entries:
+            try:
+                yield entry, pictures.decode(_member(archive, entry))
+            except pictures.BadImage as bad:
+                yield entry, bad
+
+
+def zipped(path: Path, labels: str) -> Source:
+    """Lists the pictures in a zip; labels as for `folder`.
+
+    Raises:
+        UserError: it is broken or encrypted, has members that climb out of it or share a name,
+            or holds no pictures.
+    """
+    names, ignored, seen = [], 0, set()
+    digest = hashlib.sha256()
+    for member in _opened(path).infolist():
+        if member.is_dir():
+            continue
+        _check_member(path, member, seen)
+        if not is_picture(member.filename):
+            ignored += 1
+            continue
+        digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode())
+        names.append(member.filename)
+    check_not_empty(names, path)
+    entries, class_names = labelled(names, path, labels)
+    return Source(ZipReader(path), entries, class_names, digest.hexdigest(), ignored)
+
+
+@functools.lru_cache(maxsize=1)  # a worker reads many shards of one zip
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path} is not a readable zip: {error}") from error
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo, seen: set[str]) -> None:
+    name = member.filename
+    if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        raise UserError(f"{path} has a member that climbs out of it, {name!r}; refused")
+    if member.flag_bits & _ENCRYPTED:
+        raise UserError(f"{path} is encrypted ({name}). Unpack it and pass the folder as --source")
+    if name in seen:
+        raise UserError(f"{path} has two members named {name!r}. Unpack it and pass the folder")
+    seen.add(name)
+
+
+def _member(archive: zipfile.ZipFile, entry: Entry) -> bytes:
+    try:
+        with archive.open(entry.name) as file:
+            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size it declares
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
+    if len(data) > pictures.MAX_FILE_BYTES:
+        raise pictures.BadImage(f"it unpacks to more than {pictures.MAX_FILE_BYTES} bytes")
+    return data
