@@ -4,8 +4,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from lsgan_tf import command
 from lsgan_tf.errors import UserError
 
 RECIPES = Path(__file__).resolve().parent.parent / "flags"
@@ -146,14 +147,27 @@ def parse(argv):
     """A flags parser for `absl.app.run`: the recipe first, then the command line, which wins.
 
     The recipe is the --flagfile if there is one; else that of an existing --run_dir, if no
-    --dataset is named; else flags/DATASET.flags; else flags/default.flags.
+    --dataset is named; else flags/DATASET.flags; else flags/default.flags. An empty --run_dir
+    becomes runs/RECIPE.
     """
-    remaining = app.parse_flags_with_usage(argv)
-    if any(re.match("--?flagfile", argument) for argument in argv[1:]):
-        return remaining
-    # Absl keeps what it has parsed, so a second pass in this order lets the command line win.
-    recipe = _recipe(flags.FLAGS)
-    return app.parse_flags_with_usage([argv[0], f"--flagfile={recipe}", *argv[1:]])
+    remaining = command.parse_flags(argv)
+    values = flags.FLAGS
+    recipe = _given_flagfile(argv)
+    if recipe is None:
+        recipe = _recipe(values)
+        # Absl keeps what it has parsed, so a second pass in this order lets the user win.
+        remaining = command.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
+    values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
+    return remaining
+
+
+def _given_flagfile(argv):
+    """The last --flagfile of a command line, or None."""
+    named = [re.fullmatch("--?flagfile(?:=(.*))?", argument) for argument in argv]
+    for index in reversed(range(len(argv))):
+        if named[index]:
+            return Path(named[index].group(1) or argv[index + 1])
+    return None
 
 
 def _recipe(values):
@@ -167,26 +181,21 @@ def _recipe(values):
     return RECIPES / "default.flags"
 
 
+def _default_run_dir(dataset, recipe):
+    if (recipe.parent / "config.json").is_file():  # a run's own recipe: that run
+        return recipe.parent
+    name = recipe.stem if recipe.stem != "default" else dataset
+    return Path("runs") / re.sub(r"\W+", "_", name)
+
+
 def from_flags():
-    """The `Config` of the parsed flags; --run_dir is filled in.
+    """The `Config` of the parsed flags.
 
     Raises:
       UserError: if two flags contradict each other.
     """
     values = flags.FLAGS
-    given = {field.name: values[field.name].value for field in dataclasses.fields(Config)}
-    given["run_dir"] = given["run_dir"] or str(_default_run_dir(values))
-    return Config(**given)
-
-
-def _default_run_dir(values):
-    if not values.flagfile:
-        return Path("runs") / re.sub(r"\W+", "_", values.dataset)
-    recipe = Path(values.flagfile[-1])
-    if (recipe.parent / "config.json").is_file():  # a run's own recipe: that run
-        return recipe.parent
-    name = recipe.stem if recipe.stem != "default" else values.dataset
-    return Path("runs") / re.sub(r"\W+", "_", name)
+    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
 
 
 def list_recipes():

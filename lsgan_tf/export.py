@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from lsgan_tf.errors import exit_on_user_error
+from lsgan_tf import command
 
 _RUN_DIR = flags.DEFINE_string("run_dir", "", "The run directory.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
@@ -15,20 +15,18 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "", "Default: RUN/export.")
 _VERSION = flags.DEFINE_integer("version", 1, "Version: the directory's name.", lower_bound=1)
 
 
-def main(_):
-    with exit_on_user_error():
-        from lsgan_tf import generators, serving
+def main():
+    command.start_tensorflow()
+    from lsgan_tf import generators, serving
 
-        trained = generators.load(
-            _RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value
-        )
-        directory = Path(_OUTPUT_DIR.value or trained.run.exports) / str(_VERSION.value)
-        serving.save(serving.Server(trained.generator, trained.class_names), directory)
-        print(
-            f"{directory}: {trained.weights} weights of step {trained.step}. Look at it with\n"
-            f"  saved_model_cli show --all --dir {directory}"
-        )
+    trained = generators.load(_RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value)
+    directory = Path(_OUTPUT_DIR.value or trained.run.exports) / str(_VERSION.value)
+    serving.save(serving.Server(trained.generator, trained.class_names), directory)
+    print(
+        f"{directory}: {trained.weights} weights of step {trained.step}. Look at it with\n"
+        f"  saved_model_cli show --all --dir {directory}"
+    )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from lsgan_tf.errors import UserError, exit_on_user_error
+from lsgan_tf import command
+from lsgan_tf.errors import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", "", "The run directory.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
@@ -25,22 +26,17 @@ _SEPARATE = flags.DEFINE_boolean("separate", False, "One PNG per picture, in a d
 _OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate; default in R.")
 
 
-def main(_):
-    with exit_on_user_error():
-        _check()
-        from lsgan_tf import generators, sampling
+def main():
+    _check()
+    command.start_tensorflow()
+    from lsgan_tf import generators, sampling
 
-        trained = generators.load(
-            _RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value
-        )
-        sampler = sampling.Sampler(trained.generator)
-        labels = generators.parse_labels(_LABELS.value, trained.class_names)
-        z = sampling.draw_latents(trained.generator, _NUM.value, _SEED.value)
-        if _INTERPOLATE.value:
-            path = _walk(trained, sampler, z, labels)
-        else:
-            path = _still(trained, sampler, z, labels)
-        print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
+    trained = generators.load(_RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value)
+    sampler = sampling.Sampler(trained.generator)
+    labels = generators.parse_labels(_LABELS.value, trained.class_names)
+    z = sampling.draw_latents(trained.generator, _NUM.value, _SEED.value)
+    path = (_walk if _INTERPOLATE.value else _still)(trained, sampler, z, labels)
+    print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
 
 
 def _check():
@@ -90,4 +86,4 @@ def _path(trained, ending):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

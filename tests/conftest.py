@@ -1,8 +1,9 @@
-"""Shared by all tests: a CPU split in four to try replicas on, real data, tiny networks."""
+"""Shared by all tests: a CPU split in four to try replicas on, small data sets, real data."""
 
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,3 +36,53 @@ def replicas():
     from lsgan_tf.config import Config
 
     return lambda count: building.strategy(Config(batch_size=12, logical_devices=count))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A --data_dir with two labelled grey sets: `small` (28x28) and `tiny` (8x8)."""
+    from tools import convert_images
+
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name, side in (("small", 28), ("tiny", 8)):
+        source = root / f"{name}.npz"
+        images = rng.integers(0, 256, (96, side, side), np.uint8)
+        np.savez(source, images=images, labels=np.arange(96) % 3, class_names=["a", "b", "c"])
+        convert_images.convert(source, root / name, convert_images.Options(image_size=side))
+    return root
+
+
+@pytest.fixture
+def tiny_network(monkeypatch):
+    """Registers `--network=tiny`, a pair of a few hundred weights for 8x8 images."""
+    from lsgan_tf import networks
+    from tests import tiny
+
+    def make(image_shape, num_classes):
+        return tiny.TinyGenerator(num_classes), tiny.TinyDiscriminator(num_classes)
+
+    pair = networks.Pair(make, tiny.SHAPE, True, "for tests")
+    monkeypatch.setitem(networks.PAIRS, "tiny", pair)
+
+
+@pytest.fixture
+def tiny_config(data_dir, tiny_network, tmp_path):
+    """Makes the Config of a run that takes a second."""
+    from lsgan_tf.config import Config
+
+    def make(**changes):
+        settings = {
+            "dataset": "tiny",
+            "data_dir": str(data_dir),
+            "network": "tiny",
+            "run_dir": str(tmp_path / "run"),
+            "batch_size": 12,
+            "train_steps": 12,
+            "log_every": 3,
+            "sample_every": 6,
+            "checkpoint_every": 4,
+        }
+        return Config(**{**settings, **changes})
+
+    return make

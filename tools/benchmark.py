@@ -6,18 +6,23 @@ is left out. The workload `input` times the input pipeline instead, on 112-pixel
 it writes to a temporary directory.
 """
 
+import os
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from lsgan_tf import command
 from lsgan_tf.config import Config
-from lsgan_tf.errors import exit_on_user_error
+from tools import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
 WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light"}
+
+INPUT_IMAGES = 2048
 
 _WORKLOAD = flags.DEFINE_enum("workload", "lsun112", [*WORKLOADS, "input"], "What to time.")
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precision of the step.")
@@ -28,17 +33,17 @@ _DISTRIBUTION = flags.DEFINE_enum(
 )
 
 
-def main(_):
-    with exit_on_user_error():
-        time_step = _input_pipeline if _WORKLOAD.value == "input" else _training
-        median = time_step()
-        print(
-            f"workload={_WORKLOAD.value} dtype={_DTYPE.value} batch={_BATCH.value} "
-            f"median_step_s={median:.5f} images_per_second={_BATCH.value / median:.2f}"
-        )
+def main():
+    command.start_tensorflow()
+    time_step = _input_pipeline if _WORKLOAD.value == "input" else _training_step
+    median = time_step()
+    print(
+        f"workload={_WORKLOAD.value} dtype={_DTYPE.value} batch={_BATCH.value} "
+        f"median_step_s={median:.5f} images_per_second={_BATCH.value / median:.2f}"
+    )
 
 
-def _training():
+def _training_step():
     """Median seconds of a training step on images in memory."""
     import tensorflow as tf
 
@@ -66,6 +71,29 @@ def _training():
     return _median_seconds(step)
 
 
+def _input_pipeline():
+    """Median seconds until the input pipeline has delivered one more batch."""
+    from lsgan_tf.datasets import load
+
+    with tempfile.TemporaryDirectory() as directory:
+        _write_records(Path(directory) / "noise")
+        batches = load("noise", directory).batches(seed=0, step=0, batch_size=_BATCH.value)
+        iterator = iter(batches)
+        return _median_seconds(lambda: next(iterator).shape)
+
+
+def _write_records(directory):
+    """Converts smooth random pictures, which take about as many PNG bytes as photographs."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (INPUT_IMAGES, 14, 14, 3), np.uint8)
+    source = directory.with_suffix(".npz")
+    fine = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    noise = rng.integers(0, 24, fine.shape, np.uint8)
+    np.savez(source, images=np.minimum(fine, 231) + noise)
+    options = convert_images.Options(image_size=112, processes=os.cpu_count())
+    convert_images.convert(source, directory, options)
+
+
 def _median_seconds(step):
     for _ in range(2):
         step()
@@ -78,4 +106,4 @@ def _median_seconds(step):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)

@@ -1,0 +1,42 @@
+# make train   makes .venv, installs requirements.txt, trains on the embedded digits
+# make test    the same set-up, then the tests
+# make lint    the same set-up, then ruff
+#
+# All are safe to repeat; the set-up runs again only when requirements.txt has changed.
+# make train ARGS="--dataset=fashion_mnist --train_steps=5000" passes flags on.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+ARGS ?=
+
+.PHONY: help setup train test lint clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
+
+setup: $(VENV)/installed
+
+# Installed first, then stamped: an interrupted installation is made again from the start.
+$(VENV)/installed: requirements.txt
+	@echo "== installing requirements.txt into $(VENV) (some minutes, once)"
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" || \
+		{ echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+train: setup
+	@echo "== training: python -m lsgan_tf.train $(ARGS)"
+	$(VENV)/bin/python -m lsgan_tf.train $(ARGS)
+
+test: setup
+	@echo "== testing: pytest"
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: setup
+	@echo "== linting: ruff"
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,73 @@
+"""How the commands start: quietly, and with mistakes told in a sentence."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+
+from absl import app, flags, logging
+
+from lsgan_tf.errors import exit_on_user_error
+
+
+def parse_flags(argv):
+    """Parses a command line that holds nothing but flags; returns [argv[0]].
+
+    A mistake prints what is wrong and what would be right, and ends the process with status 1.
+    """
+    try:
+        remaining = flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        sys.exit(f"error: {error}\nKnown flags: {_own_flags()}")
+    except flags.Error as error:
+        sys.exit(f"error: {error}")
+    if len(remaining) > 1:
+        sys.exit(f"error: not a flag: {' '.join(remaining[1:])}. Flags begin with --.")
+    return remaining
+
+
+def _own_flags():
+    by_module = flags.FLAGS.flags_by_module_dict()
+    own = (flag.name for module in by_module if "absl" not in module for flag in by_module[module])
+    return " ".join(f"--{name}" for name in sorted(own))
+
+
+def run(main, flags_parser=parse_flags):
+    """Parses the flags, then calls `main()`; never returns. A `UserError` ends it with status 1."""
+
+    def start(_):
+        with exit_on_user_error():
+            main()
+
+    app.run(start, flags_parser=flags_parser)
+
+
+def start_tensorflow():
+    """Imports TensorFlow without what it says to itself on the way (it no longer heeds
+    TF_CPP_MIN_LOG_LEVEL there); if the import fails, everything it said is shown."""
+    logging.set_verbosity(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with tempfile.TemporaryFile() as said:
+        try:
+            with _stderr_into(said):
+                import tensorflow as tf
+
+                tf.get_logger().setLevel("WARNING")
+        except BaseException:
+            said.seek(0)
+            shutil.copyfileobj(said, sys.stderr.buffer)
+            raise
+
+
+@contextlib.contextmanager
+def _stderr_into(file):
+    """Sends what this process, its C++ code included, writes to stderr into a file."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

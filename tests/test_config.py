@@ -1,0 +1,142 @@
+"""Flags, recipes and what they resolve to."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from lsgan_tf import config
+from lsgan_tf.config import Config
+from lsgan_tf.errors import UserError
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Parses a command line as the training command does, on flags of its own."""
+    values = flags.FlagValues()
+    with monkeypatch.context() as patch:
+        patch.setattr(config.flags, "FLAGS", values)
+        for name in ("string", "integer", "float", "boolean", "enum"):
+            define = getattr(flags, f"DEFINE_{name}")
+            patch.setattr(
+                config.flags,
+                f"DEFINE_{name}",
+                lambda *args, define=define: define(*args, flag_values=values),
+            )
+        config.define_flags()
+
+        def run(*arguments):
+            config.parse(["train", *arguments])
+            return config.from_flags()
+
+        yield run
+
+
+def test_no_flags_train_the_embedded_digits(parse):
+    resolved = parse()
+    assert (resolved.dataset, resolved.network) == ("printed_digits", "light")
+    assert resolved.run_dir == "runs/printed_digits"
+
+
+def test_dataset_reads_its_recipe_and_the_command_line_wins(parse):
+    resolved = parse("--learning_rate=0.5", "--dataset", "lsun_church")
+    assert (resolved.network, resolved.batch_size) == ("scene", 64)
+    assert (resolved.label_a, resolved.label_b, resolved.label_c) == (0, 1, 1)
+    assert resolved.learning_rate == 0.5
+    assert resolved.run_dir == "runs/lsun_church"
+
+
+def test_dataset_without_recipe_gets_the_default_one(parse):
+    resolved = parse("--dataset=tfds:celeb_a", "--batch_size=32")
+    assert (resolved.network, resolved.batch_size) == ("dcgan", 32)
+    assert (resolved.label_a, resolved.label_c) == (-1, 0)
+    assert resolved.run_dir == "runs/tfds_celeb_a"
+
+
+def test_flagfile_replaces_the_recipe(parse, tmp_path):
+    recipe = tmp_path / "mine.flags"
+    recipe.write_text("# my recipe\n--dataset=lsun_church\n--batch_size=4\n")
+    resolved = parse(f"--flagfile={recipe}", "--train_steps=7")
+    assert (resolved.dataset, resolved.batch_size, resolved.train_steps) == ("lsun_church", 4, 7)
+    assert resolved.network == "dcgan"  # flags/lsun_church.flags was not read
+    assert resolved.run_dir == "runs/mine"
+
+
+def test_flagfile_of_a_config_resolves_to_it(parse, tmp_path):
+    original = Config(dataset="cifar10", learning_rate=3e-5, conditional=True, ema_decay=0.5)
+    recipe = tmp_path / "recipe.flags"
+    recipe.write_text(original.to_flagfile())
+    resolved = parse(f"--flagfile={recipe}", "--run_dir=elsewhere")
+    assert resolved == dataclasses.replace(original, run_dir="elsewhere")
+
+
+def test_run_dir_alone_resumes_with_its_own_recipe(parse, tmp_path):
+    (tmp_path / "recipe.flags").write_text(Config(dataset="cifar10", seed=5).to_flagfile())
+    resolved = parse(f"--run_dir={tmp_path}")
+    assert (resolved.dataset, resolved.seed) == ("cifar10", 5)
+
+
+def test_a_runs_own_recipe_means_that_run(parse, tmp_path):
+    (tmp_path / "recipe.flags").write_text(Config().to_flagfile())
+    (tmp_path / "config.json").write_text("{}")
+    assert parse(f"--flagfile={tmp_path}/recipe.flags").run_dir == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lerning_rate=1"], "lerning_rate.*Did you mean: learning_rate.*Known flags:.*--seed"),
+        (["--optimizer=sgd"], "optimizer.*adam|rmsprop"),
+        (["--batch_size=0"], "batch_size"),
+        (["--ema_decay=2"], "ema_decay"),
+        (["--train_steps=many"], "train_steps"),
+        (["resume"], "not a flag: resume"),
+        (["--flagfile=absent.flags"], "absent.flags"),
+    ],
+)
+def test_mistakes_end_with_a_sentence(parse, arguments, message):
+    with pytest.raises(SystemExit, match=f"(?s)error: .*{message}"):
+        parse(*arguments)
+
+
+def test_contradictions_are_refused():
+    with pytest.raises(UserError, match="label_a and --label_b are both"):
+        Config(label_a=1.0, label_b=1.0)
+    with pytest.raises(UserError, match="distribution=mirrored"):
+        Config(logical_devices=2, distribution="one_device")
+
+
+@pytest.mark.parametrize("path", sorted(config.RECIPES.glob("*.flags")), ids=lambda p: p.stem)
+def test_every_recipe_resolves_and_says_what_it_is(parse, path):
+    resolved = parse(f"--flagfile={path}")
+    assert path.stem in ("default", resolved.dataset)
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert any(line.startswith("# Command: python -m lsgan_tf.train") for line in lines)
+    if path.stem != "default":
+        assert any("Source:" in line for line in lines)
+
+
+def test_the_promised_recipes_are_there():
+    scenes = ("bedroom", "church", "dining_room", "kitchen", "conference_room")
+    promised = {f"lsun_{scene}" for scene in scenes} | {
+        *("printed_digits", "digits_shift", "digits_rotate", "fashion_mnist", "cifar10", "default")
+    }
+    assert promised <= {name for name, _ in config.list_recipes()}
+
+
+def test_differences_tell_what_matters_from_what_does_not():
+    old = dataclasses.asdict(Config(seed=1, train_steps=5))
+    new = dataclasses.asdict(Config(seed=2, train_steps=9))
+    assert config.differences(old, new) == ({"seed": (1, 2)}, {"train_steps": (5, 9)})
+    assert config.differences({}, {"seed": 1}) == ({"seed": (None, 1)}, {})
+
+
+def test_commands_print_no_traceback():
+    command = [sys.executable, "-m", "lsgan_tf.train", "--nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Unknown command line flag 'nonsense'")
+    assert "Traceback" not in done.stderr

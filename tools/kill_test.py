@@ -1,0 +1,122 @@
+"""Stops a run at random moments, resumes it, and compares it with one that was never stopped.
+
+    python -m tools.kill_test --work_dir=/tmp/kill --kills=5 --signal=KILL -- \\
+        --dataset=printed_digits --train_steps=300 --checkpoint_every=20
+
+What follows `--` are flags of lsgan_tf.train. The run is started, stopped by the signal at a random
+moment between its start and its end, and started again, until it has been stopped so often and has
+finished. Exit status 0 says that every variable of the last checkpoint, both optimizers' included,
+is bit-equal to that of an uninterrupted run.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from lsgan_tf import command
+from lsgan_tf.errors import UserError
+
+_WORK_DIR = flags.DEFINE_string("work_dir", None, "New directory for the two runs.", required=True)
+_KILLS = flags.DEFINE_integer("kills", 5, "How often to stop the run.", lower_bound=1)
+_SIGNAL = flags.DEFINE_enum("signal", "KILL", ["KILL", "TERM"], "How to stop it.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
+
+
+def main():
+    train_flags = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    work = Path(_WORK_DIR.value)
+    if work.exists() and any(work.iterdir()):
+        raise UserError(f"--work_dir={work} is not empty; choose a new one.")
+    work.mkdir(parents=True, exist_ok=True)
+    seconds = _uninterrupted(work / "whole", train_flags)
+    _interrupted(work / "stopped", train_flags, seconds)
+    command.start_tensorflow()
+    from lsgan_tf import checkpoints
+
+    step, different, total = compare(work / "whole", work / "stopped", checkpoints)
+    print(f"step {step}: {total - len(different)} of {total} variables bit-equal")
+    if different:
+        raise UserError(f"different: {', '.join(different[:5])}")
+
+
+def _own_flags(argv):
+    return command.parse_flags(argv[: argv.index("--")] if "--" in argv else argv)
+
+
+def _start(run_dir, train_flags):
+    with open(run_dir.with_suffix(".log"), "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lsgan_tf.train", *train_flags, f"--run_dir={run_dir}"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _uninterrupted(run_dir, train_flags):
+    """Runs to the end; returns the seconds it took."""
+    begin = time.monotonic()
+    if _start(run_dir, train_flags).wait():
+        raise UserError(f"the uninterrupted run failed; see {run_dir.with_suffix('.log')}")
+    seconds = time.monotonic() - begin
+    print(f"uninterrupted: {seconds:.0f} s", flush=True)
+    return seconds
+
+
+def _interrupted(run_dir, train_flags, seconds):
+    """Runs to the end in spite of being stopped."""
+    moments = random.Random(_SEED.value)
+    stopped = 0
+    while True:
+        process = _start(run_dir, train_flags)
+        status = None
+        if stopped < _KILLS.value:
+            # The moments spread over start-up, training and saving; later starts have less to do.
+            delay = moments.uniform(0.1, 0.9) * seconds * (0.8**stopped)
+            try:
+                status = process.wait(timeout=delay)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.Signals[f"SIG{_SIGNAL.value}"])
+                stopped += 1
+                status = process.wait()
+                print(f"SIG{_SIGNAL.value} after {delay:.1f} s: exit status {status}", flush=True)
+                if _SIGNAL.value == "TERM" and status not in (0, -signal.SIGTERM):
+                    raise UserError("SIGTERM must end a run with status 0") from None
+                continue
+        if (status if status is not None else process.wait()) != 0:
+            raise UserError(f"a resumed run failed; see {run_dir.with_suffix('.log')}")
+        print(f"finished after being stopped {stopped} times", flush=True)
+        return
+
+
+def compare(one, other, checkpoints):
+    """Compares the newest checkpoints of two run directories bit by bit.
+
+    Returns (step, names of the variables that differ, number of variables).
+    """
+    import tensorflow as tf
+
+    steps = [checkpoints.available(run / "checkpoints")[-1] for run in (one, other)]
+    if steps[0] != steps[1]:
+        raise UserError(f"{one} ended at step {steps[0]}, {other} at {steps[1]}.")
+    readers = [
+        tf.train.load_checkpoint(str(run / "checkpoints" / f"step-{steps[0]}"))
+        for run in (one, other)
+    ]
+    names = [name for name in readers[0].get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
+    different = [
+        name
+        for name in names
+        if not np.array_equal(readers[0].get_tensor(name), readers[1].get_tensor(name))
+        and "save_counter" not in name
+    ]
+    return steps[0], different, len(names)
+
+
+if __name__ == "__main__":
+    command.run(main, flags_parser=_own_flags)
