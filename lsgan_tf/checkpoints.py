@@ -9,8 +9,8 @@ from lsgan_tf.errors import UserError
 
 _INDEX = re.compile(r"step-(\d+)\.index")
 
-# What reading a truncated, altered or foreign checkpoint raises.
-_DAMAGE = (tf.errors.OpError, ValueError, AssertionError, KeyError, OSError)
+# TensorFlow's readers raise about anything on a truncated, altered or foreign checkpoint.
+_DAMAGE = Exception
 
 
 def available(directory):

@@ -1,0 +1,222 @@
+"""Runs, whole: what they write, where they stop, how they resume, what stops them."""
+
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from lsgan_tf import checkpoints, training
+from lsgan_tf.errors import UserError
+from lsgan_tf.gan import GAN
+from lsgan_tf.run import Run
+from lsgan_tf.signals import StopRequest
+
+
+def _weights(config, step=None):
+    """All variables of a run's checkpoint, both optimizers' included."""
+    directory = Run(config.run_dir).checkpoints
+    step = step or checkpoints.available(directory)[-1]
+    reader = tf.train.load_checkpoint(str(directory / f"step-{step}"))
+    names = [n for n in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in n]
+    return {n: reader.get_tensor(n) for n in names if "save_counter" not in n}
+
+
+def _assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def _lines(config):
+    return [json.loads(line) for line in Run(config.run_dir).metrics.read_text().splitlines()]
+
+
+def _events(config):
+    """{tag: [steps]} of everything TensorBoard would show."""
+    tags = {}
+    for path in sorted(Run(config.run_dir).directory.glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                tags.setdefault(value.tag, []).append(event.step)
+    return tags
+
+
+def test_a_run_leaves_what_it_promises(tiny_config):
+    config = tiny_config()
+    training.train(config)
+    run = Run(config.run_dir)
+    assert [line["step"] for line in _lines(config)] == [3, 6, 9, 12]
+    assert {"d_loss", "g_loss", "d_real", "d_fake", "images_per_second"} <= _lines(config)[0].keys()
+    names = sorted(path.name for path in run.samples.glob("*.png"))
+    assert names == ["0000000.png", "0000006.png", "0000012.png"]
+    assert checkpoints.available(run.checkpoints) == [4, 8, 12]
+    assert Image.open(run.directory / "reals.png").size == (82, 82)
+    events = _events(config)
+    assert events["loss/discriminator"] == [3, 6, 9, 12]
+    for tag in (
+        *("loss/generator", "loss/discriminator_at_optimum", "loss/generator_at_optimum"),
+        *("score/real", "score/fake", "gradient_norm/discriminator", "gradient_norm/generator"),
+        "speed/images_per_second",
+    ):
+        assert events[tag] == [3, 6, 9, 12], tag
+    assert events["samples"] == [0, 6, 12]
+    assert events["reals"] == events["flags"] == [0]
+
+
+def test_checkpoints_are_bounded(tiny_config):
+    config = tiny_config(train_steps=20, keep_checkpoints=2)
+    training.train(config)
+    directory = Run(config.run_dir).checkpoints
+    assert checkpoints.available(directory) == [16, 20]
+    assert len(list(directory.glob("step-*"))) == 4
+
+
+def test_a_finished_run_does_nothing_and_says_so(tiny_config, capsys):
+    config = tiny_config()
+    training.train(config)
+    before = _weights(config)
+    training.train(config)
+    assert "nothing to do" in capsys.readouterr().out
+    _assert_equal(_weights(config), before)
+    assert len(_lines(config)) == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"conditional": True, "ema_decay": 0.9, "optimizer": "rmsprop"},
+        {"logical_devices": 2, "steps_per_execution": 3},
+    ],
+)
+def test_resuming_is_exact(tiny_config, changes, tmp_path):
+    whole = tiny_config(run_dir=str(tmp_path / "whole"), **changes)
+    training.train(whole)
+    parts = tiny_config(run_dir=str(tmp_path / "parts"), **changes)
+    training.train(dataclasses.replace(parts, train_steps=5))  # 5 is no multiple of any cadence
+    training.train(parts)
+    _assert_equal(_weights(parts), _weights(whole))
+    assert [line["step"] for line in _lines(parts)] == [3, 5, 6, 9, 12]
+
+
+def test_the_seed_decides_everything(tiny_config, tmp_path):
+    runs = [
+        tiny_config(run_dir=str(tmp_path / str(i)), seed=seed) for i, seed in enumerate((1, 1, 2))
+    ]
+    for config in runs:
+        training.train(config)
+    one, same, other = (_weights(config) for config in runs)
+    _assert_equal(one, same)
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_steps_per_execution_keeps_the_cadences(tiny_config):
+    config = tiny_config(steps_per_execution=100)
+    training.train(config)
+    assert [line["step"] for line in _lines(config)] == [3, 6, 9, 12]
+    assert checkpoints.available(Run(config.run_dir).checkpoints) == [4, 8, 12]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys, number):
+    config = tiny_config(train_steps=50)
+    step_of_signal = 5
+    original = GAN.run_steps
+
+    def run_steps(self, iterator, steps):
+        results = original(self, iterator, steps)
+        if int(self.step.numpy()) == step_of_signal:
+            signal.raise_signal(number)
+        return results
+
+    monkeypatch.setattr(GAN, "run_steps", run_steps)
+    handler = signal.getsignal(number)
+    training.train(config)
+    assert signal.getsignal(number) is handler
+    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
+    out = capsys.readouterr().out
+    assert f"{number.name}: saved step 5" in out
+    assert f"--run_dir={config.run_dir}" in out
+
+
+def test_a_second_interrupt_is_obeyed():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(tiny_config, monkeypatch):
+    config = tiny_config(train_steps=50, log_every=5)
+    original = GAN.run_steps
+
+    def run_steps(self, iterator, steps):
+        if int(self.step.numpy()) == 6:
+            kernel = self.generator.trainable_variables[0]
+            kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+        return original(self, iterator, steps)
+
+    monkeypatch.setattr(GAN, "run_steps", run_steps)
+    with pytest.raises(UserError, match="NaN or infinite between step 6 and 8.*learning_rate"):
+        training.train(config)
+    assert checkpoints.available(Run(config.run_dir).checkpoints) == [4]
+    assert all(np.isfinite(value).all() for value in _weights(config).values())
+
+
+def test_changed_flags_are_refused(tiny_config):
+    training.train(tiny_config())
+    with pytest.raises(UserError, match="learning_rate: was 0.0002, is 0.1"):
+        training.train(tiny_config(learning_rate=0.1, train_steps=14))
+    training.train(tiny_config(learning_rate=0.1, train_steps=14), allow_config_change=True)
+    assert checkpoints.available(Run(tiny_config().run_dir).checkpoints)[-1] == 14
+
+
+def test_a_second_trainer_is_refused(tiny_config):
+    config = tiny_config()
+    with Run(config.run_dir).locked(), pytest.raises(UserError, match="Another trainer"):
+        training.train(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 9, "logical_devices": 2}, "does not divide by 2 replicas"),
+        ({"network": "scene"}, "takes images of 112x112x3, the data set has 8x8x1"),
+        ({"network": "vgg"}, "unknown. Known: scene"),
+        ({"dataset": "nothing"}, "nothing"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(tiny_config, changes, message):
+    config = tiny_config(**changes)
+    with pytest.raises(UserError, match=message):
+        training.train(config)
+    assert not Run(config.run_dir).directory.exists()
+
+
+def test_a_damaged_record_is_named_and_nothing_is_lost(tiny_config, data_dir, tmp_path):
+    import shutil
+
+    copy = tmp_path / "data"
+    shutil.copytree(data_dir / "tiny", copy / "tiny")
+    config = tiny_config(data_dir=str(copy))
+    training.train(config)
+    shard = next((copy / "tiny").glob("*.tfrecord-*0-of-*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=shard.name):
+        training.train(dataclasses.replace(config, train_steps=40))
+    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] >= 12
+
+
+def test_dry_run_prints_and_writes_nothing(tiny_config, capsys):
+    config = tiny_config()
+    training.describe(config)
+    out = capsys.readouterr().out
+    assert "--network=tiny" in out and "Total params" in out
+    assert not Run(config.run_dir).directory.exists()
