@@ -1,24 +1,56 @@
-"""Data sets: found or rendered by name, served in batches that are a function of (seed, step)."""
+"""Data sets: found or rendered by name, served in batches that are a function of (seed, step).
+
+Importing this package imports neither TensorFlow nor TensorFlow Datasets; `load` does.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lsgan_tf.datasets import manifest
+from lsgan_tf.datasets import catalog, manifest
 from lsgan_tf.errors import UserError
 
 if TYPE_CHECKING:
     from lsgan_tf.datasets.pipeline import Dataset
 
-EMBEDDED = ("printed_digits",)
+__all__ = ["load"]
+
+_TFDS_PREFIX = "tfds:"
 
 
 def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset:
+    """Opens a data set, rendering it first if it is an embedded one.
+
+    `name` is "tfds:NAME" for a builder of TensorFlow Datasets, or the name of a data set in
+    `data_dir`. The embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist
+    come from TensorFlow Datasets if they are not there.
+
+    Args:
+        name: which data set.
+        data_dir: the directory that holds the data sets.
+        image_size: if positive, images are cut to their middle square and resized to this side
+            (pixels, antialiased bilinear) while they are read.
+
+    Raises:
+        UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
+            sizes and `image_size` is 0; says what to do.
+    """
+    if image_size < 0:
+        raise UserError(f"--image_size={image_size} is negative; 0 leaves images as they are")
+    if name.startswith(_TFDS_PREFIX):
+        return _from_tfds(name, Path(data_dir), image_size)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{name!r} is not the name of a data set: a folder within {data_dir}")
     directory = Path(data_dir) / name
-    if name in EMBEDDED and not (directory / manifest.FILE_NAME).exists():
+    if not (directory / manifest.FILE_NAME).exists():
+        if name in catalog.TFDS_FALLBACKS:
+            return _from_tfds(name, Path(data_dir), image_size)
+        if name not in catalog.EMBEDDED:
+            raise catalog.missing(name, Path(data_dir))
         _render(name, data_dir)
     return _converted(name, directory, image_size)
 
@@ -38,3 +70,9 @@ def _converted(name: str, directory: Path, image_size: int) -> Dataset:
     contents, records = record_files.converted(directory)
     decoder = decoding.converted(contents, image_size)
     return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())
+
+
+def _from_tfds(name: str, data_dir: Path, image_size: int) -> Dataset:
+    from lsgan_tf.datasets import tfds_source
+
+    return tfds_source.load(name, name.removeprefix(_TFDS_PREFIX), data_dir, image_size)

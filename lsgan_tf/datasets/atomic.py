@@ -33,7 +33,7 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise _write_error(error, path) from error
+        raise write_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -52,7 +52,8 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _write_error(error: OSError, path: Path) -> UserError:
+def write_error(error: OSError, path: Path) -> UserError:
+    """The message for a failed write to `path`."""
     if error.errno in _NO_SPACE:
         return UserError(
             f"no space left (disk, quota or file-size limit) while writing {path}: "

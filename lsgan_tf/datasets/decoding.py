@@ -22,16 +22,21 @@ def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
 
     def decode(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_example(examples, features)
-        pixels = in_parallel(decode_one, parsed["image"], shape, resized)
+        # Within a batch, not image by image: fewer, larger steps of tf.data.
+        pixels = tf.map_fn(
+            decode_one,
+            parsed["image"],
+            parallel_iterations=16,
+            fn_output_signature=image_spec(shape, resized),
+        )
         return pixels, parsed.get("label", tf.zeros(tf.shape(examples), tf.int64))
 
     return Decoder(decode, shape)
 
 
-def in_parallel(decode_one, elements, shape: tuple[int, int, int], resized: bool) -> tf.Tensor:
-    """Maps every element to an image of `shape`: float32 if `resized`, else uint8."""
-    spec = tf.TensorSpec(shape, tf.float32 if resized else tf.uint8)
-    return tf.map_fn(decode_one, elements, parallel_iterations=16, fn_output_signature=spec)
+def image_spec(shape: tuple[int, int, int], resized: bool) -> tf.TensorSpec:
+    """One decoded image: bytes as stored, or what resizing makes of them."""
+    return tf.TensorSpec(shape, tf.float32 if resized else tf.uint8)
 
 
 def square(image: tf.Tensor, size: int) -> tf.Tensor:

@@ -105,14 +105,29 @@ def write(
             `max_bad` images were skipped, there was no image, the disk is full, a worker died.
     """
     directory = Path(directory)
-    with _locked(directory, wait_for_lock):
-        finished = _finished(directory, plan)
-        if finished is None:
-            _claim(directory, plan)
-            results = _write_shards(directory, plan, processes, max_bad)
-            finished = _complete(directory, plan, results)
-        shutil.rmtree(directory / shards.SCRATCH_DIRECTORY, ignore_errors=True)
+    _check_class_names(plan.class_names)
+    try:
+        with _locked(directory, wait_for_lock):
+            finished = _finished(directory, plan)
+            if finished is None:
+                _claim(directory, plan)
+                results = _write_shards(directory, plan, processes, max_bad)
+                finished = _complete(directory, plan, results)
+            shutil.rmtree(directory / shards.SCRATCH_DIRECTORY, ignore_errors=True)
+    except OSError as error:
+        raise atomic.write_error(error, directory) from error
     return finished
+
+
+def _check_class_names(names: tuple[str, ...] | None) -> None:
+    # TensorFlow Datasets stores them one per line and finds classes by name.
+    for name, times in Counter(names or ()).items():
+        if times > 1:
+            raise UserError(f"two classes are named {name!r}")
+        if not name or len(name.splitlines()) > 1 or name != name.strip():
+            raise UserError(
+                f"class name {name!r}: a name is one line of text without blanks at its ends"
+            )
 
 
 def _locked(directory: Path, wait_for_lock: bool) -> filelock.FileLock:

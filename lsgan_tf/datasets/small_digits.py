@@ -44,7 +44,7 @@ def plan(name: str) -> records.Plan:
 
 
 def render(index: int, rotate: bool) -> Image.Image:
-    """Image `index`: the digit at a random place where it fits; half of them turned, if `rotate`."""
+    """Image `index`: the digit somewhere where it fits; if `rotate`, half of them are turned."""
     rng = np.random.default_rng([SEED, index])
     glyph = _glyph(str(index % 10))
     image = Image.new("L", (SIZE, SIZE))

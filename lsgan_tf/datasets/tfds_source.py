@@ -1,0 +1,114 @@
+"""Data sets of TensorFlow Datasets, read through the same random access as our own."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from lsgan_tf.datasets import catalog, decoding, record_files
+from lsgan_tf.datasets.pipeline import Dataset, Decoder
+from lsgan_tf.errors import UserError
+
+_SPLIT = "train"
+
+
+def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Dataset:
+    """Opens the train split of a builder, preparing (downloading) it first if need be.
+
+    Raises:
+        UserError: there is no such builder, it cannot be prepared, it is not in TFRecord format,
+            it has no image, its images have several sizes and `image_size` is 0, a file of it is
+            damaged.
+    """
+    builder = _prepared(builder_name, data_dir)
+    if _SPLIT not in builder.info.splits:
+        raise UserError(f"{name} has no split {_SPLIT!r}, only {', '.join(builder.info.splits)}")
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        raise UserError(
+            f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "
+            f"tfrecord; delete that directory or prepare it in {catalog.tfds_directory(data_dir)}"
+        )
+    split = builder.info.splits[_SPLIT]
+    records = record_files.scanned([Path(path) for path in split.filepaths])
+    if len(records) != split.num_examples:
+        raise UserError(
+            f"the files of {name} in {builder.data_dir} hold {len(records)} records, its metadata "
+            f"recorded {split.num_examples}; delete that directory and prepare it again"
+        )
+    image_key, label_key = _keys(name, builder.info.features)
+    class_names = label_key and tuple(builder.info.features[label_key].names)
+    decoder = _decoder(name, builder.info.features, image_key, label_key, image_size)
+    return Dataset(name, records, decoder, class_names, _fingerprint(builder, split))
+
+
+def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    """The builder, from `data_dir` or from TensorFlow Datasets' own place if it is ready there."""
+    try:
+        ours = _builder(builder_name, str(catalog.tfds_directory(data_dir)))
+        if ours.is_prepared():
+            return ours
+        shared = _builder(builder_name, None)
+        if shared.is_prepared():
+            return shared
+    except tfds.core.DatasetNotFoundError as error:
+        raise UserError(
+            f'TensorFlow Datasets has no data set {builder_name!r}; see `python -c "import '
+            'tensorflow_datasets as tfds; print(tfds.list_builders())"`'
+        ) from error
+    try:
+        ours.download_and_prepare()
+    except Exception as error:  # builders, their hosts and the network fail in their own ways
+        raise catalog.not_downloaded(builder_name, data_dir, error) from error
+    return ours
+
+
+def _builder(builder_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+    return tfds.builder(builder_name, data_dir=data_dir, file_format="tfrecord")
+
+
+def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    labels = [
+        key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    if not images:
+        raise UserError(f"{name} has no images, only {', '.join(features)}")
+    image = "image" if "image" in images else images[0]
+    return image, "label" if "label" in labels else next(iter(labels), None)
+
+
+def _decoder(
+    name: str,
+    features: tfds.features.FeaturesDict,
+    image_key: str,
+    label_key: str | None,
+    image_size: int,
+) -> Decoder:
+    height, width, channels = features[image_key].shape
+    if channels not in (1, 3) or np.dtype(features[image_key].np_dtype) != np.uint8:
+        raise UserError(f"{name} has images of {channels} channels, not 1 or 3 of 8 bits")
+    if not image_size and not (height and width):
+        raise UserError(f"{name} has images of several sizes; give --image_size")
+    resized = image_size > 0 and (height, width) != (image_size, image_size)
+    shape = (image_size, image_size, channels) if resized else (height, width, channels)
+
+    def decode_one(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        example = features.deserialize_example(serialized)
+        image = example[image_key]
+        image = decoding.square(image, image_size) if resized else tf.ensure_shape(image, shape)
+        return image, tf.cast(example[label_key] if label_key else 0, tf.int64)
+
+    def decode(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        signature = (decoding.image_spec(shape, resized), tf.TensorSpec((), tf.int64))
+        return tf.map_fn(
+            decode_one, examples, parallel_iterations=16, fn_output_signature=signature
+        )
+
+    return Decoder(decode, shape)
+
+
+def _fingerprint(builder: tfds.core.DatasetBuilder, split: tfds.core.SplitInfo) -> str:
+    recorded = f"{builder.info.full_name} {split.shard_lengths} {split.num_bytes}"
+    return hashlib.sha256(recorded.encode()).hexdigest()[:16]

@@ -1,0 +1,81 @@
+"""Small data sets with pixels that can be told apart, and a slow conversion to be killed."""
+
+import io
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lsgan_tf.datasets import records
+
+CLASS_NAMES = ("even", "odd")
+
+
+def picture(number, size=8, channels=1):
+    """uint8 [size, size, channels]: noise that belongs to `number`, with both extremes in it."""
+    pixels = np.random.default_rng(number).integers(0, 256, (size, size, channels), np.uint8)
+    pixels[0, 0], pixels[0, 1] = 0, 255
+    # The number can be read off the picture.
+    pixels[1, 0], pixels[1, 1] = number % 256, number // 256
+    return pixels
+
+
+def numbers_of(images):
+    """The numbers of a batch of pictures in 0..255."""
+    images = np.rint(np.asarray(images)).astype(int)
+    return (images[:, 1, 0, 0] + 256 * images[:, 1, 1, 0]).tolist()
+
+
+def png(pixels):
+    """Encodes uint8 [H, W], [H, W, 1] or [H, W, 3]."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0):
+    for number in range(start, stop):
+        time.sleep(seconds)
+        if number in bad:
+            yield records.Skipped(f"picture {number}", "it is bad")
+            continue
+        label = number % 2 if labelled else None
+        yield records.Record(png(picture(number, channels=channels)), label)
+
+
+def die(start, stop):
+    yield from produce(start, stop - 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def plan(count, shards=2, channels=1, labelled=True, source="test", **options):
+    bounds = [count * number // shards for number in range(shards + 1)]
+    return records.Plan(
+        image_shape=(8, 8, channels),
+        encoding="png",
+        class_names=CLASS_NAMES if labelled else None,
+        source=source,
+        source_identity=source,
+        tool="test",
+        flags={"count": count},
+        jobs=[
+            records.ShardJob(
+                produce,
+                (start, stop, channels, labelled, *options.values()),
+                stop - start,
+            )
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        ],
+    )
+
+
+def slow_plan():
+    return plan(240, shards=6, bad=(3, 100), seconds=0.008)
+
+
+if __name__ == "__main__":
+    records.write(Path(sys.argv[1]), slow_plan(), processes=2, max_bad=2)

@@ -1,0 +1,82 @@
+"""The rendered digits: what they look like in numbers, and that they are always the same."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lsgan_tf.datasets import glyphs, printed_digits, records, small_digits
+
+
+def pixels(image):
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("typeface", printed_digits.TYPEFACES)
+def test_every_typeface_has_ten_different_digits(typeface):
+    drawn = [pixels(glyphs.inked(digit, typeface, 64).resize((40, 64))) for digit in "0123456789"]
+    for number, one in enumerate(drawn):
+        for other in drawn[:number]:
+            assert np.abs(one.astype(int) - other).mean() > 5
+
+
+def test_printed_digits_lie_within_their_frame_at_readable_sizes():
+    images = np.stack([pixels(printed_digits.render(index)) for index in range(500)])
+    assert images.shape == (500, 28, 28) and images.dtype == np.uint8
+    ink = images > 64
+    heights = ink.any(axis=2).sum(axis=1)
+    assert heights.min() >= 13 and heights.max() <= 28
+    assert 19 < np.median(heights) < 23
+    assert (ink.any(axis=1).sum(axis=1) >= 3).all()
+
+
+def test_printed_digits_vary_in_place():
+    images = np.stack([pixels(printed_digits.render(index)) for index in range(0, 1000, 10)])
+    centres = (images.sum(axis=1) @ np.arange(28)) / images.sum(axis=(1, 2))
+    assert np.ptp(centres) > 6
+
+
+def test_printed_digits_plan_is_balanced_and_whole():
+    plan = printed_digits.plan()
+    assert sum(job.expected for job in plan.jobs) == printed_digits.COUNT == 60_000
+    bounds = [job.arguments for job in plan.jobs]
+    assert bounds[0][0] == 0 and bounds[-1][1] == 60_000
+    assert all(a[1] == b[0] for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def test_rendering_does_not_depend_on_the_processes(tmp_path):
+    one = records.write(tmp_path / "a", printed_digits.plan(600), processes=1)
+    two = records.write(tmp_path / "b", printed_digits.plan(600), processes=2)
+    assert [shard.sha256 for shard in one.shards] == [shard.sha256 for shard in two.shards]
+
+
+def test_labels_are_what_is_drawn():
+    # The upright STIX digit that correlates best with a shifted image is the one of its label.
+    for index in range(40):
+        image = pixels(small_digits.render(index, rotate=False)).astype(float)
+        scores = []
+        for digit in "0123456789":
+            glyph = pixels(small_digits._glyph(digit)).astype(float)
+            best = min(
+                np.abs(np.pad(glyph, ((0, 0), (x, 28 - glyph.shape[1] - x))) - image).sum()
+                for x in range(28 - glyph.shape[1] + 1)
+            )
+            scores.append(best)
+        assert np.argmin(scores) == index % 10 and min(scores) == 0
+
+
+def test_small_digits_fill_the_height_and_every_place():
+    for digit in range(10):
+        images = [small_digits.render(digit + 10 * n, rotate=False) for n in range(200)]
+        boxes = np.array([Image.Image.getbbox(image) for image in images])
+        assert (boxes[:, 1] == 0).all() and (boxes[:, 3] == 28).all()
+        places = set(boxes[:, 0].tolist())
+        width = int(boxes[0, 2] - boxes[0, 0])
+        assert places == set(range(28 - width + 1))
+
+
+def test_half_of_the_rotated_digits_are_upright():
+    upright = sum(
+        small_digits.render(index, rotate=True) == small_digits.render(index, rotate=False)
+        for index in range(600)
+    )
+    assert 240 < upright < 360

@@ -1,0 +1,105 @@
+"""Names lead to data sets, or to a message that says what to do."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lsgan_tf import datasets
+from lsgan_tf.datasets import catalog, embedded, manifest, printed_digits
+from lsgan_tf.errors import UserError
+from tests.datasets import making
+
+
+def load_error(name, data_dir, **options):
+    with pytest.raises(UserError) as error:
+        datasets.load(name, str(data_dir), **options)
+    return str(error.value)
+
+
+def test_importing_is_light():
+    code = (
+        "import sys; import lsgan_tf.datasets; "
+        "assert not {'tensorflow', 'tensorflow_datasets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lsun_without_data_says_what_to_download_and_how_to_convert(tmp_path):
+    message = load_error("lsun_church", tmp_path)
+    assert "church_outdoor_train_lmdb.zip" in message
+    assert "126,227 images" in message
+    assert "https://github.com/fyu/lsun" in message
+    assert (
+        f"python -m tools.convert_lsun --lmdb_dir=church_outdoor_train_lmdb "
+        f"--output_dir={tmp_path}/lsun_church --image_size=112"
+    ) in message
+    assert (
+        f"python -m tools.convert_images --source=FOLDER --output_dir={tmp_path}/lsun_church "
+        "--image_size=112"
+    ) in message
+
+
+@pytest.mark.parametrize("name", catalog.LSUN_SCENES)
+def test_every_scene_has_its_directions(name, tmp_path):
+    assert "_train_lmdb.zip" in load_error(name, tmp_path)
+
+
+def test_an_unknown_name_lists_the_known_and_the_present(made):
+    message = load_error("prined_digits", made.parent)
+    assert "no data set 'prined_digits'" in message
+    assert "printed_digits" in message and "lsun_church" in message and "tfds:NAME" in message
+    assert f"Present in {made.parent}: tiny." in message
+
+
+def test_a_data_dir_that_does_not_exist(tmp_path):
+    assert "Present in" in load_error("some", tmp_path / "absent")
+    assert "nothing" in load_error("some", tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", ["../tiny", "/etc", "", ".", "a/b", "tiny/"])
+def test_names_cannot_leave_the_data_dir(name, made):
+    assert "is not the name of a data set" in load_error(name, made.parent)
+
+
+def test_an_unfinished_conversion_is_told_apart(tmp_path):
+    (tmp_path / "set" / "unfinished").mkdir(parents=True)
+    assert "is not finished. Run the same command again" in load_error("set", tmp_path)
+
+
+def test_a_converted_set_comes_before_the_download(made, tmp_path):
+    (tmp_path / "fashion_mnist").symlink_to(made)
+    assert datasets.load("fashion_mnist", str(tmp_path)).num_examples == 50
+
+
+def test_negative_image_size(made):
+    assert "--image_size=-1" in load_error("tiny", made.parent, image_size=-1)
+
+
+def test_an_embedded_set_is_rendered_on_first_use(tmp_path):
+    first = datasets.load("digits_rotate", str(tmp_path))
+    assert (first.num_examples, first.image_shape) == (10_000, (28, 28, 1))
+    assert first.class_names == tuple("0123456789")
+    written = (tmp_path / "digits_rotate" / "manifest.json").stat().st_mtime_ns
+    again = datasets.load("digits_rotate", str(tmp_path))
+    assert again.fingerprint == first.fingerprint
+    assert (tmp_path / "digits_rotate" / "manifest.json").stat().st_mtime_ns == written
+
+
+def test_an_embedded_set_that_cannot_be_rendered(tmp_path, capfd):
+    (tmp_path / "digits_shift").mkdir()
+    (tmp_path / "digits_shift" / "note.txt").write_text("mine")
+    assert "rendering digits_shift" in load_error("digits_shift", tmp_path)
+    printed = capfd.readouterr().err
+    assert "is not empty" in printed and "Traceback" not in printed
+
+
+def test_the_embedded_sets_are_the_known_ones():
+    assert set(embedded.PLANS) == set(catalog.EMBEDDED)
+
+
+def test_catalog_lists_converted_sets_only(made):
+    (made.parent / "other").mkdir(exist_ok=True)
+    assert catalog.present(made.parent) == ["tiny"]
+    assert manifest.load(made).class_names == making.CLASS_NAMES
+    assert printed_digits.NAME in catalog.EMBEDDED

@@ -1,0 +1,162 @@
+"""The reader: every kind of damage is named, with its file, before or while it is read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lsgan_tf import datasets
+from lsgan_tf.datasets import record_files, shards
+from lsgan_tf.errors import UserError
+
+FIRST = "tiny-train.tfrecord-00000-of-00002"
+
+
+def edit_manifest(directory, edit):
+    path = directory / "manifest.json"
+    values = json.loads(path.read_text())
+    edit(values)
+    path.write_text(json.dumps(values))
+
+
+def open_error(directory):
+    with pytest.raises(UserError) as error:
+        record_files.converted(directory)
+    return str(error.value)
+
+
+def test_records_are_read_by_number_across_shards(made):
+    _, records = record_files.converted(made)
+    assert len(records) == 50
+    assert len({records.read(number) for number in range(50)}) == 50
+
+
+def test_index_and_scan_agree(made):
+    _, indexed = record_files.converted(made)
+    scanned = record_files.scanned(sorted(made.glob("*.tfrecord-*")))
+    assert all(indexed.read(number) == scanned.read(number) for number in range(50))
+
+
+def test_missing_index_only_costs_time(tiny):
+    shards.index_path(tiny, FIRST).unlink()
+    _, records = record_files.converted(tiny)
+    assert len(records) == 50
+
+
+def test_many_shards_do_not_exhaust_file_descriptors(made, monkeypatch):
+    monkeypatch.setattr(record_files, "_MAX_OPEN_FILES", 1)
+    _, records = record_files.converted(made)
+    assert records.read(49) == record_files.converted(made)[1].read(49)
+
+
+def test_missing_shard(tiny):
+    (tiny / FIRST).unlink()
+    assert f"{FIRST} is missing" in open_error(tiny)
+
+
+@pytest.mark.parametrize("lost", [1, 20])
+def test_truncated_shard(tiny, lost):
+    (tiny / FIRST).write_bytes((tiny / FIRST).read_bytes()[:-lost])
+    assert f"{FIRST} has" in open_error(tiny)
+
+
+def test_shard_cut_exactly_between_records(tiny):
+    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8")
+    (tiny / FIRST).write_bytes((tiny / FIRST).read_bytes()[: int(offsets[-2])])
+    assert f"{FIRST} has {offsets[-2]} bytes" in open_error(tiny)
+
+
+def test_count_that_differs_from_the_manifest(tiny):
+    edit_manifest(tiny, lambda values: values["shards"][0].update(count=24))
+    assert f"{FIRST} holds 25 records" in open_error(tiny)
+    assert "recorded 24" in open_error(tiny)
+
+
+def test_damaged_index(tiny):
+    path = shards.index_path(tiny, FIRST)
+    offsets = np.fromfile(path, "<u8")
+    for damaged in (offsets[:-1], offsets[::-1], offsets + np.uint64(8), offsets[:0]):
+        path.write_bytes(damaged.tobytes())
+        assert "is not the index of" in open_error(tiny)
+        assert str(path) in open_error(tiny)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[]", "does not hold a JSON object"),
+        (b'{"format_version": 99}', "format version 99"),
+        (b'{"format_version": 1}', "has no 'class_names'"),
+    ],
+)
+def test_unreadable_manifest(tiny, content, expected):
+    (tiny / "manifest.json").write_bytes(content)
+    message = open_error(tiny)
+    assert expected in message
+    assert str(tiny / "manifest.json") in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"image_shape": [8, 8]}, "is not [height, width, channels]"),
+        ({"image_shape": [8, 8, 2]}, "2 channels"),
+        ({"encoding": "exe"}, "'exe' is not one of"),
+        ({"shards": []}, "lists no records"),
+        ({"shards": "none"}, "shards is not of type list"),
+        ({"class_names": [1]}, "not all strings"),
+        ({"skipped": [{"nonsense": 1}]}, "is wrong"),
+    ],
+)
+def test_wrong_manifest(tiny, changes, expected):
+    edit_manifest(tiny, lambda values: values.update(changes))
+    assert expected in open_error(tiny)
+
+
+@pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", ".hidden", "a/b"])
+def test_shard_names_cannot_leave_the_directory(tiny, file):
+    edit_manifest(tiny, lambda values: values["shards"][0].update(file=file))
+    assert "shard file name" in open_error(tiny)
+
+
+def test_images_of_another_shape_than_the_manifest(tiny):
+    edit_manifest(tiny, lambda values: values.update(image_shape=[9, 8, 1]))
+    dataset = datasets.load("tiny", str(tiny.parent))
+    with pytest.raises(Exception, match="not compatible|Shape"):
+        dataset.first_images(4)
+
+
+@pytest.mark.parametrize("place", [0, 8, 12, 40, -1])
+def test_flipped_bits_are_named_with_file_and_record(tiny, place):
+    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8").astype(int)
+    data = bytearray((tiny / FIRST).read_bytes())
+    start = offsets[8] - 1 if place == -1 else offsets[7] + place
+    data[start] ^= 0x10
+    (tiny / FIRST).write_bytes(data)
+    _, records = record_files.converted(tiny)
+    with pytest.raises(UserError, match=rf"record 7 of .*{FIRST}"):
+        records.read(7)
+    assert records.read(6) and records.read(8)
+
+
+def test_a_damaged_record_stops_the_batches_and_is_kept_as_error(tiny):
+    data = bytearray((tiny / FIRST).read_bytes())
+    data[50] ^= 1
+    (tiny / FIRST).write_bytes(data)
+    dataset = datasets.load("tiny", str(tiny.parent))
+    assert dataset.error is None
+    with pytest.raises(Exception, match="record 0 of"):
+        list(dataset.batches(seed=0, step=0, batch_size=50).take(1))
+    assert isinstance(dataset.error, UserError)
+    assert f"record 0 of {tiny / FIRST}" in str(dataset.error)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tiny):
+    _, records = record_files.converted(tiny)
+    with open(tiny / FIRST, "r+b") as file:
+        file.truncate(100)
+    with pytest.raises(UserError, match="the file ends inside it"):
+        records.read(24)

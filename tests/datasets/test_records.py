@@ -1,0 +1,195 @@
+"""The writer: restartable, atomic, strict about what it overwrites and what it skips."""
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import filelock
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from lsgan_tf.datasets import manifest, records
+from lsgan_tf.errors import UserError
+from tests.datasets import making
+
+
+def contents(directory):
+    """All files by name; the lock lies outside."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def data(directory):
+    return {name: content for name, content in contents(directory).items() if "json" not in name}
+
+
+def test_tensorflow_datasets_opens_it(made):
+    builder = tfds.builder_from_directory(made)
+    assert builder.info.name == "tiny"
+    assert builder.info.features["label"].names == list(making.CLASS_NAMES)
+    read = list(builder.as_dataset(split="train", as_supervised=True).as_numpy_iterator())
+    assert sorted(making.numbers_of([image for image, _ in read])) == list(range(50))
+    for image, label in read:
+        (number,) = making.numbers_of([image])
+        assert label == number % 2
+        assert (image == making.picture(number)).all()
+
+
+def test_tensorflow_reads_the_shards_without_us(made):
+    paths = sorted(str(path) for path in made.glob("*.tfrecord-*"))
+    assert [path.rsplit("/", 1)[1] for path in paths] == [
+        "tiny-train.tfrecord-00000-of-00002",
+        "tiny-train.tfrecord-00001-of-00002",
+    ]
+    assert len(list(tf.data.TFRecordDataset(paths))) == 50
+
+
+def test_finished_directory_holds_no_scratch(made):
+    assert not (made / "unfinished").exists()
+    assert not [path for path in made.rglob("*") if path.name.endswith(".tmp")]
+
+
+def test_finished_work_is_not_done_again(tiny):
+    before = {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
+    again = records.write(tiny, making.plan(50), processes=2)
+    assert again == manifest.load(tiny)
+    assert {path: path.stat().st_mtime_ns for path in tiny.rglob("*")} == before
+
+
+def test_the_number_of_processes_changes_nothing(made, tmp_path):
+    records.write(tmp_path / "tiny", making.plan(50), processes=1)
+    assert contents(tmp_path / "tiny") == contents(made)
+
+
+@pytest.mark.parametrize("changed", [{"count": 51}, {"count": 50, "source": "another"}])
+def test_a_data_set_of_other_flags_is_refused(tiny, changed):
+    before = contents(tiny)
+    with pytest.raises(UserError, match="already holds a data set made from test"):
+        records.write(tiny, making.plan(**changed), processes=1)
+    assert contents(tiny) == before
+
+
+def test_a_foreign_directory_is_refused(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "mine.txt").write_text("precious")
+    with pytest.raises(UserError, match="photos is not empty"):
+        records.write(tmp_path / "photos", making.plan(4), processes=1)
+    assert contents(tmp_path / "photos") == {"mine.txt": b"precious"}
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(UserError, match="is a file"):
+        records.write(tmp_path / "data", making.plan(4), processes=1)
+
+
+def test_unfinished_work_of_another_job_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--max_bad=0"):
+        records.write(tmp_path / "set", making.plan(20, bad=(3,)), processes=1)
+    with pytest.raises(UserError, match="unfinished work of another conversion"):
+        records.write(tmp_path / "set", making.plan(21), processes=1)
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    with (
+        filelock.FileLock(tmp_path / ".set.lock"),
+        pytest.raises(UserError, match="another process is writing"),
+    ):
+        records.write(tmp_path / "set", making.plan(4), processes=1)
+
+
+def test_bad_images_are_counted_named_and_bounded(tmp_path):
+    plan = making.plan(60, shards=3, bad=(5, 30, 31, 59))
+    with pytest.raises(UserError) as failure:
+        records.write(tmp_path / "set", plan, processes=3, max_bad=3)
+    assert "4 of 60 images cannot be used, more than --max_bad=3" in str(failure.value)
+    assert "picture 5: it is bad" in str(failure.value)
+    assert not (tmp_path / "set" / "manifest.json").exists()
+    done = records.write(tmp_path / "set", plan, processes=3, max_bad=4)
+    assert done.skipped_count == 4
+    assert [skip.where for skip in done.skipped] == [f"picture {n}" for n in (5, 30, 31, 59)]
+    assert sum(shard.count for shard in done.shards) == 56
+    assert json.loads((tmp_path / "set" / "manifest.json").read_text())["skipped_count"] == 4
+    assert "4 images were skipped" in done.summary(tmp_path / "set")
+
+
+def test_raising_max_bad_keeps_the_shards_that_are_complete(tmp_path):
+    plan = making.plan(60, shards=3, bad=(59,))
+    with pytest.raises(UserError, match="picture 59"):
+        records.write(tmp_path / "set", plan, processes=1)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("*.tfrecord-*")}
+    assert len(kept) == 3
+    records.write(tmp_path / "set", plan, processes=1, max_bad=1)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_no_image_at_all_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no image of test can be used"):
+        records.write(tmp_path / "set", making.plan(3, bad=(0, 1, 2)), processes=1, max_bad=9)
+
+
+def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
+    records.write(tmp_path / "set", making.plan(9, 3, bad=(3, 4, 5)), processes=1, max_bad=3)
+    builder = tfds.builder_from_directory(tmp_path / "set")
+    read = [item["image"] for item in builder.as_dataset(split="train").as_numpy_iterator()]
+    assert sorted(making.numbers_of(read)) == [0, 1, 2, 6, 7, 8]
+
+
+def test_a_killed_worker_is_reported(tmp_path):
+    plan = making.plan(10)
+    plan.jobs[1] = records.ShardJob(making.die, (5, 10), 5)
+    with pytest.raises(UserError, match="a worker process was killed"):
+        records.write(tmp_path / "set", plan, processes=1)
+    assert not list((tmp_path / "set").glob("*-00001-of-*"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("undisturbed") / "slow"
+    records.write(directory, making.slow_plan(), processes=2, max_bad=2)
+    return data(directory)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, undisturbed):
+    command = [sys.executable, "-m", "tests.datasets.making", str(tmp_path / "slow")]
+    moments, interrupted = random.Random(0), 0
+    for _ in range(5):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.2, 0.7))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        interrupted += not (tmp_path / "slow" / "manifest.json").exists()
+    assert interrupted >= 2
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert data(tmp_path / "slow") == undisturbed
+    assert manifest.load(tmp_path / "slow").skipped_count == 2
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, undisturbed):
+    command = [sys.executable, "-m", "tests.datasets.making", str(tmp_path / "slow")]
+    full = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)),
+    )
+    assert full.returncode != 0
+    assert "no space left" in full.stderr
+    assert not list((tmp_path / "slow").glob("*.tfrecord-*"))
+    assert not list((tmp_path / "slow").rglob("*.tmp"))
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert data(tmp_path / "slow") == undisturbed
+
+
+def test_workers_import_no_tensorflow():
+    modules = "records, shards, pictures, glyphs, printed_digits, small_digits, embedded"
+    code = (
+        f"import sys; from lsgan_tf.datasets import {modules}; import tools.convert_images; "
+        "assert not {'tensorflow', 'tensorflow_datasets', 'matplotlib.pyplot'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
