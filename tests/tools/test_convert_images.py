@@ -1,0 +1,370 @@
+"""From folders, zips and arrays to data sets, and a clear word about everything that is wrong."""
+
+import dataclasses
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lsgan_tf import datasets
+from lsgan_tf.datasets import manifest, pictures
+from lsgan_tf.errors import UserError
+from tests.datasets import making
+from tools import convert_images
+from tools.convert_images import Options
+
+TEST_DATA = Path(os.environ.get("LSGAN_TEST_DATA", "../shared/data"))
+COMMAND = [sys.executable, "-m", "tools.convert_images"]
+
+
+def save(path, number=0, channels=3, size=8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(making.png(making.picture(number, size, channels)))
+    return path
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Six colour pictures; a nested hidden file and a text file to be ignored."""
+    for number in range(6):
+        save(tmp_path / "flat" / f"{number}.png", number)
+    save(tmp_path / "flat" / ".hidden" / "x.png")
+    (tmp_path / "flat" / "README.txt").write_text("not a picture")
+    return tmp_path / "flat"
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """A folder per class, the even and the odd numbers."""
+    for number in range(8):
+        save(tmp_path / "classes" / ("odd" if number % 2 else "even") / f"{number}.png", number, 1)
+    return tmp_path / "classes"
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "data" / "set"
+
+
+def convert(source, target, **options):
+    return convert_images.convert(source, target, Options(**{"image_size": 8} | options))
+
+
+def failure(source, target, **options):
+    with pytest.raises(UserError) as error:
+        convert(source, target, **options)
+    return str(error.value)
+
+
+def zipped(folder, path, **options):
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, Path("top") / file.relative_to(folder))
+    return path
+
+
+def examples(target):
+    """{number: label} of a converted set, after checking every pixel."""
+    dataset = datasets.load(target.name, str(target.parent))
+    images, labels = dataset.first_images(dataset.num_examples)
+    numbers = making.numbers_of(images)
+    for image, number in zip(images, numbers, strict=True):
+        expected = making.picture(number, image.shape[0], image.shape[2])
+        assert np.array_equal(image, expected)
+    return dict(zip(numbers, [None] * len(numbers) if labels is None else labels, strict=True))
+
+
+def test_a_flat_folder(flat, target, capsys):
+    done = convert(flat, target)
+    assert examples(target) == dict.fromkeys(range(6))
+    assert done.image_shape == (8, 8, 3) and done.class_names is None
+    assert "6 images, no labels; 1 files of other kinds are ignored" in capsys.readouterr().out
+
+
+def test_a_folder_per_class(classes, target):
+    done = convert(classes, target)
+    assert done.class_names == ("even", "odd") and done.image_shape == (8, 8, 1)
+    assert examples(target) == {number: number % 2 for number in range(8)}
+
+
+def test_a_zip_gives_the_same_bytes_as_its_folder(classes, target, tmp_path):
+    from_folder = convert(classes, tmp_path / "a" / "set")
+    from_zip = convert(zipped(classes, tmp_path / "classes.zip"), target)
+    assert from_zip.fingerprint() == from_folder.fingerprint()
+    assert from_zip.class_names == ("even", "odd")
+
+
+def test_labels_none_ignores_folders(classes, target):
+    assert convert(classes, target, labels="none").class_names is None
+
+
+def test_a_single_folder_is_no_class_unless_demanded(flat, target, tmp_path):
+    archive = zipped(flat, tmp_path / "flat.zip")
+    assert convert(archive, target).class_names is None
+    assert convert(archive, target.with_name("b"), labels="folders").class_names == ("top",)
+
+
+def test_labels_folders_without_folders(flat, target):
+    assert "has no class folders" in failure(flat, target, labels="folders")
+
+
+def test_pictures_beside_class_folders(classes, target):
+    save(classes / "stray.png", channels=1)
+    message = failure(classes, target)
+    assert "images beside class folders" in message and "stray.png" in message
+    assert "--labels=none" in message
+
+
+def test_npz(target, tmp_path):
+    images = np.stack([making.picture(number, 8, 3) for number in range(10)])
+    np.savez_compressed(
+        tmp_path / "a.npz",
+        images=images,
+        labels=np.arange(10) % 2,
+        class_names=np.array(["gerade", "ungerade", "neither"]),
+    )
+    done = convert(tmp_path / "a.npz", target, processes=2)
+    assert done.class_names == ("gerade", "ungerade", "neither")
+    assert examples(target) == {number: number % 2 for number in range(10)}
+
+
+def test_grey_npz_without_names_in_many_shards(target, tmp_path):
+    images = np.stack([making.picture(number)[..., 0] for number in range(600)])
+    np.savez(tmp_path / "a.npz", images=images, labels=(np.arange(600) % 3).astype(np.uint8))
+    done = convert(tmp_path / "a.npz", target)
+    assert len(done.shards) == 2 and done.class_names == ("0", "1", "2")
+    assert examples(target) == {number: number % 3 for number in range(600)}
+    assert convert(tmp_path / "a.npz", target.with_name("b"), labels="none").class_names is None
+
+
+class Boom:
+    def __reduce__(self):
+        return (os.mkdir, ("pickle_was_loaded",))
+
+
+IMAGES = np.zeros((4, 8, 8), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"),
+    [
+        ({"pictures": IMAGES}, "no array `images` (it has: pictures)"),
+        ({"images": IMAGES.astype(float)}, "`images` cannot be used: it is float64"),
+        ({"images": IMAGES[0]}, "its shape is (8, 8)"),
+        ({"images": np.zeros((4, 8, 8, 2), np.uint8)}, "its shape is (4, 8, 8, 2)"),
+        ({"images": IMAGES[:0]}, "its shape is (0, 8, 8)"),
+        ({"images": np.asfortranarray(np.ones((4, 8, 9), np.uint8))}, "Fortran"),
+        ({"images": IMAGES, "labels": np.arange(3)}, "its shape is (3,)"),
+        ({"images": IMAGES, "labels": np.arange(400)}, "larger than 4 items"),
+        ({"images": IMAGES, "labels": np.arange(4.0)}, "not whole numbers"),
+        ({"images": IMAGES, "labels": np.arange(4) - 1}, "reaches from -1 to 2"),
+        ({"images": IMAGES, "labels": np.arange(4) * 10**12}, "reaches from 0 to"),
+        (
+            {"images": IMAGES, "labels": np.arange(4), "class_names": np.array(["a", "b"])},
+            "`class_names` cannot be used",
+        ),
+        (
+            {"images": IMAGES, "labels": np.arange(4), "class_names": np.array(list("abca"))},
+            "two classes are named 'a'",
+        ),
+        (
+            {"images": IMAGES, "labels": np.arange(4), "class_names": np.array([*"abc", "d\ne"])},
+            "one line of text",
+        ),
+    ],
+)
+def test_npz_that_cannot_be_used(arrays, expected, target, tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert expected in failure(tmp_path / "a.npz", target)
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "class_names"])
+def test_pickles_in_an_npz_are_never_loaded(name, target, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hostile = np.array([Boom()] * 4, dtype=object)
+    arrays = {"images": IMAGES, "labels": np.arange(4)} | {name: hostile}
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert pickle.dumps(hostile)  # it would have been loadable
+    assert "pickled Python objects" in failure(tmp_path / "a.npz", target)
+    assert not (tmp_path / "pickle_was_loaded").exists()
+
+
+def test_an_npz_whose_header_promises_more_than_there_is(target, tmp_path):
+    np.savez(tmp_path / "a.npz", images=IMAGES)
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        array = archive.read("images.npy").replace(b"(4, 8, 8)", b"(9, 8, 8)")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("images.npy", array)
+    assert "images[4] cannot be read: the array ends early" in failure(tmp_path / "b.npz", target)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".zip"])
+def test_not_an_archive(suffix, target, tmp_path):
+    (tmp_path / f"broken{suffix}").write_bytes(b"PK\x03\x04 nonsense")
+    assert f"broken{suffix} is not a readable" in failure(tmp_path / f"broken{suffix}", target)
+
+
+@pytest.mark.parametrize("member", ["../../escape.png", "/etc/escape.png", "a/..\\..\\b.png"])
+def test_zip_members_that_climb_out_are_refused(member, target, tmp_path):
+    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
+        archive.writestr(member, making.png(making.picture(0)))
+    assert "climbs out of it" in failure(tmp_path / "slip.zip", target)
+    assert not list(tmp_path.rglob("escape.png"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_zip_with_a_name_twice(target, tmp_path):
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        archive.writestr("a.png", making.png(making.picture(0)))
+        archive.writestr("a.png", making.png(making.picture(1)))
+    assert "two members named 'a.png'" in failure(tmp_path / "twice.zip", target)
+
+
+def test_encrypted_zip(flat, target, tmp_path):
+    archive = zipped(flat, tmp_path / "locked.zip")
+    data = bytearray(archive.read_bytes())
+    place = -1
+    while (place := data.find(b"PK\x01\x02", place + 1)) >= 0:
+        data[place + 8] |= 1  # the flag bit in the central directory
+    archive.write_bytes(data)
+    assert "locked.zip is encrypted" in failure(archive, target)
+
+
+def test_zip_bomb_is_a_bad_image(flat, target, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_FILE_BYTES", 5000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", b"\0" * 10_000_000)
+    assert "unpacks to more than 5000 bytes" in failure(tmp_path / "bomb.zip", target)
+
+
+def test_damaged_zip_member_is_named(flat, target, tmp_path):
+    archive = zipped(flat, tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as opened:
+        data[opened.getinfo("top/3.png").header_offset + 80] ^= 0xFF
+    archive.write_bytes(data)
+    assert "top/3.png: it cannot be unpacked: Bad CRC-32" in failure(archive, target)
+
+
+def test_undecodable_images_are_named_counted_and_skipped_up_to_max_bad(flat, target, capsys):
+    (flat / "2.png").write_bytes(b"not a picture at all")
+    (flat / "4.png").write_bytes((flat / "4.png").read_bytes()[:60])
+    message = failure(flat, target, max_bad=1)
+    assert "2 of 6 images cannot be used, more than --max_bad=1" in message
+    assert "2.png: it does not decode: not an image of a known format" in message
+    assert "4.png: it does not decode" in message
+    done = convert(flat, target, max_bad=2)
+    assert [skip.where for skip in done.skipped] == ["2.png", "4.png"]
+    assert examples(target) == dict.fromkeys([0, 1, 3, 5])
+
+
+def test_decompression_bomb_is_skipped_like_any_bad_image(flat, target):
+    sound = (flat / "1.png").read_bytes()
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + sound[24:29]
+    (flat / "1.png").write_bytes(
+        sound[:12] + header + struct.pack(">I", zipfile.crc32(header)) + sound[33:]
+    )
+    assert convert(flat, target, max_bad=1).skipped[0].where == "1.png"
+
+
+def test_mixed_grey_and_colour(flat, target):
+    save(flat / "grey.png", 200, channels=1)
+    message = failure(flat, target)
+    assert "0.png is in colour, grey.png is grey" in message
+    assert "--channels=grey" in message and "--channels=colour" in message
+    assert convert(flat, target.with_name("g"), channels="grey").image_shape == (8, 8, 1)
+    assert convert(flat, target.with_name("c"), channels="colour").image_shape == (8, 8, 3)
+
+
+def test_empty_folder_lists_what_is_accepted(tmp_path, target):
+    (tmp_path / "empty").mkdir()
+    message = failure(tmp_path / "empty", target)
+    assert "no images in" in message and ".png" in message and ".webp" in message
+    assert not target.exists()
+
+
+def test_no_image_readable(tmp_path, target):
+    save(tmp_path / "bad" / "a.png").write_bytes(b"")
+    assert "none of the 1 images" in failure(tmp_path / "bad", target, max_bad=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("absent", "does not exist"), ("a.rar", "neither a folder nor")]
+)
+def test_sources_of_no_known_kind(name, expected, target, tmp_path):
+    (tmp_path / "a.rar").touch()
+    assert expected in failure(tmp_path / name, target)
+
+
+def test_circular_links_end(flat, target):
+    (flat / "loop").symlink_to(flat)
+    assert sum(shard.count for shard in convert(flat, target).shards) == 6
+
+
+def test_changed_source_is_not_mixed_with_earlier_work(flat, target):
+    convert(flat, target)
+    save(flat / "new.png")
+    assert "already holds a data set" in failure(flat, target)
+
+
+def test_resizing_and_jpeg(tmp_path, target):
+    save(tmp_path / "big" / "a.png", 1, size=40)
+    done = convert(tmp_path / "big", target, image_size=16, crop="center", encoding="jpeg")
+    assert (done.image_shape, done.encoding) == ((16, 16, 3), "jpeg")
+    images, _ = datasets.load("set", str(target.parent)).first_images(1)
+    assert images.shape == (1, 16, 16, 3) and images.std() > 5
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+
+
+def test_the_command(classes, target):
+    arguments = (f"--source={classes}", f"--output_dir={target}", "--image_size=8")
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert f"{target}: 8 images, 8x8x1, 2 classes" in first.stdout
+    again = run(*arguments)
+    assert again.returncode == 0 and "8 images" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--source=absent", "--output_dir=x", "--image_size=8"], "absent does not exist"),
+        (["--source=absent", "--output_dir=x"], "image_size"),
+        (["--source=absent", "--output_dir=x", "--image_size=0"], "image_size"),
+        (["--source=absent", "--output_dir=x", "--image_size=8", "--crop=odd"], "none|center"),
+    ],
+)
+def test_ordinary_mistakes_print_no_traceback(arguments, expected):
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_flags_and_options_are_the_same():
+    helped = run("--helpfull").stdout
+    for field in dataclasses.fields(Options):
+        assert f"--{field.name}" in helped or f"--[no]{field.name}" in helped
+
+
+@pytest.mark.skipif(not TEST_DATA.is_dir(), reason=f"no test data at {TEST_DATA}")
+def test_real_photographs(target):
+    source = TEST_DATA / "lsun_layout" / "church_png"
+    done = convert(source, target, image_size=112, processes=2)
+    assert done.image_shape == (112, 112, 3)
+    images, _ = datasets.load("set", str(target.parent)).first_images(12)
+    means = sorted(images.mean(axis=(1, 2, 3)))
+    paths = sorted(source.glob("*.png"))
+    originals = sorted(np.asarray(Image.open(path).convert("RGB")).mean() for path in paths)
+    assert np.allclose(means, originals, atol=1)
+    assert manifest.load(target).skipped_count == 0
