@@ -164,13 +164,14 @@ def _claim(directory: Path, plan: Plan) -> None:
                 f"{directory} holds the unfinished work of another conversion, or the source or "
                 "the flags changed since. Choose another directory or delete this one."
             )
-        for leftover in marker.parent.glob(".*.tmp"):
+        for leftover in directory.rglob(".*.tmp"):
             leftover.unlink()
         return
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file, not a directory")
-    # A kill between making `unfinished` and marking it leaves only empty directories behind.
-    if directory.exists() and any(path.is_file() for path in directory.rglob("*")):
+    # A kill while the marker was being written may have left its temporary file.
+    marking = re.compile(rf"\.{marker.name}\.\d+\.tmp")
+    if any(path.is_file() and not marking.fullmatch(path.name) for path in directory.rglob("*")):
         raise UserError(
             f"{directory} is not empty and not the unfinished work of a conversion. Choose another "
             "directory or empty this one."

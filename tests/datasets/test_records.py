@@ -82,6 +82,22 @@ def test_a_foreign_directory_is_refused(tmp_path):
     assert contents(tmp_path / "photos") == {"mine.txt": b"precious"}
 
 
+def test_what_a_kill_leaves_at_the_very_start_is_no_foreign_work(made, tmp_path):
+    (tmp_path / "tiny" / "unfinished").mkdir(parents=True)
+    (tmp_path / "tiny" / "unfinished" / ".job.json.123.tmp").write_text("half")
+    records.write(tmp_path / "tiny", making.plan(50), processes=1)
+    assert contents(tmp_path / "tiny") == contents(made)
+
+
+def test_temporary_files_of_a_kill_are_removed(made, tmp_path):
+    with pytest.raises(UserError, match="--max_bad=0"):
+        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+    for folder in ("", "index/", "unfinished/"):
+        (tmp_path / "tiny" / f"{folder}.something.123.tmp").write_text("half")
+    records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+    assert set(contents(tmp_path / "tiny")) == set(contents(made))
+
+
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(UserError, match="is a file"):
