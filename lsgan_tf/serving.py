@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -9,6 +10,19 @@ from lsgan_tf import latents
 from lsgan_tf.errors import UserError
 
 MOST_IMAGES = 1024
+
+
+class Traits(NamedTuple):
+    """What the signatures need to know of a generator."""
+
+    latent_dim: int
+    latent_distribution: str
+    value_range: tuple[float, float]
+    num_classes: int
+
+    @classmethod
+    def of(cls, generator):
+        return cls(*(getattr(generator, name) for name in cls._fields))
 
 
 class Server(tf.Module):
@@ -27,7 +41,9 @@ class Server(tf.Module):
 
     def __init__(self, generator, class_names=None):
         super().__init__(name="lsgan")
-        self._generator = generator
+        # A closure, not the network itself: Keras would save its own functions beside ours.
+        self._forward = lambda *inputs: generator(*inputs, training=False)
+        self._traits = Traits.of(generator)
         self._variables = [variable.value for variable in generator.variables]
         self._class_names = class_names
         if class_names is not None:
@@ -41,7 +57,7 @@ class Server(tf.Module):
 
     def signatures(self):
         """The signatures by name, as `tf.saved_model.save` takes them."""
-        z = tf.TensorSpec([None, self._generator.latent_dim], tf.float32, "latents")
+        z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
         if self._class_names is None:
@@ -63,13 +79,13 @@ class Server(tf.Module):
     def _images(self, z, labels):
         shape = tf.shape(z)
         _require(
-            tf.equal(shape[1], self._generator.latent_dim),
-            f"latents must be float32 [N, {self._generator.latent_dim}]; their shape is",
+            tf.equal(shape[1], self._traits.latent_dim),
+            f"latents must be float32 [N, {self._traits.latent_dim}]; their shape is",
             shape,
         )
         inputs = [z]
         if labels is not None:
-            classes = self._generator.num_classes
+            classes = self._traits.num_classes
             _require(
                 tf.reduce_all((labels >= 0) & (labels < classes)),
                 f"labels must be ids in 0..{classes - 1}; they are",
@@ -81,8 +97,8 @@ class Server(tf.Module):
                 labels,
             )
             inputs.append(tf.cast(labels, tf.int32))
-        low, high = self._generator.value_range
-        images = self._generator(*inputs, training=False)
+        low, high = self._traits.value_range
+        images = self._forward(*inputs)
         return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
 
     def _pngs(self, count, seed, labels=None):
@@ -103,9 +119,9 @@ class Server(tf.Module):
             )
             labels = tf.gather(found, tf.range(count) % tf.size(found))
         z = latents.draw(
-            self._generator.latent_distribution,
+            self._traits.latent_distribution,
             count,
-            self._generator.latent_dim,
+            self._traits.latent_dim,
             seed=seed,
             step=-1,
         )
