@@ -78,58 +78,65 @@ class Server(tf.Module):
 
     def _images(self, z, labels):
         shape = tf.shape(z)
-        _require(
+        z = _checked(
+            z,
             tf.equal(shape[1], self._traits.latent_dim),
             f"latents must be float32 [N, {self._traits.latent_dim}]; their shape is",
             shape,
         )
         inputs = [z]
         if labels is not None:
-            classes = self._traits.num_classes
-            _require(
-                tf.reduce_all((labels >= 0) & (labels < classes)),
-                f"labels must be ids in 0..{classes - 1}; they are",
-                labels,
-            )
-            _require(
-                tf.equal(tf.size(labels), shape[0]),
-                "one label per latent is needed; labels:",
-                labels,
-            )
-            inputs.append(tf.cast(labels, tf.int32))
+            inputs.append(tf.cast(self._checked_ids(labels, shape[0]), tf.int32))
         low, high = self._traits.value_range
         images = self._forward(*inputs)
         return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
 
+    def _checked_ids(self, labels, count):
+        classes = self._traits.num_classes
+        labels = _checked(
+            labels,
+            tf.equal(tf.size(labels), count),
+            "one label per latent is needed; labels:",
+            labels,
+        )
+        return _checked(
+            labels,
+            tf.reduce_all((labels >= 0) & (labels < classes)),
+            f"labels must be ids in 0..{classes - 1}; they are",
+            labels,
+        )
+
     def _pngs(self, count, seed, labels=None):
-        _require(
+        count = _checked(
+            count,
             (count >= 1) & (count <= MOST_IMAGES),
             f"count must be in 1..{MOST_IMAGES}; it is",
             count,
         )
         if labels is not None:
-            _require(tf.size(labels) >= 1, "labels must hold at least one class name:", labels)
-            found = self._ids.lookup(labels)
-            some = ", ".join(self._class_names[:10])
-            _require(
-                tf.reduce_all(found >= 0),
-                f"labels must be among the {len(self._class_names)} class names ({some} ...); they "
-                "are",
-                labels,
-            )
-            labels = tf.gather(found, tf.range(count) % tf.size(found))
+            ids = self._ids_of_names(labels)
+            labels = tf.gather(ids, tf.range(count) % tf.size(ids))
         z = latents.draw(
-            self._traits.latent_distribution,
-            count,
-            self._traits.latent_dim,
-            seed=seed,
-            step=-1,
+            self._traits.latent_distribution, count, self._traits.latent_dim, seed=seed, step=-1
         )
         pixels = tf.cast(tf.round(self._images(z, labels) * 255.0), tf.uint8)
         png_bytes = tf.map_fn(
             tf.io.encode_png, pixels, fn_output_signature=tf.TensorSpec([], tf.string)
         )
         return {"png_bytes": png_bytes}
+
+    def _ids_of_names(self, names):
+        names = _checked(
+            names, tf.size(names) >= 1, "labels must hold at least one class name:", names
+        )
+        ids = self._ids.lookup(names)
+        some = ", ".join(self._class_names[:10])
+        return _checked(
+            ids,
+            tf.reduce_all(ids >= 0),
+            f"labels must be among the {len(self._class_names)} class names ({some} ...); they are",
+            names,
+        )
 
 
 def save(server, directory):
@@ -155,6 +162,9 @@ def save(server, directory):
         raise UserError(f"The model could not be written to {directory}: {error}") from error
 
 
-def _require(condition, message, value):
-    """Fails in the graph, also behind a server, with a message that says what was expected."""
-    tf.debugging.Assert(condition, [message, value], summarize=10)
+def _checked(value, condition, message, shown):
+    """`value`, once the condition holds; else the graph fails, behind a server too, with a message
+    that says what was expected. What is computed from `value` waits for the check."""
+    check = tf.debugging.Assert(condition, [message, shown], summarize=10)
+    with tf.control_dependencies([check]):
+        return tf.identity(value)
