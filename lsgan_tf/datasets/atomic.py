@@ -60,4 +60,4 @@ def write_error(error: OSError, path: Path) -> UserError:
             f"{error.strerror}. Make room and run the same command again; "
             "what is already complete is kept."
         )
-    return UserError(f"cannot write {path}: {error}")
+    return UserError(f"while writing {path}: {error}")
