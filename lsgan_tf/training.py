@@ -99,8 +99,7 @@ class _Training:
     def _show_beginning(self):
         """Pictures of the data, and of the generator before it has learned anything."""
         count = len(self._grid_latents)
-        reals = self._dataset.first_images(count)
-        reals = reals[0] if isinstance(reals, tuple) else reals
+        reals, _ = self._dataset.first_images(count)
         picture = images.grid(reals, self._columns)
         self._run.write_reals(picture)
         self._logbook.pictures("reals", 0, picture)

@@ -1,6 +1,5 @@
 """The data sets known by name, and what to tell somebody who lacks one."""
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -11,26 +10,13 @@ EMBEDDED = ("printed_digits", "digits_shift", "digits_rotate")
 TFDS_FALLBACKS = ("fashion_mnist", "cifar10", "mnist")
 
 
-@dataclasses.dataclass(frozen=True)
-class LsunScene:
-    """A category of LSUN 2016, as its downloader names it."""
-
-    category: str
-    images: int
-    gigabytes: float  # of the zip, about
-
-    @property
-    def archive(self) -> str:
-        """The file that the downloader leaves behind."""
-        return f"{self.category}_train_lmdb.zip"
-
-
+# LSUN 2016's name of each scene, which its downloader takes.
 LSUN_SCENES = {
-    "lsun_bedroom": LsunScene("bedroom", 3_033_042, 43),
-    "lsun_church": LsunScene("church_outdoor", 126_227, 2.3),
-    "lsun_dining_room": LsunScene("dining_room", 657_571, 11),
-    "lsun_kitchen": LsunScene("kitchen", 2_212_277, 34),
-    "lsun_conference_room": LsunScene("conference_room", 229_069, 3.8),
+    "lsun_bedroom": "bedroom",
+    "lsun_church": "church_outdoor",
+    "lsun_dining_room": "dining_room",
+    "lsun_kitchen": "kitchen",
+    "lsun_conference_room": "conference_room",
 }
 
 
@@ -80,14 +66,15 @@ def tfds_directory(data_dir: Path) -> Path:
     return data_dir / "tfds"
 
 
-def _how_to_get(name: str, scene: LsunScene, directory: Path) -> str:
+def _how_to_get(name: str, category: str, directory: Path) -> str:
+    archive = f"{category}_train_lmdb.zip"
     return (
-        f"data set {name} is not in {directory.parent}. It is made from LSUN's {scene.archive} "
-        f"({scene.images:,} images, about {scene.gigabytes:g} GB):\n"
+        f"data set {name} is not in {directory.parent}. It is made from LSUN's {archive} "
+        "(gigabytes; bedroom, the largest, is 43 GB):\n"
         "  git clone https://github.com/fyu/lsun\n"
-        f"  python lsun/download.py -c {scene.category}\n"
-        f"  unzip {scene.archive}\n"
-        f"  python -m tools.convert_lsun --lmdb_dir={scene.category}_train_lmdb "
+        f"  python lsun/download.py -c {category}\n"
+        f"  unzip {archive}\n"
+        f"  python -m tools.convert_lsun --lmdb_dir={category}_train_lmdb "
         f"--output_dir={directory} --image_size=112\n"
         "A folder of your own images serves as well:\n"
         f"  python -m tools.convert_images --source=FOLDER --output_dir={directory} "
