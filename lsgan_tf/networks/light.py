@@ -1,7 +1,8 @@
 """A light 28-pixel pair: readable digits in minutes on two cores, labelled or not.
 
-Not from the papers: a DCGAN cut down to two layers a side, about a third of the work of the
-digit pair. It is conditioned as `dcgan.py` is.
+Not from the papers: a DCGAN cut down to two convolutions a side, about half the work of the digit
+pair, with that pair's batch norm for each unit of G's first layer and a hidden linear layer in D.
+Both make whole digits come sooner. It is conditioned as `dcgan.py` is.
 """
 
 import keras
@@ -31,9 +32,8 @@ class LightGenerator(LabelledGenerator):
         super().__init__(100, IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.body = keras.Sequential(
             [
-                linear(7 * 7 * 128),
+                *(linear(7 * 7 * 128), *norm_relu()),
                 layers.Reshape((7, 7, 128)),
-                *norm_relu(),
                 *(deconv(128), *norm_relu()),  # 14
                 *(deconv(1), tanh()),  # 28
             ]
@@ -48,6 +48,12 @@ class LightDiscriminator(LabelledDiscriminator):
     def __init__(self, num_classes=0, name=None):
         super().__init__(IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.first = keras.Sequential([conv(64), leaky_relu()])  # 14
-        self.body = keras.Sequential([conv(128), *norm_leaky_relu(), layers.Flatten()])  # 7
+        self.body = keras.Sequential(
+            [
+                *(conv(128), *norm_leaky_relu()),  # 7
+                layers.Flatten(),
+                *(linear(256), *norm_leaky_relu()),
+            ]
+        )
         self.score = score()
         self.build_variables()

@@ -28,7 +28,6 @@ def test_importing_is_light():
 def test_lsun_without_data_says_what_to_download_and_how_to_convert(tmp_path):
     message = load_error("lsun_church", tmp_path)
     assert "church_outdoor_train_lmdb.zip" in message
-    assert "church_outdoor_train_lmdb.zip" in message
     assert "https://github.com/fyu/lsun" in message
     assert (
         f"python -m tools.convert_lsun --lmdb_dir=church_outdoor_train_lmdb "
