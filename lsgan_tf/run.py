@@ -9,9 +9,8 @@ from pathlib import Path
 import filelock
 import numpy as np
 
-from lsgan_tf import images
+from lsgan_tf import atomic, images
 from lsgan_tf.config import Config, differences
-from lsgan_tf.datasets import atomic
 from lsgan_tf.errors import UserError
 
 FORMAT = 1

@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf import images, latents
-from lsgan_tf.datasets import atomic
+from lsgan_tf import atomic, images, latents
 from lsgan_tf.errors import UserError
 
 GRID_ROWS = 8

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lsgan_tf.datasets import atomic
+from lsgan_tf import atomic
 from lsgan_tf.errors import UserError
 
 FILE_NAME = "manifest.json"

@@ -27,7 +27,8 @@ from typing import Any
 import filelock
 import tqdm
 
-from lsgan_tf.datasets import atomic, manifest, shards
+from lsgan_tf import atomic
+from lsgan_tf.datasets import manifest, shards
 from lsgan_tf.datasets.manifest import Manifest, Skipped
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.errors import UserError

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lsgan_tf.datasets import atomic, example, tfrecord
+from lsgan_tf import atomic
+from lsgan_tf.datasets import example, tfrecord
 from lsgan_tf.datasets.manifest import Shard, Skipped
 from lsgan_tf.errors import UserError
 

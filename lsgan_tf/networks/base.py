@@ -39,6 +39,8 @@ class Generator(Network):
       latent_dim: length of a latent vector.
       latent_distribution: what it is trained on: "uniform" on [-1, 1) or "normal", N(0, I).
       value_range: (lowest, highest) pixel: (-1, 1) behind a tanh, (0, 1) behind a sigmoid.
+
+    A subclass sets `self.body`, the layers from latents to images, or overrides `call`.
     """
 
     latent_distribution = "uniform"
@@ -51,9 +53,18 @@ class Generator(Network):
     def build_variables(self):
         self._build_on((self.latent_dim,))
 
+    def call(self, latents, training=False):
+        return self.body(latents, training=training)
+
 
 class Discriminator(Network):
-    """Images [N, H, W, C] (and labels [N]) -> float32 linear scores [N, 1]."""
+    """Images [N, H, W, C] (and labels [N]) -> float32 linear scores [N, 1].
+
+    A subclass sets `self.body`, the layers from images to scores, or overrides `call`.
+    """
 
     def build_variables(self):
         self._build_on(self.image_shape)
+
+    def call(self, images, training=False):
+        return self.body(images, training=training)

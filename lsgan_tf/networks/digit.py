@@ -39,9 +39,6 @@ class DigitGenerator(Generator):
         )
         self.build_variables()
 
-    def call(self, latents, training=False):
-        return self.body(latents, training=training)
-
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class DigitDiscriminator(Discriminator):
@@ -59,6 +56,3 @@ class DigitDiscriminator(Discriminator):
             ]
         )
         self.build_variables()
-
-    def call(self, images, training=False):
-        return self.body(images, training=training)

@@ -43,9 +43,6 @@ class SceneGenerator(Generator):
         )
         self.build_variables()
 
-    def call(self, latents, training=False):
-        return self.body(latents, training=training)
-
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class SceneDiscriminator(Discriminator):
@@ -64,6 +61,3 @@ class SceneDiscriminator(Discriminator):
             ]
         )
         self.build_variables()
-
-    def call(self, images, training=False):
-        return self.body(images, training=training)
