@@ -18,8 +18,9 @@ _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a sq
 _LABELS = flags.DEFINE_string(
     "labels", "", "Class names or ids of a conditional run, separated by commas; one column each."
 )
+_INTERPOLATE_KINDS = ("strip", "gif")
 _INTERPOLATE = flags.DEFINE_enum(
-    "interpolate", "", ["", "strip", "gif"], "Walk from latent to latent, as a strip or a GIF."
+    "interpolate", "", ["", *_INTERPOLATE_KINDS], "Walk from latent to latent: a strip or a GIF."
 )
 _FRAMES = flags.DEFINE_integer("frames", 10, "Pictures from one latent to the next.", 2)
 _SEPARATE = flags.DEFINE_boolean("separate", False, "One PNG per picture, in a directory.")
@@ -85,5 +86,17 @@ def _path(trained, ending):
     return trained.run.directory / f"{kind}-{trained.step:07d}-seed{_SEED.value}{ending}"
 
 
+def _parse(argv):
+    """Lets --interpolate stand alone, for a strip."""
+    kinds = _INTERPOLATE_KINDS
+    following = [*argv[1:], ""]
+    return command.parse_flags(
+        [
+            "--interpolate=strip" if part == "--interpolate" and after not in kinds else part
+            for part, after in zip(argv, following, strict=True)
+        ]
+    )
+
+
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, flags_parser=_parse)

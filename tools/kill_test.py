@@ -3,12 +3,13 @@
     python -m tools.kill_test --work_dir=/tmp/kill --kills=5 --signal=KILL -- \\
         --dataset=printed_digits --train_steps=300 --checkpoint_every=20
 
-What follows `--` are flags of lsgan_tf.train. The run is started, stopped by the signal at a random
-moment between its start and its end, and started again, until it has been stopped so often and has
-finished. Exit status 0 says that every variable of the last checkpoint, both optimizers' included,
-is bit-equal to that of an uninterrupted run.
+What follows `--` are flags of lsgan_tf.train; a small --log_every places the moments more finely.
+The run is started, stopped by the signal at a random moment, and started again, until it has been
+stopped so often; then it runs to its end. Exit status 0 says that every variable of the last
+checkpoint, both optimizers' included, is bit-equal to that of an uninterrupted run.
 """
 
+import json
 import random
 import signal
 import subprocess
@@ -34,8 +35,8 @@ def main():
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
     work.mkdir(parents=True, exist_ok=True)
-    seconds = _uninterrupted(work / "whole", train_flags)
-    _interrupted(work / "stopped", train_flags, seconds)
+    steps, seconds = _uninterrupted(work / "whole", train_flags)
+    _interrupted(work / "stopped", train_flags, steps, seconds)
     command.start_tensorflow()
     from lsgan_tf import checkpoints
 
@@ -59,39 +60,41 @@ def _start(run_dir, train_flags):
 
 
 def _uninterrupted(run_dir, train_flags):
-    """Runs to the end; returns the seconds it took."""
+    """Runs to the end; returns (the last step, seconds it took)."""
     begin = time.monotonic()
     if _start(run_dir, train_flags).wait():
         raise UserError(f"the uninterrupted run failed; see {run_dir.with_suffix('.log')}")
-    seconds = time.monotonic() - begin
-    print(f"uninterrupted: {seconds:.0f} s", flush=True)
-    return seconds
+    seconds, steps = time.monotonic() - begin, _logged_step(run_dir)
+    print(f"uninterrupted: {steps} steps, {seconds:.0f} s", flush=True)
+    return steps, seconds
 
 
-def _interrupted(run_dir, train_flags, seconds):
-    """Runs to the end in spite of being stopped."""
-    moments = random.Random(_SEED.value)
-    stopped = 0
-    while True:
+def _interrupted(run_dir, train_flags, steps, seconds):
+    """Runs to the end in spite of being stopped at random moments, earlier ones first."""
+    chance = random.Random(_SEED.value)
+    for target in sorted(chance.uniform(0, 0.9) * steps for _ in range(_KILLS.value)):
         process = _start(run_dir, train_flags)
-        status = None
-        if stopped < _KILLS.value:
-            # The moments spread over start-up, training and saving; later starts have less to do.
-            delay = moments.uniform(0.1, 0.9) * seconds * (0.8**stopped)
-            try:
-                status = process.wait(timeout=delay)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.Signals[f"SIG{_SIGNAL.value}"])
-                stopped += 1
-                status = process.wait()
-                print(f"SIG{_SIGNAL.value} after {delay:.1f} s: exit status {status}", flush=True)
-                if _SIGNAL.value == "TERM" and status not in (0, -signal.SIGTERM):
-                    raise UserError("SIGTERM must end a run with status 0") from None
-                continue
-        if (status if status is not None else process.wait()) != 0:
-            raise UserError(f"a resumed run failed; see {run_dir.with_suffix('.log')}")
-        print(f"finished after being stopped {stopped} times", flush=True)
-        return
+        while process.poll() is None and _logged_step(run_dir) < target:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.1) * seconds)  # log lines are rarer than moments
+        if process.poll() is not None:
+            raise UserError(f"the run ended by itself; see {run_dir.with_suffix('.log')}")
+        process.send_signal(signal.Signals[f"SIG{_SIGNAL.value}"])
+        status = process.wait()
+        print(f"SIG{_SIGNAL.value} after step {_logged_step(run_dir)}: status {status}", flush=True)
+        if _SIGNAL.value == "TERM" and status not in (0, -signal.SIGTERM):
+            raise UserError("SIGTERM must end a run with status 0")
+    if _start(run_dir, train_flags).wait():
+        raise UserError(f"the resumed run failed; see {run_dir.with_suffix('.log')}")
+
+
+def _logged_step(run_dir):
+    """The step of the last whole line of the run's metrics.jsonl; 0 before the first."""
+    try:
+        lines = (run_dir / "metrics.jsonl").read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return 0
+    return json.loads(lines[-2])["step"] if len(lines) > 1 else 0
 
 
 def compare(one, other, checkpoints):
