@@ -105,3 +105,9 @@ def gan(config, image_shape, class_names):
     )
     model.compile(optimizer(config), optimizer(config))
     return model
+
+
+def set_learning_rate(model, config):
+    """Gives both optimizers of a restored GAN the rate of `config`."""
+    for each in (model.generator_optimizer, model.discriminator_optimizer):
+        each.learning_rate = config.learning_rate

@@ -31,7 +31,8 @@ class GAN(keras.Model):
       discriminator: a `networks.base.Discriminator` of the same image shape and labels.
       objective: an `objectives.Objective`.
       ema_decay: decay of an average of G's weights and moving statistics, kept beside G, in
-        [0, 1); 0 keeps none.
+        [0, 1); 0 keeps none. It grows towards this value as (1 + step) / (10 + step), so that an
+        early average is one of what was learned so far, not of the initial weights.
       seed: of the latents, which are a function of (seed, step).
 
     Attributes:
@@ -112,7 +113,9 @@ class GAN(keras.Model):
         d_results = self._discriminator_step(images, fakes, condition)
         g_results = self._generator_step(generator_tape, fakes, condition)
         if self.generator_ema is not None:
-            _move_towards(self.generator_ema, self.generator, self.ema_decay)
+            done = tf.cast(self.step.value, tf.float32)
+            decay = tf.minimum(self.ema_decay, (1.0 + done) / (10.0 + done))
+            _move_towards(self.generator_ema, self.generator, decay)
         self.step.assign_add(1)
 
         for name, value in {**d_results, **g_results}.items():

@@ -32,6 +32,7 @@ def train(config, allow_config_change=False):
         run.claim(config, Data.of(dataset), allow_config_change)
         checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
         step = checkpoints.restore_latest()
+        building.set_learning_rate(gan, config)  # a checkpoint brings the one it was saved with
         if step >= config.train_steps:
             print(
                 f"{run.directory} is at step {step}, its target: nothing to do. A larger "

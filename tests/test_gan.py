@@ -205,8 +205,13 @@ def test_predict_and_the_keras_file(tmp_path):
     assert (int(loaded.step.numpy()), loaded.seed, loaded.ema_decay) == (4, 7, 0.5)
 
 
-def test_average_includes_the_moving_statistics():
-    gan = _gan(tf.distribute.get_strategy(), ema_decay=0.75)
+@pytest.mark.parametrize(
+    ("ema_decay", "step", "decay"),
+    [(0.75, 1000, 0.75), (0.999, 0, 0.1), (0.999, 90, 0.91)],  # (1 + step) / (10 + step) first
+)
+def test_average_includes_the_moving_statistics(ema_decay, step, decay):
+    gan = _gan(tf.distribute.get_strategy(), ema_decay=ema_decay)
+    gan.step.assign(step)
     before = [value.copy() for value in gan.generator_ema.get_weights()]
     gan.train_step(tf.constant(IMAGES[:12]))
     names = [variable.name for variable in gan.generator.variables]
@@ -215,7 +220,8 @@ def test_average_includes_the_moving_statistics():
         names, before, gan.generator.get_weights(), gan.generator_ema.get_weights(), strict=True
     ):
         assert not np.array_equal(old, new) or name == "beta", name
-        np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
+        expected = decay * old + (1 - decay) * new
+        np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_one_optimizer_for_both_is_refused():

@@ -174,6 +174,8 @@ def test_changed_flags_are_refused(tiny_config):
         training.train(tiny_config(learning_rate=0.1, train_steps=14))
     training.train(tiny_config(learning_rate=0.1, train_steps=14), allow_config_change=True)
     assert checkpoints.available(Run(tiny_config().run_dir).checkpoints)[-1] == 14
+    rates = [value for name, value in _weights(tiny_config()).items() if "learning_rate" in name]
+    assert rates == pytest.approx([0.1, 0.1])  # not the rate of the checkpoint of step 12
 
 
 def test_a_second_trainer_is_refused(tiny_config):
