@@ -20,7 +20,7 @@ def parse_flags(argv):
         remaining = flags.FLAGS(argv)
     except flags.UnrecognizedFlagError as error:
         sys.exit(f"error: {error}\nKnown flags: {_own_flags()}")
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:
         sys.exit(f"error: {error}")
     if len(remaining) > 1:
         sys.exit(f"error: not a flag: {' '.join(remaining[1:])}. Flags begin with --.")
@@ -37,8 +37,11 @@ def run(main, flags_parser=parse_flags):
     """Parses the flags, then calls `main()`; never returns. A `UserError` ends it with status 1."""
 
     def start(_):
-        with exit_on_user_error():
-            main()
+        try:
+            with exit_on_user_error():
+                main()
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
 
     app.run(start, flags_parser=flags_parser)
 

@@ -1,6 +1,7 @@
 """Every flag, once; the frozen `Config` that a recipe and a command line resolve to."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
@@ -57,7 +58,12 @@ class Config:
     train_steps: int = _option(
         20_000, "Step to stop at, counted from the run's beginning.", low=1, may_change=True
     )
-    seed: int = _option(0, "Of the initial weights, the latents and the order of the data.", low=0)
+    seed: int = _option(
+        0,
+        "Of the initial weights, the latents and the order of the data.",
+        low=0,
+        high=2**32 - 1,
+    )
     ema_decay: float = _option(
         0.0, "Decay of an average of G to draw pictures with; 0 for none.", low=0.0, high=1.0
     )
@@ -89,6 +95,13 @@ class Config:
     )
 
     def __post_init__(self):
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"--{name}={value} is not a finite number.")
+        if self.ema_decay >= 1.0:
+            raise UserError(
+                f"--ema_decay={self.ema_decay} would never move; it must be below 1, e.g. 0.999."
+            )
         if self.objective == "least_squares" and self.label_a == self.label_b:
             raise UserError(
                 f"--label_a and --label_b are both {self.label_a}: the discriminator would have "

@@ -24,7 +24,8 @@ class GAN(keras.Model):
     D's step, so its images serve both.
 
     Under a `tf.distribute` strategy make and compile the model inside `strategy.scope()`. Losses
-    are means over the global batch, so the number of replicas changes nothing but the speed.
+    are means over the global batch, so the number of replicas changes nothing but the speed. All
+    batches must be of one size that divides by the replicas (`drop_remainder=True`).
 
     Args:
       generator: a `networks.base.Generator`.
@@ -98,6 +99,11 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One iteration on `images` [N, H, W, C] or `(images, labels)`; N is per replica."""
+        # Nothing may move before the batch is there: without one there is no step to count.
+        with tf.control_dependencies(tf.nest.flatten(data)):
+            return self._iterate(data)
+
+    def _iterate(self, data):
         images, labels = data if isinstance(data, (tuple, list)) else (data, None)
         condition = () if self.generator.num_classes == 0 else (labels,)
         z = latents.draw_for_replica(

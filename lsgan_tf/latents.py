@@ -27,8 +27,9 @@ def draw(distribution, count, latent_dim, *, seed, step=0):
 def draw_for_replica(distribution, count, latent_dim, *, seed, step):
     """This replica's rows [count, latent_dim] of the global batch's latents.
 
-    The global batch's latents depend on (seed, step) alone; replica r takes the r-th slice. So
-    replicas never share noise, and one replica or eight train on the same latents.
+    The global batch's latents depend on (seed, step) alone; replica r takes the r-th slice. So one
+    replica or eight train on the same latents, and no two rows are equal, provided that all
+    replicas ask for the same `count`.
     """
     context = tf.distribute.get_replica_context()
     replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync

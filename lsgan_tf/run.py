@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import operator
 from pathlib import Path
 
 import filelock
@@ -31,6 +32,20 @@ class Data:
             dataset.image_shape, dataset.num_examples, dataset.class_names, dataset.fingerprint
         )
 
+    @classmethod
+    def from_json(cls, stored):
+        """Reads what `dataclasses.asdict` gave and JSON kept; TypeError if it is something else."""
+        height, width, channels = map(operator.index, stored["image_shape"])
+        names = stored["class_names"]
+        if names is not None and not all(isinstance(name, str) for name in names):
+            raise TypeError("class_names must be strings")
+        return cls(
+            (height, width, channels),
+            operator.index(stored["num_examples"]),
+            None if names is None else tuple(names),
+            stored["fingerprint"],
+        )
+
 
 class Run:
     """A directory of one training run.
@@ -56,34 +71,28 @@ class Run:
           UserError: if there is no run here, or its config.json is damaged or of another format.
         """
         stored = self._read_config()
-        data = stored["data"]
-        names = data["class_names"]
-        fields = {field.name for field in dataclasses.fields(Config)}
-        config = {name: value for name, value in stored["config"].items() if name in fields}
         return (
-            Config(**{**config, "run_dir": str(self.directory)}),
-            Data(
-                tuple(data["image_shape"]),
-                data["num_examples"],
-                None if names is None else tuple(names),
-                data["fingerprint"],
-            ),
+            Config(**{**stored["config"], "run_dir": str(self.directory)}),
+            Data.from_json(stored["data"]),
         )
 
     def _read_config(self):
+        """config.json, checked: its "config" has the fields of `Config`, its "data" of `Data`."""
         try:
             stored = json.loads(self._config.read_text(encoding="utf-8"))
-            found = stored["format"]
-            _ = stored["config"], stored["data"]
+            if stored["format"] != FORMAT:
+                raise UserError(
+                    f"{self._config} has format {stored['format']}; this version reads {FORMAT}."
+                )
+            _check_types(stored["config"], Config)
+            Data.from_json(stored["data"])
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.directory} is not a run directory (no config.json). "
                 "Train one with python -m lsgan_tf.train."
             ) from error
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise UserError(f"{self._config} is damaged: {error!r}.") from error
-        if found != FORMAT:
-            raise UserError(f"{self._config} has format {found}; this version reads {FORMAT}.")
         return stored
 
     @contextlib.contextmanager
@@ -102,23 +111,21 @@ class Run:
                 f"Another trainer is at work in {self.directory}. Wait for it, or choose another "
                 "--run_dir."
             ) from error
+        except OSError as error:
+            raise atomic.write_error(error, self.directory / ".lock") from error
         try:
             yield
         finally:
             lock.release()
 
-    def claim(self, config, data, allow_change=False):
-        """Writes what the run is, or checks that it is the run that is here already.
-
-        Prints the flags that differ and may.
+    def claim(self, config, data):
+        """Writes what the run is.
 
         Raises:
-          UserError: if the directory holds a run of other flags or data, listing each difference.
+          UserError: if it cannot be written.
         """
         for directory in (self.directory, self.samples, self.checkpoints):
             _make(directory)
-        if self._config.exists():
-            self._check_unchanged(config, data, allow_change)
         packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
         stored = {
             "format": FORMAT,
@@ -129,7 +136,16 @@ class Run:
         atomic.write_bytes(self._config, _json_bytes(stored, indent=2))
         atomic.write_bytes(self.recipe, config.to_flagfile().encode())
 
-    def _check_unchanged(self, config, data, allow_change):
+    def check(self, config, data, allow_change=False):
+        """Makes sure that this is the run that is here already, if there is one.
+
+        Prints the flags that differ and may.
+
+        Raises:
+          UserError: if the directory holds a run of other flags or data, listing each difference.
+        """
+        if not self._config.exists():
+            return
         stored = self._read_config()
         changed, free = differences(stored["config"], dataclasses.asdict(config))
         for name, (old, new) in free.items():
@@ -151,17 +167,25 @@ class Run:
             )
         print(f"resuming with changed flags:\n{lines}")
 
-    def sample_latents(self, draw):
-        """The latents of the sample grid: `draw()` at the first call, the same ever after."""
+    def sample_latents(self, drawn):
+        """The latents of the sample grid: those drawn, at the first call, and the same ever after.
+
+        Raises:
+          UserError: if the file that keeps them is damaged or of another shape.
+        """
         if not self._latents.exists():
             with atomic.replacing(self._latents) as file:
-                np.save(file, draw(), allow_pickle=False)
+                np.save(file, drawn, allow_pickle=False)
         try:
-            return np.load(self._latents, allow_pickle=False)
-        except (ValueError, OSError) as error:
+            kept = np.load(self._latents, allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            kept = error
+        if getattr(kept, "shape", None) != drawn.shape or kept.dtype != drawn.dtype:
             raise UserError(
-                f"{self._latents} is damaged ({error}). Remove it to draw new latents."
-            ) from error
+                f"{self._latents} is damaged: it does not hold {drawn.dtype} {drawn.shape}. "
+                "Remove it to draw new latents."
+            )
+        return kept
 
     def write_reals(self, picture):
         """Writes reals.png from uint8 [H, W, C]."""
@@ -175,8 +199,11 @@ class Run:
 
     def append_metrics(self, record):
         """Adds one JSON line to metrics.jsonl."""
-        with open(self.metrics, "ab") as file:
-            file.write(_json_bytes(record) + b"\n")
+        try:
+            with open(self.metrics, "ab") as file:
+                file.write(_json_bytes(record) + b"\n")
+        except OSError as error:
+            raise atomic.write_error(error, self.metrics) from error
 
     def forget_metrics_after(self, step):
         """Drops the lines of steps that a resumed run will do again, and a torn last line."""
@@ -188,6 +215,18 @@ class Run:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + b"\n")
         atomic.write_bytes(self.metrics, b"".join(kept))
+
+
+def _check_types(stored, config):
+    """TypeError unless `stored` has values of the types of a dataclass' fields; a field that an
+    older version did not have may be missing, it then has its default."""
+    types = {field.name: field.type for field in dataclasses.fields(config)}
+    if not isinstance(stored, dict) or not stored or not stored.keys() <= types.keys():
+        raise TypeError(f"its config must have fields among {', '.join(types)}")
+    for name, value in stored.items():
+        whole_for_float = types[name] is float and type(value) is int
+        if type(value) is not types[name] and not whole_for_float:
+            raise TypeError(f"{name} must be of type {types[name].__name__}")
 
 
 def _make(directory):

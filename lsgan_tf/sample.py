@@ -13,7 +13,7 @@ _WEIGHTS = flags.DEFINE_enum(
     "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
 )
 _NUM = flags.DEFINE_integer("num", 64, "Pictures; with --interpolate, latents on the way.", 1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
 _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
 _LABELS = flags.DEFINE_string(
     "labels", "", "Class names or ids of a conditional run, separated by commas; one column each."
@@ -83,7 +83,8 @@ def _path(trained, ending):
     if _OUTPUT.value:
         return Path(_OUTPUT.value)
     kind = _INTERPOLATE.value or "sample"
-    return trained.run.directory / f"{kind}-{trained.step:07d}-seed{_SEED.value}{ending}"
+    name = f"{kind}-{trained.step:07d}-{trained.weights}-seed{_SEED.value}"
+    return trained.run.directory / f"{name}{ending}"
 
 
 def _parse(argv):

@@ -1,5 +1,7 @@
 """Pictures from a generator."""
 
+import re
+
 import numpy as np
 import tensorflow as tf
 
@@ -93,13 +95,19 @@ def write_gif(path, pictures):
 
 
 def write_separately(directory, pictures):
-    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on; returns the directory.
+    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on, in place of what an earlier call
+    has written there; returns the directory.
 
     Raises:
-      UserError: if it cannot be written.
+      UserError: if it cannot be written, or if the directory holds anything else.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        before = list(directory.iterdir())
+        if not all(re.fullmatch(r"\d{5}\.png", path.name) for path in before):
+            raise UserError(f"{directory} holds other files; choose another --output.")
+        for path in before:
+            path.unlink()
     except OSError as error:
         raise UserError(f"Cannot make the directory {directory}: {error}.") from error
     for index, picture in enumerate(pictures):

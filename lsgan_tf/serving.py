@@ -140,12 +140,16 @@ class Server(tf.Module):
 
 
 def save(server, directory):
-    """Writes the SavedModel; a directory of that name is replaced when the new one is complete.
+    """Writes the SavedModel; one of that name is replaced when the new one is complete.
 
     Raises:
-      UserError: if it cannot be written.
+      UserError: if it cannot be written, or if the directory is there and is no SavedModel.
     """
     directory = Path(directory)
+    if directory.exists() and not (directory / "saved_model.pb").is_file():
+        raise UserError(
+            f"{directory} exists and is no SavedModel. Choose another --output_dir or --version."
+        )
     unfinished = directory.with_name(f".{directory.name}.unfinished")
     before = directory.with_name(f".{directory.name}.before")
     try:
@@ -153,13 +157,24 @@ def save(server, directory):
         for leftover in (unfinished, before):
             shutil.rmtree(leftover, ignore_errors=True)
         tf.saved_model.save(server, str(unfinished), signatures=server.signatures())
-        if directory.exists():
-            directory.rename(before)
-        unfinished.rename(directory)
-        shutil.rmtree(before, ignore_errors=True)
+        _replace(directory, unfinished, before)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise UserError(f"The model could not be written to {directory}: {error}") from error
+
+
+def _replace(directory, new, before):
+    """Gives `new` the name `directory`; if that fails, what was there has its name again."""
+    existed = directory.exists()
+    if existed:
+        directory.rename(before)
+    try:
+        new.rename(directory)
+    except OSError:
+        if existed:
+            before.rename(directory)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _checked(value, condition, message, shown):

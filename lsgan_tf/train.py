@@ -25,4 +25,5 @@ def main():
 
 if __name__ == "__main__":
     config.define_flags()
+    flags.adopt_module_key_flags(config)  # so that --help shows them
     command.run(main, flags_parser=config.parse)

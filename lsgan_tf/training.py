@@ -6,7 +6,7 @@ import shlex
 import tensorflow as tf
 
 from lsgan_tf import building, datasets, images, sampling
-from lsgan_tf.checkpoints import Checkpoints
+from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
 from lsgan_tf.logbook import Logbook
 from lsgan_tf.run import Data, Run
@@ -23,22 +23,28 @@ def train(config, allow_config_change=False):
       UserError: if the flags, the data or the run directory do not allow it, if a record is
         damaged, or if the training diverges.
     """
+    with StopRequest() as stop:  # from here on: a signal while the graph compiles waits too
+        _train(config, allow_config_change, stop)
+
+
+def _train(config, allow_config_change, stop):
     strategy = building.strategy(config)
     dataset = datasets.load(config.dataset, config.data_dir, image_size=config.image_size)
     with strategy.scope():
         gan = building.gan(config, dataset.image_shape, dataset.class_names)
     run = Run(config.run_dir)
     with run.locked():
-        run.claim(config, Data.of(dataset), allow_config_change)
+        run.check(config, Data.of(dataset), allow_config_change)
         checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
         step = checkpoints.restore_latest()
         building.set_learning_rate(gan, config)  # a checkpoint brings the one it was saved with
         if step >= config.train_steps:
             print(
-                f"{run.directory} is at step {step}, its target: nothing to do. A larger "
-                "--train_steps goes on from here."
+                f"{run.directory} is at step {step}, and --train_steps={config.train_steps}: "
+                "nothing to do. A larger --train_steps goes on from here."
             )
             return
+        run.claim(config, Data.of(dataset))
         logbook = Logbook(
             run,
             gan.objective,
@@ -46,13 +52,14 @@ def train(config, allow_config_change=False):
             train_steps=config.train_steps,
             step=step,
         )
-        _Training(config, strategy, dataset, gan, run, checkpoints, logbook).go_on_from(step)
+        training = _Training(config, strategy, dataset, gan, run, checkpoints, logbook, stop)
+        training.go_on_from(step)
 
 
 class _Training:
     """One process's share of a run."""
 
-    def __init__(self, config, strategy, dataset, gan, run, checkpoints, logbook):
+    def __init__(self, config, strategy, dataset, gan, run, checkpoints, logbook, stop):
         self._config = config
         self._strategy = strategy
         self._dataset = dataset
@@ -60,10 +67,12 @@ class _Training:
         self._run = run
         self._checkpoints = checkpoints
         self._logbook = logbook
+        self._stop = stop
+        self._saved = int(gan.step.numpy())  # the step of the last checkpoint
         self._sampler = sampling.Sampler(gan.sampling_generator)
         rows, self._columns = sampling.grid_size(gan.generator.num_classes)
         self._grid_latents = run.sample_latents(
-            lambda: sampling.draw_latents(gan.generator, rows * self._columns, config.seed)
+            sampling.draw_latents(gan.generator, rows * self._columns, config.seed)
         )
 
     def go_on_from(self, step):
@@ -72,14 +81,17 @@ class _Training:
         if step == 0:
             self._show_beginning()
         iterator = iter(self._batches(step))
-        with StopRequest() as stop:
-            while step < self._config.train_steps and not stop.received:
-                step = self._execute(iterator, step)
-                self._after(step, saving=stop.received)
-        if stop.received:
-            print(
-                f"{stop.received.name}: saved step {step}. Resume with:\n  {self._resume_command()}"
-            )
+        while step < self._config.train_steps and not self._stop.received:
+            step = self._execute(iterator, step)
+            self._after(step)
+        if step != self._saved:
+            if step % self._config.log_every:
+                self._log(step)  # else no line would tell of these steps
+            self._save(step)
+        if step < self._config.train_steps:
+            name = self._stop.received.name
+            done = f"saved step {step}" if step else "stopped before the first step"
+            print(f"{name}: {done}. Resume with:\n  {self._resume_command()}")
         else:
             print(
                 f"finished at step {step}. Look at {self._run.samples}, or go on:\n"
@@ -141,7 +153,7 @@ class _Training:
                 raise
         return end
 
-    def _after(self, step, saving):
+    def _after(self, step):
         """Logs, samples and saves what is due at a step; at the last step, everything."""
         config = self._config
 
@@ -152,10 +164,14 @@ class _Training:
             self._log(step)
         if due(config.sample_every):
             self._sample(step)
-        if due(config.checkpoint_every) or saving:
-            self._metrics(step)  # never save what has diverged
-            self._checkpoints.save()
-            self._logbook.flush()
+        if due(config.checkpoint_every):
+            self._save(step)
+
+    def _save(self, step):
+        self._metrics(step)  # never save what has diverged
+        self._checkpoints.save()
+        self._logbook.flush()
+        self._saved = step
 
     def _metrics(self, step):
         """The mean metrics since the last log line, as floats.
@@ -170,11 +186,15 @@ class _Training:
             first = (step - 1) // self._config.log_every * self._config.log_every + 1
             raise UserError(
                 f"{' and '.join(broken)} became NaN or infinite between step {first} and {step}. "
-                "The last good checkpoint is kept. Try a smaller --learning_rate, other labels "
+                f"{self._kept()} Try a smaller --learning_rate, other labels "
                 "(--label_a=0 --label_b=1 --label_c=1), or --dtype_policy=float32, with "
-                "--allow_config_change to go on from that checkpoint."
+                "--allow_config_change to go on from a checkpoint."
             )
         return values
+
+    def _kept(self):
+        steps = available(self._run.checkpoints)
+        return f"The checkpoint of step {steps[-1]} is kept." if steps else "No checkpoint yet."
 
     def _log(self, step):
         self._logbook.metrics(step, self._metrics(step))

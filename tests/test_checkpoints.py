@@ -65,19 +65,25 @@ def test_no_sound_checkpoint_is_an_error_not_a_fresh_start(trained):
 
 def test_leftovers_of_a_killed_save_are_removed(trained):
     config, directory = trained
-    (directory / "step-16_temp").mkdir()
-    (directory / "step-16_temp" / "part-00000").write_bytes(b"half")
+    (directory / "unfinished-16_temp").mkdir()
+    (directory / "unfinished-16_temp" / "part-00000").write_bytes(b"half")
     (directory / "step-16.data-00000-of-00001").write_bytes(b"half")
+    (directory / "step-4-best.data-00000-of-00001").write_bytes(b"the user's own copy")
     _, step = _restore(config)
     assert step == 12
-    assert not list(directory.glob("step-16*"))
+    assert not list(directory.glob("*-16*"))
+    assert (directory / "step-4-best.data-00000-of-00001").exists()
 
 
 def test_a_checkpoint_of_other_networks_is_refused(trained, tiny_config):
     config, directory = trained
-    other = _gan(dataclasses.replace(config, conditional=True))
-    with pytest.raises(UserError, match="None of the checkpoints"):
-        checkpoints.Checkpoints(other, directory, 3).restore_latest()
+    before = Run(config.run_dir).read()
+    for changes in ({"conditional": True}, {"optimizer": "rmsprop"}, {"ema_decay": 0.0}):
+        other = dataclasses.replace(config, **changes, train_steps=20)
+        with pytest.raises(UserError, match="is of other networks or optimizers"):
+            training.train(other, allow_config_change=True)
+        assert Run(config.run_dir).read() == before
+    assert checkpoints.available(directory) == [4, 8, 12]
 
 
 def test_generators_are_restored_alone(trained):
@@ -102,12 +108,14 @@ def test_unknown_checkpoints_are_refused(trained, checkpoint, message):
         checkpoints.restore_generator(generator, directory, checkpoint=checkpoint)
 
 
-def test_a_damaged_checkpoint_is_named_when_sampling(trained):
+def test_a_damaged_checkpoint_is_named_when_sampling(trained, capsys):
     config, directory = trained
     _truncate(directory / "step-12.data-00000-of-00001")
     generator, _ = building.pair(config, (8, 8, 1), None)
     with pytest.raises(UserError, match="step-12 cannot be read.*Choose another"):
-        checkpoints.restore_generator(generator, directory)
+        checkpoints.restore_generator(generator, directory, checkpoint="12")
+    assert checkpoints.restore_generator(generator, directory) == 8
+    assert "step-12 is damaged" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -132,6 +140,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(data_dir, tmp_path):
     )
     assert second.returncode == 1
     assert "error: The checkpoint of step 4 could not be written" in second.stderr
+    assert "(File too large)" in second.stderr
     assert "That of step 2 is intact" in second.stderr
     assert "Traceback" not in second.stderr
     third = subprocess.run([*command, "--train_steps=4"], capture_output=True, text=True)

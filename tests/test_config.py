@@ -91,6 +91,7 @@ def test_a_runs_own_recipe_means_that_run(parse, tmp_path):
         (["--optimizer=sgd"], "optimizer.*adam|rmsprop"),
         (["--batch_size=0"], "batch_size"),
         (["--ema_decay=2"], "ema_decay"),
+        (["--seed=5000000000"], "seed"),
         (["--train_steps=many"], "train_steps"),
         (["resume"], "not a flag: resume"),
         (["--flagfile=absent.flags"], "absent.flags"),
@@ -104,6 +105,11 @@ def test_mistakes_end_with_a_sentence(parse, arguments, message):
 def test_contradictions_are_refused():
     with pytest.raises(UserError, match="label_a and --label_b are both"):
         Config(label_a=1.0, label_b=1.0)
+    with pytest.raises(UserError, match="ema_decay=1.0 would never move"):
+        Config(ema_decay=1.0)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(UserError, match="learning_rate=.* is not a finite number"):
+            Config(learning_rate=value)
     with pytest.raises(UserError, match="distribution=mirrored"):
         Config(logical_devices=2, distribution="one_device")
 
@@ -132,6 +138,19 @@ def test_differences_tell_what_matters_from_what_does_not():
     new = dataclasses.asdict(Config(seed=2, train_steps=9))
     assert config.differences(old, new) == ({"seed": (1, 2)}, {"train_steps": (5, 9)})
     assert config.differences({}, {"seed": 1}) == ({"seed": (None, 1)}, {})
+
+
+def test_help_shows_every_flag():
+    command = [sys.executable, "-m", "lsgan_tf.train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for field in dataclasses.fields(Config):
+        assert f"--{field.name}" in done.stdout.replace("--[no]", "--"), field.name
+
+
+def test_a_flagfile_that_is_no_text_is_told(parse, tmp_path):
+    (tmp_path / "bad.flags").write_bytes(b"--seed=\xff\xfe")
+    with pytest.raises(SystemExit, match="error: "):
+        parse(f"--flagfile={tmp_path}/bad.flags")
 
 
 def test_commands_print_no_traceback():

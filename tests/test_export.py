@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from lsgan_tf import generators, sampling, serving, training
+from lsgan_tf.errors import UserError
 
 CLIENT = """
 import sys
@@ -102,6 +103,14 @@ def test_exporting_again_replaces_and_leaves_nothing_behind(trained, tmp_path):
     for _ in range(2):
         serving.save(server, tmp_path / "export" / "1")
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["1"]
+
+
+def test_what_is_no_export_is_not_replaced(trained, tmp_path):
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "holiday.jpg").write_bytes(b"precious")
+    with pytest.raises(UserError, match="is no SavedModel"):
+        serving.save(serving.Server(trained.generator, trained.class_names), tmp_path / "2024")
+    assert (tmp_path / "2024" / "holiday.jpg").read_bytes() == b"precious"
 
 
 def test_signatures_are_readable(trained, tmp_path):

@@ -33,22 +33,23 @@ def test_changed_flags_are_listed_and_refused(run):
     run.claim(_config(run), DATA)
     changed = _config(run, learning_rate=0.5, optimizer="rmsprop")
     with pytest.raises(UserError, match="learning_rate: was 0.0002, is 0.5") as refusal:
-        run.claim(changed, DATA)
+        run.check(changed, DATA)
     assert "optimizer: was adam, is rmsprop" in str(refusal.value)
-    assert run.read()[0].learning_rate == 2e-4
-    run.claim(changed, DATA, allow_change=True)
+    run.check(changed, DATA, allow_change=True)
+    assert run.read()[0].learning_rate == 2e-4  # checking changes nothing
+    run.claim(changed, DATA)
     assert run.read()[0].learning_rate == 0.5
 
 
 def test_changed_data_are_refused(run):
     run.claim(_config(run), DATA)
     with pytest.raises(UserError, match="data set's fingerprint: was f00d, is beef"):
-        run.claim(_config(run), dataclasses.replace(DATA, fingerprint="beef"))
+        run.check(_config(run), dataclasses.replace(DATA, fingerprint="beef"))
 
 
 def test_a_longer_run_is_no_change(run, capsys):
     run.claim(_config(run, train_steps=5), DATA)
-    run.claim(_config(run, train_steps=9, log_every=7), DATA)
+    run.check(_config(run, train_steps=9, log_every=7), DATA)
     assert "resuming with --train_steps=9 (was 5)" in capsys.readouterr().out
 
 
@@ -60,6 +61,13 @@ def test_a_longer_run_is_no_change(run, capsys):
         ('{"format": 1}', "damaged"),
         ('{"format": 9, "config": {}, "data": {}}', "format 9"),
         ("[]", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ('{"format": 1, "config": {}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": [], "data": {}}', "damaged"),
+        ('{"format": 1, "config": {"seed": "x"}, "data": {}}', "seed must be of type int"),
+        ('{"format": 1, "config": {"sed": 1}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": 5}}', "damaged"),
+        ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": [28, 28]}}', "damaged"),
     ],
 )
 def test_what_is_no_run_is_refused(run, content, message):
@@ -92,16 +100,24 @@ def test_a_second_trainer_is_refused_until_the_first_is_gone(run):
 
 def test_latents_are_drawn_once(run):
     run.claim(_config(run), DATA)
-    first = run.sample_latents(lambda: np.ones((2, 3), np.float32))
-    again = run.sample_latents(lambda: np.zeros((2, 3), np.float32))
+    first = run.sample_latents(np.ones((2, 3), np.float32))
+    again = run.sample_latents(np.zeros((2, 3), np.float32))
     np.testing.assert_array_equal(first, again)
 
 
-def test_damaged_latents_are_named(run):
+@pytest.mark.parametrize(
+    "content", [b"\x93NUMPY nonsense", b"", "scalar", "other shape", "objects"]
+)
+def test_damaged_latents_are_named(run, content):
     run.claim(_config(run), DATA)
-    (run.samples / "latents.npy").write_bytes(b"\x93NUMPY nonsense")
+    path = run.samples / "latents.npy"
+    arrays = {"scalar": np.float32(1), "other shape": np.ones((2, 4)), "objects": np.array([{}])}
+    if content in arrays:
+        np.save(path, arrays[content], allow_pickle=True)
+    else:
+        path.write_bytes(content)
     with pytest.raises(UserError, match="latents.npy is damaged"):
-        run.sample_latents(lambda: np.ones(1))
+        run.sample_latents(np.ones((2, 3), np.float32))
 
 
 def test_resuming_forgets_metrics_of_steps_to_be_done_again(run):

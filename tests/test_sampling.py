@@ -64,6 +64,12 @@ def test_separate_files(run_sample, trained, tmp_path):
     run_sample(run_dir=trained, num=3, separate=True, output=str(tmp_path / "many"))
     files = sorted((tmp_path / "many").iterdir())
     assert [path.name for path in files] == ["00000.png", "00001.png", "00002.png"]
+    run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
+    assert len(list((tmp_path / "many").iterdir())) == 2
+    (tmp_path / "many" / "holiday.png").write_bytes(b"precious")
+    with pytest.raises(UserError, match="holds other files"):
+        run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
+    assert len(list((tmp_path / "many").iterdir())) == 3
     assert Image.open(files[0]).size == (8, 8)
 
 

@@ -80,7 +80,9 @@ def test_a_finished_run_does_nothing_and_says_so(tiny_config, capsys):
     training.train(config)
     before = _weights(config)
     training.train(config)
-    assert "nothing to do" in capsys.readouterr().out
+    training.train(dataclasses.replace(config, train_steps=5))
+    assert capsys.readouterr().out.count("nothing to do") == 2
+    assert Run(config.run_dir).read()[0].train_steps == 12
     _assert_equal(_weights(config), before)
     assert len(_lines(config)) == 4
 
@@ -141,6 +143,20 @@ def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys, 
     out = capsys.readouterr().out
     assert f"{number.name}: saved step 5" in out
     assert f"--run_dir={config.run_dir}" in out
+
+
+def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch):
+    config = tiny_config(train_steps=50, sample_every=3, checkpoint_every=100)
+    original = Run.write_sample
+
+    def write_sample(self, step, picture):
+        if step == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, step, picture)
+
+    monkeypatch.setattr(Run, "write_sample", write_sample)
+    training.train(config)
+    assert checkpoints.available(Run(config.run_dir).checkpoints) == [3]
 
 
 def test_a_second_interrupt_is_obeyed():

@@ -61,8 +61,7 @@ def build(name, image_shape, num_classes=0):
     if pair.image_shape not in (None, shape):
         raise UserError(
             f"--network={name} takes images of {_spell(pair.image_shape)}, the data set has "
-            f"{_spell(shape)}. Convert it to that size, set --image_size={pair.image_shape[0]}, "
-            "or take --network=dcgan."
+            f"{_spell(shape)}. {_way_out(pair.image_shape, shape)}"
         )
     if num_classes and not pair.conditional:
         able = ", ".join(key for key, other in PAIRS.items() if other.conditional)
@@ -73,6 +72,13 @@ def build(name, image_shape, num_classes=0):
         raise UserError(
             f"{error} Set --image_size to one it takes, for example {_nearest(shape)}."
         ) from error
+
+
+def _way_out(wanted, shape):
+    if wanted[2] != shape[2]:
+        kind = "grey" if wanted[2] == 1 else "colour"
+        return f"Convert it with --channels={kind}, or take --network=dcgan."
+    return f"Set --image_size={wanted[0]}, or take --network=dcgan with a multiple of 16."
 
 
 def _spell(shape):

@@ -106,7 +106,8 @@ def test_label_map_equals_a_dense_layer_on_one_hot_labels():
     ("arguments", "message"),
     [
         (("vgg", (112, 112, 3)), "Known: scene, digit"),
-        (("scene", (64, 64, 3)), "takes images of 112x112x3, the data set has 64x64x3"),
+        (("scene", (64, 64, 3)), "takes images of 112x112x3, the data set has 64x64x3.*=112"),
+        (("digit", (28, 28, 3)), "takes images of 28x28x1.*--channels=grey"),
         (("dcgan", (100, 100, 3)), "multiple of 16.*--image_size.*96"),
         (("dcgan", (32, 64, 3)), "square"),
         (("digit", (28, 28, 1), 10), "takes no labels"),

@@ -7,10 +7,16 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signal", ["KILL", "TERM"])
-def test_stopped_runs_end_bit_equal(data_dir, tmp_path, signal):
+@pytest.mark.parametrize(("signal", "kills"), [("KILL", 5), ("TERM", 2)])
+def test_stopped_runs_end_bit_equal(data_dir, tmp_path, signal, kills):
     command = [
-        *(sys.executable, "-m", "tools.kill_test", f"--work_dir={tmp_path}/runs", "--kills=2"),
+        *(
+            sys.executable,
+            "-m",
+            "tools.kill_test",
+            f"--work_dir={tmp_path}/runs",
+            f"--kills={kills}",
+        ),
         *(f"--signal={signal}", "--", "--dataset=small", f"--data_dir={data_dir}"),
         *("--network=light", "--batch_size=4", "--train_steps=100", "--checkpoint_every=20"),
         *("--log_every=5", "--sample_every=50", "--ema_decay=0.9"),
