@@ -1,6 +1,9 @@
 """TensorFlow graphs that turn serialized examples into pixels."""
 
+import io
+
 import tensorflow as tf
+from PIL import Image
 
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.datasets.pipeline import Decoder
@@ -17,7 +20,8 @@ def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
         features["label"] = tf.io.FixedLenFeature([], tf.int64)
 
     def decode_one(data: tf.Tensor) -> tf.Tensor:
-        image = tf.ensure_shape(decode_image(data, channels=channels), manifest.image_shape)
+        # As many channels as it has, not converted: another number than recorded is an error.
+        image = tf.ensure_shape(decode_image(data), manifest.image_shape)
         return square(image, image_size) if resized else image
 
     def decode(examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -31,7 +35,31 @@ def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
         )
         return pixels, parsed.get("label", tf.zeros(tf.shape(examples), tf.int64))
 
-    return Decoder(decode, shape)
+    return Decoder(decode, shape, lambda example: _contradiction(example, manifest))
+
+
+def _contradiction(data: bytes, manifest: Manifest) -> str | None:
+    """What about this record is not as the manifest says."""
+    feature = tf.train.Example.FromString(data).features.feature
+    pictures, labels = feature["image"].bytes_list.value, feature["label"].int64_list.value
+    if len(pictures) != 1:
+        return f"it has {len(pictures)} pictures, not 1"
+    if manifest.class_names is not None:
+        classes = len(manifest.class_names)
+        if len(labels) != 1:
+            return f"it has {len(labels)} labels, not 1"
+        if not 0 <= labels[0] < classes:
+            return f"its label is {labels[0]}, not within 0..{classes - 1}"
+    try:
+        with Image.open(io.BytesIO(pictures[0]), formats=("PNG", "JPEG")) as image:
+            shape = image.height, image.width, len(image.getbands())
+            image.load()
+    except Exception as error:  # damaged pictures raise nearly anything in Pillow's plugins
+        return f"its picture does not decode ({error})"
+    if shape == manifest.image_shape:
+        return None
+    named = ("x".join(map(str, shape)) for shape in (shape, manifest.image_shape))
+    return "its picture is {}, not {}".format(*named)
 
 
 def image_spec(shape: tuple[int, int, int], resized: bool) -> tf.TensorSpec:

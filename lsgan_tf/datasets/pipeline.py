@@ -1,17 +1,20 @@
 """From records to batches. The batch of a step is a pure function of (seed, step)."""
 
+import collections
 import dataclasses
-import functools
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
-from lsgan_tf.datasets import permutation, reads
+from lsgan_tf.datasets import reads
+from lsgan_tf.datasets.stream import Stream
 from lsgan_tf.errors import UserError
 
-_BLOCK = 4096  # examples
+_REMEMBERED = 256  # slices: more than lie between reading one and learning that it failed
 
 
 class Records(Protocol):
@@ -23,17 +26,23 @@ class Records(Protocol):
         """The example of this number; raises `UserError` if it is damaged."""
         ...
 
+    def where(self, index: int) -> str:
+        """What to call this example in a message: its file and its place there."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Decoder:
     """How to turn serialized examples into pixels.
 
     `decode(examples)` maps string [b] to (pixels [b, H, W, C], uint8 or float32 in 0..255;
-    int64 labels [b], all 0 for an unlabelled set).
+    int64 labels [b], all 0 for an unlabelled set). It fails if an example is not what it should be;
+    `reason(example)`, slow, then says what is wrong with one, or None if it does not know.
     """
 
     decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     image_shape: tuple[int, int, int]
+    reason: Callable[[bytes], str | None] = lambda example: None
 
 
 class Dataset:
@@ -45,8 +54,7 @@ class Dataset:
         num_examples: how many there are.
         class_names: the label's names, or None for an unlabelled set.
         fingerprint: changes when the recorded data does.
-        error: the first damaged record met while reading, or None. TensorFlow buries what a reader
-            thread raises; when a step fails, look here and raise this instead.
+        error: the first unusable record found, or None; see `explain`.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Dataset:
         self.error: UserError | None = None
         self._records = records
         self._decoder = decoder
+        self._recent: collections.deque[np.ndarray] = collections.deque(maxlen=_REMEMBERED)
 
     def batches(
         self,
@@ -121,7 +130,7 @@ class Dataset:
             return tf.ensure_shape(examples, [stream.slice_size])
 
         def deliver(examples):
-            pixels, labels = self._decoder.decode(examples)
+            pixels, labels = self._decode(examples)
             images = _scaled(pixels, *value_range)
             images = tf.ensure_shape(images, (stream.slice_size, *self.image_shape))
             return (images, tf.cast(labels, tf.int32)) if labelled else images
@@ -136,16 +145,81 @@ class Dataset:
 
         Returns:
             uint8 images [count, H, W, C], and int32 labels [count] or None if unlabelled.
+
+        Raises:
+            UserError: a record cannot be read or is not what it should be; names file and record.
         """
         labelled = self.class_names is not None
         size = min(count, 64)
         stream = self.batches(
             seed=0, step=0, batch_size=size, value_range=(0.0, 255.0), labelled=labelled
         )
-        parts = list(stream.take(-(-count // size)).as_numpy_iterator())
+        try:
+            parts = list(stream.take(-(-count // size)).as_numpy_iterator())
+        except tf.errors.OpError as error:
+            explained = self.explain(error)
+            if explained is None:
+                raise
+            raise explained from None
         images = np.concatenate([part[0] if labelled else part for part in parts])[:count]
         labels = np.concatenate([part[1] for part in parts])[:count] if labelled else None
         return np.rint(images).clip(0, 255).astype(np.uint8), labels
+
+    def explain(self, error: Exception) -> UserError | None:
+        """Says which record made a step fail, if one did.
+
+        TensorFlow buries what a reading thread raises, and its decoders do not know what they
+        decode. So when a step that takes from `batches` raises a `tf.errors.OpError`, pass it here
+        and raise what comes back in its place.
+
+        Returns:
+            The error of a damaged record that was met while reading. Else, if `error` is of the
+            kind that decoders raise, the last slices read are decoded again (seconds), in search
+            of a record that contradicts what is known of the data set: a picture that does not
+            decode or has another shape, a label that is no class. The answer names the file and
+            the record, and is kept as `self.error`. None: the data is not to blame.
+        """
+        if self.error is None and isinstance(error, tf.errors.InvalidArgumentError):
+            self.error = self._contradiction()
+        return self.error
+
+    def _contradiction(self) -> UserError | None:
+        """Searches the slices read of late, the oldest first."""
+        decode = tf.function(self._decode, input_signature=[tf.TensorSpec([None], tf.string)])
+        with tf.device("CPU:0"):
+            for indices in list(self._recent):
+                try:
+                    decode(tf.constant([self._example(index) for index in indices]))
+                except UserError as damaged:
+                    return damaged
+                except tf.errors.OpError:
+                    for index in indices:
+                        if reason := self._reason(decode, self._example(index)):
+                            return self._misfit(index, reason)
+        return None
+
+    def _misfit(self, index: int, reason: str) -> UserError:
+        return UserError(
+            f"{self._records.where(index)} does not fit data set {self.name}: {reason}. The file "
+            "was damaged or changed; copy or convert the data set again."
+        )
+
+    def _reason(self, decode: Callable, example: bytes) -> str | None:
+        """Why this example does not decode, or None if it does."""
+        try:
+            decode(tf.constant([example]))
+        except tf.errors.OpError as error:
+            return self._decoder.reason(example) or f"it does not decode: {_first_line(error)}"
+        return None
+
+    def _decode(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the decoder makes of examples, labels checked."""
+        pixels, labels = self._decoder.decode(examples)
+        if self.class_names is not None:
+            known = (labels >= 0) & (labels < len(self.class_names))
+            message = f"a label is not within 0..{len(self.class_names) - 1}"
+            tf.debugging.Assert(tf.reduce_all(known), [message, labels])
+        return pixels, labels
 
     def _check_labelled(self, labelled: bool) -> None:
         if labelled and self.class_names is None:
@@ -156,68 +230,28 @@ class Dataset:
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         try:
+            self._recent.append(indices)
             with reads.counted():
-                return np.array([self._records.read(index) for index in indices], dtype=object)
+                return np.array([self._example(index) for index in indices], dtype=object)
         except UserError as error:
             self.error = self.error or error
             raise
+
+    def _example(self, index: int) -> bytes:
+        data = self._records.read(index)
+        try:
+            # A microsecond; what TensorFlow says about such data may not even be text.
+            tf.train.Example.FromString(data)
+        except DecodeError:
+            raise self._misfit(index, "it is not a tf.train.Example") from None
+        return data
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    """TensorFlow's message without the graph's names around it."""
+    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message).strip().splitlines()[0]
 
 
 def _scaled(pixels: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """0..255 to float32 low..high; both ends are met exactly for (-1, 1) and (0, 1)."""
     return tf.cast(pixels, tf.float32) / (255.0 / (high - low)) + low
-
-
-@dataclasses.dataclass(frozen=True)
-class Stream:
-    """The endless order of examples, and how its steps are cut; see `Dataset.batches`."""
-
-    num_examples: int
-    seed: int
-    step: int
-    batch_size: int
-    num_slices: int
-    slice_offset: int
-    slices_per_step: int
-
-    def __post_init__(self):
-        if self.batch_size < 1 or self.batch_size % self.num_slices:
-            raise UserError(
-                f"--batch_size={self.batch_size} cannot be cut into {self.num_slices} equal parts, "
-                f"one per replica; take a multiple of {self.num_slices}"
-            )
-        last = self.slice_offset + self.slices_per_step
-        if not 0 <= self.slice_offset < last <= self.num_slices:
-            raise ValueError(f"slices {self.slice_offset} to {last} of {self.num_slices}")
-        if self.seed < 0:
-            raise UserError(f"--seed={self.seed} is negative")
-
-    @property
-    def slice_size(self) -> int:
-        """Examples in a slice."""
-        return self.batch_size // self.num_slices
-
-    def examples(self, number: int) -> np.ndarray:
-        """Which examples, int64 [slice_size], are in the `number`-th slice delivered."""
-        step, part = divmod(number, self.slices_per_step)
-        first = (self.step + step) * self.batch_size
-        first += (self.slice_offset + part) * self.slice_size
-        positions = np.arange(first, first + self.slice_size)
-        epochs, positions = np.divmod(positions, self.num_examples)
-        blocks, places = np.divmod(positions, _BLOCK)
-        chosen = np.empty_like(positions)
-        for epoch, block in set(zip(epochs.tolist(), blocks.tolist(), strict=True)):
-            here = (epochs == epoch) & (blocks == block)
-            chosen[here] = self._block(epoch, block)[places[here]]
-        return chosen
-
-    def _block(self, epoch: int, block: int) -> np.ndarray:
-        return _order_block(self.num_examples, self.seed, epoch, block)
-
-
-@functools.lru_cache(maxsize=16)
-def _order_block(num_examples: int, seed: int, epoch: int, block: int) -> np.ndarray:
-    """A stretch of an epoch's order: many positions at once cost little more than one."""
-    start = block * _BLOCK
-    positions = np.arange(start, min(start + _BLOCK, num_examples))
-    return permutation.permuted(positions, num_examples, (seed, epoch))

@@ -47,16 +47,24 @@ class RecordFiles:
         Raises:
             UserError: the record is damaged or the file is shorter than it was; names both.
         """
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        file, record = self._files[number], int(index - self._starts[number])
+        file, record = self._place(index)
         start, end = file.offsets[record : record + 2].tolist()
         try:
             return tfrecord.unframe(self._pread(file.path, end - start, start))
         except (tfrecord.CorruptRecord, OSError) as error:
             raise UserError(
-                f"record {record} of {file.path} (bytes {start} to {end}) cannot be read: {error}. "
+                f"{self.where(index)} (bytes {start} to {end}) cannot be read: {error}. "
                 "The file was damaged or changed; copy or convert the data set again."
             ) from error
+
+    def where(self, index: int) -> str:
+        """What to call record `index` in a message: its number within its file, and the file."""
+        file, record = self._place(index)
+        return f"record {record} of {file.path}"
+
+    def _place(self, index: int) -> tuple[IndexedFile, int]:
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._files[number], int(index - self._starts[number])
 
     def _pread(self, path: Path, length: int, offset: int) -> bytes:
         descriptor = self._descriptors.get(path)

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import record_files, shards
+from lsgan_tf.datasets import example, record_files, shards, tfrecord
 from lsgan_tf.errors import UserError
+from tests.datasets import making
 
 FIRST = "tiny-train.tfrecord-00000-of-00002"
 
@@ -23,6 +25,17 @@ def open_error(directory):
     with pytest.raises(UserError) as error:
         record_files.converted(directory)
     return str(error.value)
+
+
+def rewrite_record(directory, number, payload):
+    """Puts another payload, soundly framed, in the place of a record of the first shard."""
+    path, index = directory / FIRST, shards.index_path(directory, FIRST)
+    offsets = np.fromfile(index, "<u8").astype(int)
+    data = path.read_bytes()
+    data = data[: offsets[number]] + tfrecord.frame(payload) + data[offsets[number + 1] :]
+    path.write_bytes(data)
+    index.unlink()
+    edit_manifest(directory, lambda values: values["shards"][0].update(bytes=len(data)))
 
 
 def test_records_are_read_by_number_across_shards(made):
@@ -125,8 +138,63 @@ def test_shard_names_cannot_leave_the_directory(tiny, file):
 def test_images_of_another_shape_than_the_manifest(tiny):
     edit_manifest(tiny, lambda values: values.update(image_shape=[9, 8, 1]))
     dataset = datasets.load("tiny", str(tiny.parent))
-    with pytest.raises(Exception, match="not compatible|Shape"):
+    with pytest.raises(UserError, match=rf"record \d+ of .*{FIRST[:-14]}.*is 8x8x1, not 9x8x1"):
         dataset.first_images(4)
+
+
+PNG = making.png(making.picture(0))
+CONTRADICTIONS = [
+    (b"\xff\xff nonsense", "it is not a tf.train.Example"),
+    (example.encode({"label": 0}), "it has 0 pictures"),
+    (example.encode({"image": PNG}), "it has 0 labels"),
+    (example.encode({"image": PNG, "label": 2}), "its label is 2, not within 0..1"),
+    (example.encode({"image": PNG, "label": -1}), "its label is -1, not within 0..1"),
+    (example.encode({"image": b"no picture", "label": 0}), "its picture does not decode"),
+    (example.encode({"image": PNG[:-30], "label": 0}), "does not decode"),
+    (
+        example.encode({"image": making.png(making.picture(0, size=9)), "label": 0}),
+        "its picture is 9x9x1, not 8x8x1",
+    ),
+    (
+        example.encode({"image": making.png(making.picture(0, channels=3)), "label": 0}),
+        "its picture is 8x8x3, not 8x8x1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"), CONTRADICTIONS, ids=[expected for _, expected in CONTRADICTIONS]
+)
+def test_sound_records_that_contradict_the_manifest_are_named(tiny, payload, expected):
+    rewrite_record(tiny, 7, payload)
+    dataset = datasets.load("tiny", str(tiny.parent))
+    batches = dataset.batches(seed=0, step=0, batch_size=10)
+    with pytest.raises(tf.errors.OpError) as failure:
+        list(batches.take(5))
+    explained = dataset.explain(failure.value)
+    assert isinstance(explained, UserError)
+    assert f"record 7 of {tiny / FIRST} does not fit data set tiny: " in str(explained)
+    assert expected in str(explained)
+    assert dataset.error is explained
+    again = datasets.load("tiny", str(tiny.parent))
+    with pytest.raises(UserError, match="record 7 of"):
+        again.first_images(50)
+    assert again.error is not None
+
+
+def test_a_contradiction_is_found_when_images_are_resized(tiny):
+    rewrite_record(tiny, 7, CONTRADICTIONS[-1][0])
+    dataset = datasets.load("tiny", str(tiny.parent), image_size=4)
+    with pytest.raises(UserError, match="record 7 of .* is 8x8x3, not 8x8x1"):
+        dataset.first_images(50)
+
+
+def test_errors_that_are_not_the_datas_fault_are_not_explained(made):
+    dataset = datasets.load("tiny", str(made.parent))
+    dataset.first_images(50)
+    for kind in (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+        assert dataset.explain(kind(None, None, "something else")) is None
+    assert dataset.error is None
 
 
 @pytest.mark.parametrize("place", [0, 8, 12, 40, -1])
@@ -148,10 +216,13 @@ def test_a_damaged_record_stops_the_batches_and_is_kept_as_error(tiny):
     (tiny / FIRST).write_bytes(data)
     dataset = datasets.load("tiny", str(tiny.parent))
     assert dataset.error is None
-    with pytest.raises(Exception, match="record 0 of"):
+    with pytest.raises(tf.errors.OpError, match="record 0 of") as failure:
         list(dataset.batches(seed=0, step=0, batch_size=50).take(1))
     assert isinstance(dataset.error, UserError)
     assert f"record 0 of {tiny / FIRST}" in str(dataset.error)
+    assert dataset.explain(failure.value) is dataset.error
+    with pytest.raises(UserError, match="record 0 of .* cannot be read"):
+        dataset.first_images(50)
 
 
 def test_a_file_that_shrinks_while_it_is_read(tiny):
