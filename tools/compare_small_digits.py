@@ -11,11 +11,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 
+from lsgan_tf import command
 from lsgan_tf.datasets import small_digits
-from lsgan_tf.errors import UserError, exit_on_user_error
+from lsgan_tf.errors import UserError
 
 ORIGINALS = {small_digits.SHIFT: "times.shift", small_digits.ROTATE: "times.shift.rotate"}
 _INK = 127  # grey levels above count as ink
@@ -122,14 +123,13 @@ def picture(pairs: dict[str, list[tuple[ClassStatistics, ClassStatistics]]]) -> 
     return grid.resize((grid.width * _ZOOM, grid.height * _ZOOM), Image.Resampling.NEAREST)
 
 
-def main(_: list[str]) -> None:
-    with exit_on_user_error():
-        pairs = compare(Path(flags.FLAGS.originals))
-        print(table(pairs))
-        picture(pairs).save(flags.FLAGS.output)
+def main() -> None:
+    pairs = compare(Path(flags.FLAGS.originals))
+    print(table(pairs))
+    picture(pairs).save(flags.FLAGS.output)
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("originals", None, "the authors' unpacked `data` folder", required=True)
     flags.DEFINE_string("output", None, "PNG of the mean images", required=True)
-    app.run(main)
+    command.run(main)

@@ -12,10 +12,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError, exit_on_user_error
+from lsgan_tf.errors import UserError
 from tools import _image_sources, _npz_source, _zip_source
 from tools._image_sources import Entry, Reader, Source
 
@@ -128,12 +129,11 @@ def _produce(
         yield records.Record(target.encode(image), entry.label)
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     values = flags.FLAGS.flag_values_dict()
     options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    with exit_on_user_error():
-        output_dir = Path(values["output_dir"])
-        print(convert(Path(values["source"]), output_dir, options).summary(output_dir))
+    output_dir = Path(values["output_dir"])
+    print(convert(Path(values["source"]), output_dir, options).summary(output_dir))
 
 
 def _define_flags() -> None:
@@ -157,4 +157,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    app.run(main)
+    command.run(main)

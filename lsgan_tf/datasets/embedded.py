@@ -9,10 +9,10 @@ import functools
 import os
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from lsgan_tf import command
 from lsgan_tf.datasets import printed_digits, records, small_digits
-from lsgan_tf.errors import exit_on_user_error
 
 PLANS = {
     printed_digits.NAME: printed_digits.plan,
@@ -30,13 +30,12 @@ def render(name: str, data_dir: Path, processes: int) -> None:
     records.write(Path(data_dir) / name, PLANS[name](), processes=processes, wait_for_lock=True)
 
 
-def main(_: list[str]) -> None:
-    with exit_on_user_error():
-        render(flags.FLAGS.name, Path(flags.FLAGS.data_dir), flags.FLAGS.processes)
+def main() -> None:
+    render(flags.FLAGS.name, Path(flags.FLAGS.data_dir), flags.FLAGS.processes)
 
 
 if __name__ == "__main__":
     flags.DEFINE_enum("name", None, sorted(PLANS), "which data set", required=True)
     flags.DEFINE_string("data_dir", "data", "the set becomes DATA_DIR/NAME")
     flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", lower_bound=1)
-    app.run(main)
+    command.run(main)

@@ -1,7 +1,6 @@
 """Single characters from the typefaces that matplotlib ships under free licences."""
 
 import hashlib
-import io
 from pathlib import Path
 
 import matplotlib
@@ -31,10 +30,3 @@ def inked(character: str, typeface: str, height: int) -> Image.Image:
     image = Image.new("L", (right - left + 2, bottom - top + 2))
     ImageDraw.Draw(image).text((1 - left, 1 - top), character, font=font, fill=255)
     return image.crop(image.getbbox())
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """PNG bytes; the same for the same pixels and library."""
-    buffer = io.BytesIO()
-    image.save(buffer, "png")
-    return buffer.getvalue()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from lsgan_tf import images
 from lsgan_tf.datasets import glyphs, records
 
 NAME = "printed_digits"
@@ -80,4 +81,5 @@ def _glyph(character: str, typeface: str) -> Image.Image:
 
 def _produce(start: int, stop: int) -> Iterator[records.Record]:
     for index in range(start, stop):
-        yield records.Record(glyphs.encode_png(render(index)), label=index % 10)
+        pixels = np.asarray(render(index))[..., np.newaxis]
+        yield records.Record(images.encode_png(pixels), label=index % 10)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from lsgan_tf import images
 from lsgan_tf.datasets import glyphs, records
 
 SHIFT, ROTATE = "digits_shift", "digits_rotate"
@@ -64,4 +65,5 @@ def _glyph(character: str) -> Image.Image:
 
 def _produce(start: int, stop: int, rotate: bool) -> Iterator[records.Record]:
     for index in range(start, stop):
-        yield records.Record(glyphs.encode_png(render(index, rotate)), label=index % 10)
+        pixels = np.asarray(render(index, rotate))[..., np.newaxis]
+        yield records.Record(images.encode_png(pixels), label=index % 10)

@@ -1,5 +1,9 @@
 """The rendered digits: what they look like in numbers, and that they are always the same."""
 
+import io
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,6 +51,33 @@ def test_rendering_does_not_depend_on_the_processes(tmp_path):
     one = records.write(tmp_path / "a", printed_digits.plan(600), processes=1)
     two = records.write(tmp_path / "b", printed_digits.plan(600), processes=2)
     assert [shard.sha256 for shard in one.shards] == [shard.sha256 for shard in two.shards]
+
+
+@pytest.mark.parametrize(
+    ("module", "image"),
+    [
+        (printed_digits, printed_digits.render(7)),
+        (small_digits, small_digits.render(7, rotate=True)),
+    ],
+)
+def test_records_hold_what_is_rendered(module, image):
+    arguments = (7, 8) if module is printed_digits else (7, 8, True)
+    (record,) = module._produce(*arguments)
+    assert record.label == 7
+    assert np.array_equal(pixels(Image.open(io.BytesIO(record.image))), pixels(image))
+
+
+@pytest.mark.parametrize("module", ["lsgan_tf.datasets.embedded", "tools.compare_small_digits"])
+def test_stray_arguments_are_refused(module, tmp_path):
+    required = {
+        "lsgan_tf.datasets.embedded": ["--name=digits_shift", f"--data_dir={tmp_path}"],
+        "tools.compare_small_digits": [f"--originals={tmp_path}", f"--output={tmp_path}/a.png"],
+    }
+    command = [sys.executable, "-m", module, *required[module], "stray"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: not a flag: stray") and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_labels_are_what_is_drawn():

@@ -342,6 +342,8 @@ def test_the_command(classes, target):
         (["--source=absent", "--output_dir=x"], "image_size"),
         (["--source=absent", "--output_dir=x", "--image_size=0"], "image_size"),
         (["--source=absent", "--output_dir=x", "--image_size=8", "--crop=odd"], "none|center"),
+        (["photos", "--source=x", "--output_dir=x", "--image_size=8"], "not a flag: photos"),
+        (["--source=x", "--output_dir=x", "--image_size=8", "--sice=8"], "'sice'"),
     ],
 )
 def test_ordinary_mistakes_print_no_traceback(arguments, expected):
