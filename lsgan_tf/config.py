@@ -11,6 +11,9 @@ from lsgan_tf import command
 from lsgan_tf.errors import UserError
 
 RECIPES = Path(__file__).resolve().parent.parent / "flags"
+# What a run directory keeps of its configuration; `run.Run` writes both.
+CONFIG_FILE = "config.json"
+RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
 
 
@@ -185,7 +188,7 @@ def _given_flagfile(argv):
 
 def _recipe(values):
     if values.run_dir and not values["dataset"].present:
-        resumed = Path(values.run_dir) / "recipe.flags"
+        resumed = Path(values.run_dir) / RECIPE_FILE
         if resumed.is_file():
             return resumed
     named = RECIPES / f"{values.dataset}.flags"
@@ -195,7 +198,7 @@ def _recipe(values):
 
 
 def _default_run_dir(dataset, recipe):
-    if (recipe.parent / "config.json").is_file():  # a run's own recipe: that run
+    if (recipe.parent / CONFIG_FILE).is_file():  # a run's own recipe: that run
         return recipe.parent
     name = recipe.stem if recipe.stem != "default" else dataset
     return Path("runs") / re.sub(r"\W+", "_", name)

@@ -4,22 +4,17 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
+from lsgan_tf import command, generators
 
-_RUN_DIR = flags.DEFINE_string("run_dir", "", "The run directory.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
-_WEIGHTS = flags.DEFINE_enum(
-    "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
-)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "", "Default: RUN/export.")
 _VERSION = flags.DEFINE_integer("version", 1, "Version: the directory's name.", lower_bound=1)
 
 
 def main():
     command.start_tensorflow()
-    from lsgan_tf import generators, serving
+    from lsgan_tf import serving
 
-    trained = generators.load(_RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value)
+    trained = generators.from_flags()
     directory = Path(_OUTPUT_DIR.value or trained.run.exports) / str(_VERSION.value)
     serving.save(serving.Server(trained.generator, trained.class_names), directory)
     print(
@@ -29,4 +24,6 @@ def main():
 
 
 if __name__ == "__main__":
+    generators.define_flags()
+    flags.adopt_module_key_flags(generators)
     command.run(main)

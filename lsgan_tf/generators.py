@@ -1,12 +1,16 @@
 """The trained generator of a run directory, for the commands that use one."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from lsgan_tf import building
-from lsgan_tf.checkpoints import restore_generator
+from typing import TYPE_CHECKING, NamedTuple
+
+from absl import flags
+
 from lsgan_tf.errors import UserError
-from lsgan_tf.networks.base import Generator
 from lsgan_tf.run import Run
+
+if TYPE_CHECKING:
+    from lsgan_tf.networks.base import Generator
 
 
 class Trained(NamedTuple):
@@ -17,6 +21,21 @@ class Trained(NamedTuple):
     class_names: tuple[str, ...] | None  # of a conditional generator, else None
     step: int
     weights: str  # "raw" or "ema"
+
+
+def define_flags():
+    """Defines the flags that say which generator: --run_dir, --checkpoint and --weights."""
+    flags.DEFINE_string("run_dir", "", "The run directory.")
+    flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
+    flags.DEFINE_enum(
+        "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
+    )
+
+
+def from_flags():
+    """`load`, by the flags."""
+    values = flags.FLAGS
+    return load(values.run_dir, checkpoint=values.checkpoint, weights=values.weights)
 
 
 def load(run_dir, *, checkpoint="latest", weights="auto"):
@@ -30,6 +49,9 @@ def load(run_dir, *, checkpoint="latest", weights="auto"):
     Raises:
       UserError: if there is no such run, checkpoint or weights.
     """
+    from lsgan_tf import building  # starts TensorFlow, which defining flags should not
+    from lsgan_tf.checkpoints import restore_generator
+
     if not run_dir:
         raise UserError("--run_dir is missing: which run? For example --run_dir=runs/NAME.")
     run = Run(run_dir)

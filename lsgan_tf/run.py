@@ -1,4 +1,4 @@
-"""The run directory: the only place that knows its file names."""
+"""The run directory: what it keeps, under which names, and how that is written and read."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 
 from lsgan_tf import atomic, images
-from lsgan_tf.config import Config, differences
+from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config, differences
 from lsgan_tf.errors import UserError
 
 FORMAT = 1
@@ -60,8 +60,8 @@ class Run:
         self.samples = self.directory / "samples"
         self.exports = self.directory / "export"
         self.metrics = self.directory / "metrics.jsonl"
-        self.recipe = self.directory / "recipe.flags"
-        self._config = self.directory / "config.json"
+        self.recipe = self.directory / RECIPE_FILE
+        self._config = self.directory / CONFIG_FILE
         self._latents = self.samples / "latents.npy"
 
     def read(self):

@@ -4,14 +4,9 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
+from lsgan_tf import command, generators
 from lsgan_tf.errors import UserError
 
-_RUN_DIR = flags.DEFINE_string("run_dir", "", "The run directory.")
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
-_WEIGHTS = flags.DEFINE_enum(
-    "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
-)
 _NUM = flags.DEFINE_integer("num", 64, "Pictures; with --interpolate, latents on the way.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
 _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
@@ -30,9 +25,9 @@ _OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate;
 def main():
     _check()
     command.start_tensorflow()
-    from lsgan_tf import generators, sampling
+    from lsgan_tf import sampling
 
-    trained = generators.load(_RUN_DIR.value, checkpoint=_CHECKPOINT.value, weights=_WEIGHTS.value)
+    trained = generators.from_flags()
     sampler = sampling.Sampler(trained.generator)
     labels = generators.parse_labels(_LABELS.value, trained.class_names)
     z = sampling.draw_latents(trained.generator, _NUM.value, _SEED.value)
@@ -100,4 +95,6 @@ def _parse(argv):
 
 
 if __name__ == "__main__":
+    generators.define_flags()
+    flags.adopt_module_key_flags(generators)
     command.run(main, flags_parser=_parse)

@@ -37,6 +37,8 @@ def run_sample(monkeypatch, capsys):
             sample.main()
         return capsys.readouterr().out.split(":")[0]
 
+    if "run_dir" not in flags.FLAGS:
+        generators.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(sys.argv[:1])
     return run

@@ -22,6 +22,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.errors import UserError
+from lsgan_tf.run import Run
 
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "New directory for the two runs.", required=True)
 _KILLS = flags.DEFINE_integer("kills", 5, "How often to stop the run.", lower_bound=1)
@@ -89,7 +90,7 @@ def _interrupted(run_dir, train_flags, steps, seconds):
 def _logged_step(run_dir):
     """The step of the last whole line of the run's metrics.jsonl; 0 before the first."""
     try:
-        lines = (run_dir / "metrics.jsonl").read_bytes().split(b"\n")
+        lines = Run(run_dir).metrics.read_bytes().split(b"\n")
     except FileNotFoundError:
         return 0
     return json.loads(lines[-2])["step"] if len(lines) > 1 else 0
@@ -104,13 +105,11 @@ def compare(one, other):
 
     from lsgan_tf import checkpoints
 
-    steps = [checkpoints.available(run / "checkpoints")[-1] for run in (one, other)]
+    folders = [Run(run).checkpoints for run in (one, other)]
+    steps = [checkpoints.available(folder)[-1] for folder in folders]
     if steps[0] != steps[1]:
         raise UserError(f"{one} ended at step {steps[0]}, {other} at {steps[1]}.")
-    readers = [
-        tf.train.load_checkpoint(str(run / "checkpoints" / f"step-{steps[0]}"))
-        for run in (one, other)
-    ]
+    readers = [tf.train.load_checkpoint(str(folder / f"step-{steps[0]}")) for folder in folders]
     names = [name for name in readers[0].get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
     different = [
         name

@@ -1,0 +1,90 @@
+"""The three commands as a user types them, one after the other, and how they are interrupted."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def _command(name, *arguments):
+    return [sys.executable, "-m", f"lsgan_tf.{name}", *arguments]
+
+
+def _run(name, *arguments):
+    done = subprocess.run(_command(name, *arguments), capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run_dir(data_dir, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("commands") / "run"
+    done = _run(
+        *("train", "--dataset=small", f"--data_dir={data_dir}", "--network=light"),
+        *(f"--run_dir={directory}", "--batch_size=4", "--train_steps=4", "--ema_decay=0.5"),
+        *("--log_every=2", "--checkpoint_every=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "step 4/4" in done.stdout and "finished at step 4" in done.stdout
+    return directory
+
+
+@pytest.mark.slow
+def test_sample_and_export(run_dir, tmp_path):
+    done = _run("sample", f"--run_dir={run_dir}", "--num=4")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(run_dir / "sample-0000004-ema-seed0.png").size == (62, 62)
+    strip = tmp_path / "strip.png"
+    walk = _run("sample", f"--run_dir={run_dir}", "--num=2", "--interpolate", f"--output={strip}")
+    assert walk.returncode == 0, walk.stderr
+    assert Image.open(strip).size == (302, 32)
+    exported = _run("export", f"--run_dir={run_dir}", "--version=3", "--checkpoint=2")
+    assert exported.returncode == 0, exported.stderr
+    assert (run_dir / "export" / "3" / "saved_model.pb").exists()
+    assert "ema weights of step 2" in exported.stdout
+
+
+@pytest.mark.slow
+def test_the_recipe_of_a_run_repeats_it(run_dir, data_dir, tmp_path):
+    again = tmp_path / "again"
+    done = _run(
+        *("train", f"--flagfile={run_dir}/recipe.flags", f"--data_dir={data_dir}"),
+        f"--run_dir={again}",
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("samples/0000004.png", "reals.png"):
+        one, other = (np.asarray(Image.open(folder / name)) for folder in (run_dir, again))
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["sample", "export"])
+def test_help_shows_the_flags(name):
+    out = _run(name, "--help").stdout
+    for flag in (
+        "--run_dir",
+        "--checkpoint",
+        "--[no]separate" if name == "sample" else "--version",
+    ):
+        assert flag in out
+
+
+def test_mistakes_are_told_in_a_sentence(tmp_path):
+    for name in ("sample", "export"):
+        done = _run(name, f"--run_dir={tmp_path}")
+        assert done.returncode == 1
+        assert "is not a run directory" in done.stderr
+
+
+def test_an_early_interrupt_leaves_no_traceback():
+    process = subprocess.Popen(
+        _command("train", "--dataset=nothing"), stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in stderr, stderr
