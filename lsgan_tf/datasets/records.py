@@ -7,7 +7,9 @@
     DIR/unfinished/                          job.json and the state of complete shards; until then
 
 A conversion that is killed and started again keeps its complete shards, writes the others anew,
-and ends with the same bytes as one that was never disturbed.
+and ends with the same bytes as one that was never disturbed. One that is started with other flags,
+or after the source changed, drops what is unfinished and begins anew; finished sets are never
+touched.
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ import json
 import multiprocessing
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -96,7 +99,8 @@ def write(
     does not import TensorFlow.
 
     Args:
-        directory: becomes the data set; empty, absent, or this plan's own earlier work.
+        directory: becomes the data set; empty, absent, or the work of an earlier conversion:
+            finished, of this plan; or unfinished, of any.
         processes: worker processes.
         max_bad: how many skipped images to accept.
         wait_for_lock: wait for another process that is writing here, instead of failing.
@@ -157,29 +161,63 @@ def _finished(directory: Path, plan: Plan) -> Manifest | None:
 
 
 def _claim(directory: Path, plan: Plan) -> None:
-    """Marks an empty directory as this plan's work, or checks that it already is."""
-    marker = directory / shards.SCRATCH_DIRECTORY / "job.json"
-    if marker.exists():
-        if marker.read_bytes() != plan.fingerprint().encode():
-            raise UserError(
-                f"{directory} holds the unfinished work of another conversion, or the source or "
-                "the flags changed since. Choose another directory or delete this one."
-            )
+    """Marks the directory as this plan's work, unless it already is; drops another's."""
+    marker = directory / shards.SCRATCH_DIRECTORY / _MARKER
+    job = plan.fingerprint().encode()
+    if marker.exists() and marker.read_bytes() == job:
         for leftover in directory.rglob(".*.tmp"):
             leftover.unlink()
         return
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file, not a directory")
-    # A kill while the marker was being written may have left its temporary file.
-    marking = re.compile(rf"\.{marker.name}\.\d+\.tmp")
-    if any(path.is_file() and not marking.fullmatch(path.name) for path in directory.rglob("*")):
-        raise UserError(
-            f"{directory} is not empty and not the unfinished work of a conversion. Choose another "
-            "directory or empty this one."
+    ours = _unfinished_files(directory)
+    if marker.exists():
+        print(
+            f"dropping the unfinished work in {directory}: it is of other flags or images",
+            file=sys.stderr,
         )
+    for path in ours:
+        if path != marker:  # which stays until it is replaced: a kill here changes nothing
+            path.unlink()
     (directory / shards.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
     marker.parent.mkdir(exist_ok=True)
-    atomic.write_bytes(marker, plan.fingerprint().encode())
+    atomic.write_bytes(marker, job)
+
+
+_MARKER = "job.json"
+
+
+def _unfinished_files(directory: Path) -> list[Path]:
+    """All files of `directory`, each of which an unfinished conversion into it has written.
+
+    Raises:
+        UserError: names a file that is none of them.
+    """
+    scratch, index = re.escape(shards.SCRATCH_DIRECTORY), re.escape(shards.INDEX_DIRECTORY)
+    shard = rf"{re.escape(dataset_name(directory))}-\w+\.tfrecord-\d{{5}}-of-\d{{5}}"
+    temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json)\.\d+\.tmp"
+    # Without the marker there is at most what a kill while it was written has left.
+    written = rf"{scratch}/\.{re.escape(_MARKER)}\.\d+\.tmp"
+    if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
+        written = (
+            rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{index}/{shard}\.u64|{shard}"
+            rf"|(dataset_info|features)\.json|(({scratch}|{index})/)?{temporary}"
+        )
+    found = [path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()]
+    for path in found:
+        if path.is_symlink() or not re.fullmatch(written, path.relative_to(directory).as_posix()):
+            raise UserError(
+                f"{directory} is not empty and holds what no unfinished conversion wrote: {path}. "
+                "Choose another directory or empty this one."
+            )
+    return found
+
+
+def _is_marker(path: Path) -> bool:
+    try:
+        return re.fullmatch(rb"[0-9a-f]{64}", path.read_bytes()) is not None
+    except FileNotFoundError:
+        return False
 
 
 def _named_jobs(directory: Path, jobs: list[ShardJob]) -> Iterator[tuple[ShardJob, str]]:
@@ -260,8 +298,8 @@ def _check_bad(results: dict[str, ShardResult | None], max_bad: int, total: int)
     more = f"\n  and {count - 5} more" if count > 5 else ""
     raise UserError(
         f"{at_least}{count} of {total} images cannot be used, more than --max_bad={max_bad}:"
-        f"{lines}{more}\nRepair or remove them, or skip them with --max_bad={count} or more: what "
-        "is already converted is kept."
+        f"{lines}{more}\nSkip them with --max_bad={count} or more, which keeps what is already "
+        "converted, or repair or remove them and start over with the same command."
     )
 
 

@@ -104,11 +104,68 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
         records.write(tmp_path / "data", making.plan(4), processes=1)
 
 
-def test_unfinished_work_of_another_job_is_refused(tmp_path):
+@pytest.fixture
+def unfinished(tmp_path):
+    """What a conversion of another job left, with everything in it that one can leave."""
+    directory = tmp_path / "other" / "tiny"
     with pytest.raises(UserError, match="--max_bad=0"):
-        records.write(tmp_path / "set", making.plan(20, bad=(3,)), processes=1)
-    with pytest.raises(UserError, match="unfinished work of another conversion"):
-        records.write(tmp_path / "set", making.plan(21), processes=1)
+        records.write(directory, making.plan(60, shards=3, bad=(59,)), processes=1)
+    left = [
+        "features.json",
+        "dataset_info.json",
+        ".manifest.json.12.tmp",
+        "index/.tiny-train.tfrecord-00000-of-00003.u64.12.tmp",
+        "unfinished/.tiny-train.tfrecord-00000-of-00003.12.tmp",
+        "unfinished/.tiny-train.tfrecord-00000-of-00003.json.12.tmp",
+    ]
+    for name in left:
+        (directory / name).write_text("half")
+    return directory
+
+
+def test_unfinished_work_of_another_job_is_dropped(unfinished, made, capsys):
+    records.write(unfinished, making.plan(50), processes=1)
+    assert contents(unfinished) == contents(made)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "dropping" in line]
+    assert lines == [
+        f"dropping the unfinished work in {unfinished}: it is of other flags or images"
+    ]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "notes.txt",
+        "index/notes.u64",
+        "unfinished/mine.json",
+        "photos-train.tfrecord-00000-of-00003",
+        "deep/er/tiny-train.tfrecord-00000-of-00003",
+        ".bashrc.tmp",
+        ".deep/mine.json.12.tmp",
+        "link",
+    ],
+)
+def test_unfinished_work_beside_foreign_files_is_refused_untouched(unfinished, foreign, tmp_path):
+    path = unfinished / foreign
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if foreign == "link":
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.write_text("precious")
+    before = contents(unfinished)
+    with pytest.raises(UserError, match="no unfinished conversion wrote") as refusal:
+        records.write(unfinished, making.plan(50), processes=1)
+    assert f"{path}. Choose another directory" in str(refusal.value)
+    assert contents(unfinished) == before
+
+
+def test_a_marker_that_is_not_ours_protects_what_is_there(unfinished):
+    (unfinished / "unfinished" / "job.json").write_text('{"job": "somebody else\'s"}')
+    before = contents(unfinished)
+    with pytest.raises(UserError, match="no unfinished conversion wrote"):
+        records.write(unfinished, making.plan(50), processes=1)
+    assert contents(unfinished) == before
 
 
 def test_a_second_writer_is_refused(tmp_path):

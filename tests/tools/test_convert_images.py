@@ -265,6 +265,20 @@ def test_undecodable_images_are_named_counted_and_skipped_up_to_max_bad(flat, ta
     assert examples(target) == dict.fromkeys([0, 1, 3, 5])
 
 
+def test_following_the_advice_about_bad_images_works(flat, target):
+    (flat / "2.png").write_bytes(b"not a picture at all")
+    assert "repair or remove them" in failure(flat, target)
+    (flat / "2.png").unlink()
+    convert(flat, target)
+    assert examples(target) == dict.fromkeys([0, 1, 3, 4, 5])
+
+
+def test_following_the_advice_about_mixed_kinds_works(flat, target):
+    save(flat / "grey.png", 200, channels=1)
+    assert "Choose --channels=grey" in failure(flat, target)
+    assert convert(flat, target, channels="grey").image_shape == (8, 8, 1)
+
+
 def test_decompression_bomb_is_skipped_like_any_bad_image(flat, target):
     sound = (flat / "1.png").read_bytes()
     header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + sound[24:29]
