@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsgan_tf.datasets import catalog, manifest
+from lsgan_tf.datasets.catalog import Facts
 from lsgan_tf.errors import UserError
 
 if TYPE_CHECKING:
     from lsgan_tf.datasets.pipeline import Dataset
 
-__all__ = ["load"]
+__all__ = ["Facts", "facts", "load"]
 
 _TFDS_PREFIX = "tfds:"
 
@@ -39,20 +40,52 @@ def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset:
         UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
             sizes and `image_size` is 0; says what to do.
     """
+    directory = _directory(name, Path(data_dir), image_size)
+    if directory is None:
+        from lsgan_tf.datasets import tfds_source
+
+        return tfds_source.load(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
+    if not (directory / manifest.FILE_NAME).exists():
+        _render(name, data_dir)
+    return _converted(name, directory, image_size)
+
+
+def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
+    """What `load` with these arguments would give, without rendering, downloading or writing.
+
+    Raises:
+        UserError: as `load` does, as far as that shows without preparing anything or reading
+            records.
+    """
+    directory = _directory(name, Path(data_dir), image_size)
+    if directory is None:
+        from lsgan_tf.datasets import tfds_source
+
+        return tfds_source.facts(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
+    if not (directory / manifest.FILE_NAME).exists():
+        return catalog.EMBEDDED[name].resized(image_size)
+    from lsgan_tf.datasets import record_files
+
+    contents, records = record_files.converted(directory)
+    known = Facts(contents.image_shape, len(records), contents.class_names)
+    return known.resized(image_size)
+
+
+def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
+    """Where the set is, or will be rendered; None if it is one of TensorFlow Datasets."""
     if image_size < 0:
         raise UserError(f"--image_size={image_size} is negative; 0 leaves images as they are")
     if name.startswith(_TFDS_PREFIX):
-        return _from_tfds(name, Path(data_dir), image_size)
+        return None
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f"{name!r} is not the name of a data set: a folder within {data_dir}")
-    directory = Path(data_dir) / name
+    directory = data_dir / name
     if not (directory / manifest.FILE_NAME).exists():
         if name in catalog.TFDS_FALLBACKS:
-            return _from_tfds(name, Path(data_dir), image_size)
+            return None
         if name not in catalog.EMBEDDED:
-            raise catalog.missing(name, Path(data_dir))
-        _render(name, data_dir)
-    return _converted(name, directory, image_size)
+            raise catalog.missing(name, data_dir)
+    return directory
 
 
 def _render(name: str, data_dir: str) -> None:
@@ -70,9 +103,3 @@ def _converted(name: str, directory: Path, image_size: int) -> Dataset:
     contents, records = record_files.converted(directory)
     decoder = decoding.converted(contents, image_size)
     return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())
-
-
-def _from_tfds(name: str, data_dir: Path, image_size: int) -> Dataset:
-    from lsgan_tf.datasets import tfds_source
-
-    return tfds_source.load(name, name.removeprefix(_TFDS_PREFIX), data_dir, image_size)

@@ -1,12 +1,35 @@
 """The data sets known by name, and what to tell somebody who lacks one."""
 
+import dataclasses
 import os
 from pathlib import Path
 
 from lsgan_tf.datasets import manifest, shards
 from lsgan_tf.errors import UserError
 
-EMBEDDED = ("printed_digits", "digits_shift", "digits_rotate")
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What can be said of a data set without reading its images."""
+
+    image_shape: tuple[int, int, int]  # height, width, channels
+    num_examples: int | None  # None: a set of TensorFlow Datasets that is not prepared yet
+    class_names: tuple[str, ...] | None  # None: unlabelled
+
+    def resized(self, image_size: int) -> "Facts":
+        """The same when images are read at this side; 0: as they are."""
+        shape = (image_size, image_size, self.image_shape[2])
+        return dataclasses.replace(self, image_shape=shape) if image_size else self
+
+
+_DIGITS = tuple("0123456789")
+
+# Known before they are rendered.
+EMBEDDED = {
+    "printed_digits": Facts((28, 28, 1), 60_000, _DIGITS),
+    "digits_shift": Facts((28, 28, 1), 10_000, _DIGITS),
+    "digits_rotate": Facts((28, 28, 1), 10_000, _DIGITS),
+}
 TFDS_FALLBACKS = ("fashion_mnist", "cifar10", "mnist")
 
 
@@ -49,16 +72,29 @@ def missing(name: str, data_dir: Path) -> UserError:
     )
 
 
+def no_builder(name: str, reason: Exception) -> UserError:
+    """What to tell somebody who named no data set of TensorFlow Datasets."""
+    return UserError(
+        f"tfds:{name} cannot be used: {_first_line(reason)}\n"
+        "The name is tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION, for example tfds:cifar10, "
+        'tfds:emnist/letters or tfds:mnist:3.0.1; for the list run  python -c "import '
+        'tensorflow_datasets as tfds; print(tfds.list_builders())"'
+    )
+
+
 def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
     """What to tell somebody for whom TensorFlow Datasets could not prepare `name`."""
-    first_line = (str(reason) or type(reason).__name__).splitlines()[0]
     return UserError(
-        f"TensorFlow Datasets cannot prepare {name}: {first_line}\n"
+        f"TensorFlow Datasets cannot prepare {name}: {_first_line(reason)}\n"
         f"Either run  python -c \"import tensorflow_datasets as tfds; tfds.load('{name}', "
         f"data_dir='{tfds_directory(data_dir)}')\"  where there is a network and copy the folder "
         "here, or convert a folder or an .npz of the images:  python -m tools.convert_images "
         f"--source=IMAGES --output_dir={data_dir / name} --image_size=SIZE"
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip()
 
 
 def tfds_directory(data_dir: Path) -> Path:

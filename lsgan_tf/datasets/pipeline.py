@@ -194,7 +194,7 @@ class Dataset:
                     return damaged
                 except tf.errors.OpError:
                     for index in indices:
-                        if reason := self._reason(decode, self._example(index)):
+                        if reason := self._reason(self._example(index)):
                             return self._misfit(index, reason)
         return None
 
@@ -204,21 +204,23 @@ class Dataset:
             "was damaged or changed; copy or convert the data set again."
         )
 
-    def _reason(self, decode: Callable, example: bytes) -> str | None:
+    def _reason(self, example: bytes) -> str | None:
         """Why this example does not decode, or None if it does."""
         try:
-            decode(tf.constant([example]))
-        except tf.errors.OpError as error:
-            return self._decoder.reason(example) or f"it does not decode: {_first_line(error)}"
-        return None
+            _, labels = self._decoder.decode(tf.constant([example]))
+        except (tf.errors.OpError, ValueError) as error:
+            return self._decoder.reason(example) or f"it does not decode ({_gist(error)})"
+        label = int(labels[0])
+        if self.class_names is None or 0 <= label < len(self.class_names):
+            return None
+        return f"its label is {label}, not within 0..{len(self.class_names) - 1}"
 
     def _decode(self, examples: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """What the decoder makes of examples, labels checked."""
         pixels, labels = self._decoder.decode(examples)
         if self.class_names is not None:
             known = (labels >= 0) & (labels < len(self.class_names))
-            message = f"a label is not within 0..{len(self.class_names) - 1}"
-            tf.debugging.Assert(tf.reduce_all(known), [message, labels])
+            tf.debugging.Assert(tf.reduce_all(known), ["labels", labels])
         return pixels, labels
 
     def _check_labelled(self, labelled: bool) -> None:
@@ -247,9 +249,10 @@ class Dataset:
         return data
 
 
-def _first_line(error: tf.errors.OpError) -> str:
-    """TensorFlow's message without the graph's names around it."""
-    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message).strip().splitlines()[0]
+def _gist(error: Exception) -> str:
+    """TensorFlow's message without the names of its operations and the code it went through."""
+    message = getattr(error, "message", str(error))
+    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", message).strip().splitlines()[-1].strip()
 
 
 def _scaled(pixels: tf.Tensor, low: float, high: float) -> tf.Tensor:

@@ -28,13 +28,7 @@ def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Datas
             damaged.
     """
     builder = _prepared(builder_name, data_dir)
-    if _SPLIT not in builder.info.splits:
-        raise UserError(f"{name} has no split {_SPLIT!r}, only {', '.join(builder.info.splits)}")
-    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
-        raise UserError(
-            f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "
-            f"tfrecord; delete that directory or prepare it in {catalog.tfds_directory(data_dir)}"
-        )
+    _check_prepared(name, builder, data_dir)
     split = builder.info.splits[_SPLIT]
     records = record_files.scanned([Path(path) for path in split.filepaths])
     if len(records) != split.num_examples:
@@ -43,37 +37,64 @@ def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Datas
             f"recorded {split.num_examples}; delete that directory and prepare it again"
         )
     image_key, label_key = _keys(name, builder.info.features)
-    class_names = label_key and tuple(builder.info.features[label_key].names)
     decoder = _decoder(name, builder.info.features, image_key, label_key, image_size)
+    class_names = _class_names(name, builder.info.features, label_key)
     return Dataset(name, records, decoder, class_names, _fingerprint(builder, split))
 
 
-def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
-    """The builder, from `data_dir` or from TensorFlow Datasets' own place if it is ready there."""
-    try:
-        ours = _builder(builder_name, str(catalog.tfds_directory(data_dir)))
-        if ours.is_prepared():
-            return ours
-        shared = _builder(builder_name, None)
-        if shared.is_prepared():
-            return shared
-    except tfds.core.DatasetNotFoundError as error:
+def facts(name: str, builder_name: str, data_dir: Path, image_size: int) -> catalog.Facts:
+    """What a builder says about its train split, prepared or not; downloads nothing.
+
+    Raises:
+        UserError: as `load` does, as far as that shows without preparing or reading it.
+    """
+    builder = _builder(builder_name, data_dir)
+    count = None
+    if builder.is_prepared():
+        _check_prepared(name, builder, data_dir)
+        count = builder.info.splits[_SPLIT].num_examples
+    image_key, label_key = _keys(name, builder.info.features)
+    shape = _image_shape(name, builder.info.features[image_key], image_size)
+    return catalog.Facts(shape, count, _class_names(name, builder.info.features, label_key))
+
+
+def _check_prepared(name: str, builder: tfds.core.DatasetBuilder, data_dir: Path) -> None:
+    if _SPLIT not in builder.info.splits:
+        raise UserError(f"{name} has no split {_SPLIT!r}, only {', '.join(builder.info.splits)}")
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise UserError(
-            f'TensorFlow Datasets has no data set {builder_name!r}; see `python -c "import '
-            'tensorflow_datasets as tfds; print(tfds.list_builders())"`'
-        ) from error
+            f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "
+            f"tfrecord; delete that directory or prepare it in {catalog.tfds_directory(data_dir)}"
+        )
+
+
+def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    builder = _builder(builder_name, data_dir)
+    if builder.is_prepared():
+        return builder
     try:
         # What Google's bucket holds ready-made is not always in TFRecord format.
-        ours.download_and_prepare(
+        builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)
         )
     except Exception as error:  # builders, their hosts and the network fail in their own ways
         raise catalog.not_downloaded(builder_name, data_dir, error) from error
-    return ours
+    return builder
 
 
-def _builder(builder_name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
-    return tfds.builder(builder_name, data_dir=data_dir, file_format="tfrecord")
+def _builder(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    """The builder in `data_dir`, or in TensorFlow Datasets' own place if it is ready only there."""
+    places = (str(catalog.tfds_directory(data_dir)), None)
+    try:
+        ours, shared = (
+            tfds.builder(builder_name, data_dir=place, file_format="tfrecord") for place in places
+        )
+    except tfds.core.DatasetNotFoundError as error:
+        nothing = LookupError("TensorFlow Datasets has no such data set")
+        raise catalog.no_builder(builder_name, nothing) from error
+    except Exception as error:  # a name of the wrong form fails in many ways
+        raise catalog.no_builder(builder_name, error) from error
+    return shared if shared.is_prepared() and not ours.is_prepared() else ours
 
 
 def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
@@ -87,6 +108,26 @@ def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | N
     return image, "label" if "label" in labels else next(iter(labels), None)
 
 
+def _class_names(
+    name: str, features: tfds.features.FeaturesDict, label_key: str | None
+) -> tuple[str, ...] | None:
+    if label_key is None:
+        return None
+    if features[label_key].num_classes is None:
+        raise UserError(f"the classes of {name} are known only once it is prepared")
+    return tuple(features[label_key].names)
+
+
+def _image_shape(name: str, feature: tfds.features.Image, image_size: int) -> tuple[int, int, int]:
+    """The shape after resizing."""
+    height, width, channels = feature.shape
+    if channels not in (1, 3) or np.dtype(feature.np_dtype) != np.uint8:
+        raise UserError(f"{name} has images of {channels} channels, not 1 or 3 of 8 bits")
+    if not image_size and not (height and width):
+        raise UserError(f"{name} has images of several sizes; give --image_size")
+    return (image_size, image_size, channels) if image_size else (height, width, channels)
+
+
 def _decoder(
     name: str,
     features: tfds.features.FeaturesDict,
@@ -94,13 +135,8 @@ def _decoder(
     label_key: str | None,
     image_size: int,
 ) -> Decoder:
-    height, width, channels = features[image_key].shape
-    if channels not in (1, 3) or np.dtype(features[image_key].np_dtype) != np.uint8:
-        raise UserError(f"{name} has images of {channels} channels, not 1 or 3 of 8 bits")
-    if not image_size and not (height and width):
-        raise UserError(f"{name} has images of several sizes; give --image_size")
-    resized = image_size > 0 and (height, width) != (image_size, image_size)
-    shape = (image_size, image_size, channels) if resized else (height, width, channels)
+    shape = _image_shape(name, features[image_key], image_size)
+    resized = shape != features[image_key].shape
 
     def decode_one(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         example = features.deserialize_example(serialized)

@@ -76,7 +76,11 @@ def test_negative_image_size(made):
 
 
 def test_an_embedded_set_is_rendered_on_first_use(tmp_path):
+    known = datasets.facts("digits_rotate", str(tmp_path))
+    assert not list(tmp_path.iterdir())
     first = datasets.load("digits_rotate", str(tmp_path))
+    assert known == datasets.facts("digits_rotate", str(tmp_path))
+    assert known == datasets.Facts(first.image_shape, first.num_examples, first.class_names)
     assert (first.num_examples, first.image_shape) == (10_000, (28, 28, 1))
     assert first.class_names == tuple("0123456789")
     written = (tmp_path / "digits_rotate" / "manifest.json").stat().st_mtime_ns
@@ -95,6 +99,34 @@ def test_an_embedded_set_that_cannot_be_rendered(tmp_path, capfd):
 
 def test_the_embedded_sets_are_the_known_ones():
     assert set(embedded.PLANS) == set(catalog.EMBEDDED)
+    for name, make_plan in embedded.PLANS.items():
+        plan = make_plan()
+        count = sum(job.expected for job in plan.jobs)
+        known = datasets.Facts(plan.image_shape, count, plan.class_names)
+        assert known == catalog.EMBEDDED[name]
+
+
+def test_facts_of_a_converted_set(made):
+    data_dir = str(made.parent)
+    assert datasets.facts("tiny", data_dir) == datasets.Facts((8, 8, 1), 50, making.CLASS_NAMES)
+    assert datasets.facts("tiny", data_dir, image_size=4).image_shape == (4, 4, 1)
+    assert datasets.load("tiny", data_dir, image_size=4).image_shape == (4, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("lsun_church", {}), ("prined_digits", {}), ("../tiny", {}), ("tiny", {"image_size": -1})],
+)
+def test_facts_complain_as_load_does(name, options, made):
+    with pytest.raises(UserError) as error:
+        datasets.facts(name, str(made.parent), **options)
+    assert str(error.value) == load_error(name, made.parent, **options)
+
+
+def test_facts_of_a_set_with_a_missing_shard(tiny):
+    (tiny / "tiny-train.tfrecord-00000-of-00002").unlink()
+    with pytest.raises(UserError, match="00000-of-00002 is missing"):
+        datasets.facts("tiny", str(tiny.parent))
 
 
 def test_catalog_lists_converted_sets_only(made):

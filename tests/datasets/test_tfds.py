@@ -5,7 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import catalog
+from lsgan_tf.datasets import catalog, example, tfrecord
 from lsgan_tf.errors import UserError
 from tests.datasets import making
 
@@ -101,8 +101,57 @@ def test_no_images(data_dir):
 
 
 def test_unknown_builder(data_dir):
-    with pytest.raises(UserError, match="TensorFlow Datasets has no data set 'no_such_thing'"):
+    with pytest.raises(UserError, match="tfds:no_such_thing .* Datasets has no such data set"):
         datasets.load("tfds:no_such_thing", str(data_dir))
+
+
+@pytest.mark.parametrize("open_", [datasets.load, datasets.facts])
+@pytest.mark.parametrize(
+    ("name", "first_line"),
+    [
+        ("tfds:", "Parsing builder name string  failed."),
+        ("tfds:a b", "Parsing builder name string a b failed."),
+        ("tfds:../x", "Parsing builder name string ../x failed."),
+        ("tfds:mnist:9.9.9", "Dataset mnist cannot be loaded at version 9.9.9"),
+        ("tfds:mnist/zzz", "BuilderConfig zzz not found"),
+        ("tfds:mnist/zzz=3", "unexpected keyword argument 'zzz'"),
+    ],
+)
+def test_names_of_the_wrong_form(open_, name, first_line, data_dir):
+    with pytest.raises(UserError) as error:
+        open_(name, str(data_dir))
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith(f"{name} cannot be used: ") and first_line in lines[0]
+    assert lines[1].startswith("The name is tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION")
+    assert len(lines) == 2
+
+
+def test_facts_before_and_after_preparing(tmp_path):
+    before = datasets.facts("tfds:tiny_fixed", str(tmp_path))
+    assert before == datasets.Facts((8, 8, 1), None, making.CLASS_NAMES)
+    assert not list(tmp_path.iterdir())
+    datasets.load("tfds:tiny_fixed", str(tmp_path))
+    after = datasets.facts("tfds:tiny_fixed", str(tmp_path), image_size=4)
+    assert after == datasets.Facts((4, 4, 1), 20, making.CLASS_NAMES)
+
+
+def test_facts_of_sets_that_cannot_be_used(tmp_path):
+    with pytest.raises(UserError, match="images of several sizes; give --image_size"):
+        datasets.facts("tfds:tiny_varied", str(tmp_path))
+    assert datasets.facts("tfds:tiny_varied", str(tmp_path), image_size=12).image_shape == (
+        12,
+        12,
+        3,
+    )
+    with pytest.raises(UserError, match="tfds:tiny_text has no images, only text"):
+        datasets.facts("tfds:tiny_text", str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_facts_of_a_name_that_falls_back_to_tensorflow_datasets(tmp_path):
+    known = datasets.facts("cifar10", str(tmp_path))
+    assert known.image_shape == (32, 32, 3) and len(known.class_names) == 10
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_download_that_fails_says_what_else_to_do(data_dir):
@@ -120,11 +169,24 @@ def test_a_damaged_file_is_named(data_dir, tmp_path):
         datasets.load("tfds:tiny_fixed", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("size", "label", "expected"),
+    [(8, 2, "its label is 2, not within 0..1"), (9, 0, r"it does not decode \(.*9, 9, 1.*8, 8, 1")],
+)
+def test_a_record_that_contradicts_the_features_is_named(tmp_path, size, label, expected):
+    datasets.load("tfds:tiny_fixed", str(tmp_path))
+    (path,) = catalog.tfds_directory(tmp_path).rglob("*.tfrecord-*")
+    data, offsets = path.read_bytes(), tfrecord.scan(path).astype(int)
+    picture = making.png(making.picture(0, size=size))
+    record = tfrecord.frame(example.encode({"image": picture, "label": label}))
+    path.write_bytes(data[: offsets[3]] + record + data[offsets[4] :])
+    with pytest.raises(UserError, match=f"record 3 of {path} does not fit .*{expected}"):
+        datasets.load("tfds:tiny_fixed", str(tmp_path)).first_images(20)
+
+
 def test_a_file_cut_between_records_is_noticed(tmp_path):
     datasets.load("tfds:tiny_fixed", str(tmp_path))
     (path,) = catalog.tfds_directory(tmp_path).rglob("*.tfrecord-*")
-    from lsgan_tf.datasets import tfrecord
-
     path.write_bytes(path.read_bytes()[: int(tfrecord.scan(path)[-2])])
     with pytest.raises(UserError, match="hold 19 records, its metadata recorded 20"):
         datasets.load("tfds:tiny_fixed", str(tmp_path))
