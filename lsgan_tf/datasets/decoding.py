@@ -5,6 +5,7 @@ import io
 import tensorflow as tf
 from PIL import Image
 
+from lsgan_tf.datasets import pictures
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.datasets.pipeline import Decoder
 
@@ -41,17 +42,17 @@ def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
 def _contradiction(data: bytes, manifest: Manifest) -> str | None:
     """What about this record is not as the manifest says."""
     feature = tf.train.Example.FromString(data).features.feature
-    pictures, labels = feature["image"].bytes_list.value, feature["label"].int64_list.value
-    if len(pictures) != 1:
-        return f"it has {len(pictures)} pictures, not 1"
+    images, labels = feature["image"].bytes_list.value, feature["label"].int64_list.value
+    if len(images) != 1:
+        return f"it has {len(images)} pictures, not 1"
     if manifest.class_names is not None and len(labels) != 1:
         return f"it has {len(labels)} labels, not 1"
     try:
-        with Image.open(io.BytesIO(pictures[0]), formats=("PNG", "JPEG")) as image:
+        with Image.open(io.BytesIO(images[0]), formats=("PNG", "JPEG")) as image:
             shape = image.height, image.width, len(image.getbands())
             image.load()
     except Exception as error:  # damaged pictures raise nearly anything in Pillow's plugins
-        return f"its picture does not decode ({error})"
+        return f"its picture does not decode ({pictures.reason(error)})"
     if shape == manifest.image_shape:
         return None
     named = ("x".join(map(str, shape)) for shape in (shape, manifest.image_shape))

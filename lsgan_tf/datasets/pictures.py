@@ -37,7 +37,7 @@ def decode(data: bytes) -> Image.Image:
     except BadImage:
         raise
     except Exception as error:  # damaged files raise nearly anything in Pillow's plugins
-        raise BadImage(f"it does not decode: {_reason(error)}") from error
+        raise BadImage(f"it does not decode: {reason(error)}") from error
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -88,7 +88,8 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert(mode)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What Pillow's exception means."""
     if isinstance(error, Image.UnidentifiedImageError):
         return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError):

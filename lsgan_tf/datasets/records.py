@@ -19,7 +19,6 @@ import json
 import multiprocessing
 import re
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,7 +30,7 @@ import filelock
 import tqdm
 
 from lsgan_tf import atomic
-from lsgan_tf.datasets import manifest, shards
+from lsgan_tf.datasets import manifest, shards, unfinished
 from lsgan_tf.datasets.manifest import Manifest, Skipped
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.errors import UserError
@@ -115,7 +114,7 @@ def write(
         with _locked(directory, wait_for_lock):
             finished = _finished(directory, plan)
             if finished is None:
-                _claim(directory, plan)
+                unfinished.claim(directory, dataset_name(directory), plan.fingerprint())
                 results = _write_shards(directory, plan, processes, max_bad)
                 finished = _complete(directory, plan, results)
             shutil.rmtree(directory / shards.SCRATCH_DIRECTORY, ignore_errors=True)
@@ -158,66 +157,6 @@ def _finished(directory: Path, plan: Plan) -> Manifest | None:
             "directory or delete this one."
         )
     return finished
-
-
-def _claim(directory: Path, plan: Plan) -> None:
-    """Marks the directory as this plan's work, unless it already is; drops another's."""
-    marker = directory / shards.SCRATCH_DIRECTORY / _MARKER
-    job = plan.fingerprint().encode()
-    if marker.exists() and marker.read_bytes() == job:
-        for leftover in directory.rglob(".*.tmp"):
-            leftover.unlink()
-        return
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"{directory} is a file, not a directory")
-    ours = _unfinished_files(directory)
-    if marker.exists():
-        print(
-            f"dropping the unfinished work in {directory}: it is of other flags or images",
-            file=sys.stderr,
-        )
-    for path in ours:
-        if path != marker:  # which stays until it is replaced: a kill here changes nothing
-            path.unlink()
-    (directory / shards.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
-    marker.parent.mkdir(exist_ok=True)
-    atomic.write_bytes(marker, job)
-
-
-_MARKER = "job.json"
-
-
-def _unfinished_files(directory: Path) -> list[Path]:
-    """All files of `directory`, each of which an unfinished conversion into it has written.
-
-    Raises:
-        UserError: names a file that is none of them.
-    """
-    scratch, index = re.escape(shards.SCRATCH_DIRECTORY), re.escape(shards.INDEX_DIRECTORY)
-    shard = rf"{re.escape(dataset_name(directory))}-\w+\.tfrecord-\d{{5}}-of-\d{{5}}"
-    temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json)\.\d+\.tmp"
-    # Without the marker there is at most what a kill while it was written has left.
-    written = rf"{scratch}/\.{re.escape(_MARKER)}\.\d+\.tmp"
-    if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
-        written = (
-            rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{index}/{shard}\.u64|{shard}"
-            rf"|(dataset_info|features)\.json|(({scratch}|{index})/)?{temporary}"
-        )
-    found = [path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()]
-    for path in found:
-        if path.is_symlink() or not re.fullmatch(written, path.relative_to(directory).as_posix()):
-            raise UserError(
-                f"{directory} is not empty and holds what no unfinished conversion wrote: {path}. "
-                "Choose another directory or empty this one."
-            )
-    return found
-
-
-def _is_marker(path: Path) -> bool:
-    try:
-        return re.fullmatch(rb"[0-9a-f]{64}", path.read_bytes()) is not None
-    except FileNotFoundError:
-        return False
 
 
 def _named_jobs(directory: Path, jobs: list[ShardJob]) -> Iterator[tuple[ShardJob, str]]:

@@ -149,7 +149,10 @@ CONTRADICTIONS = [
     (example.encode({"image": PNG}), "it has 0 labels"),
     (example.encode({"image": PNG, "label": 2}), "its label is 2, not within 0..1"),
     (example.encode({"image": PNG, "label": -1}), "its label is -1, not within 0..1"),
-    (example.encode({"image": b"no picture", "label": 0}), "its picture does not decode"),
+    (
+        example.encode({"image": b"no picture", "label": 0}),
+        "its picture does not decode (not an image",
+    ),
     (example.encode({"image": PNG[:-30], "label": 0}), "does not decode"),
     (
         example.encode({"image": making.png(making.picture(0, size=9)), "label": 0}),

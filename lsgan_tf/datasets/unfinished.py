@@ -1,0 +1,76 @@
+"""Whose work an unfinished data set is, and which of the files there are ours to drop."""
+
+import re
+import sys
+from pathlib import Path
+
+from lsgan_tf import atomic
+from lsgan_tf.datasets import shards
+from lsgan_tf.errors import UserError
+
+_MARKER = "job.json"
+
+
+def claim(directory: Path, name: str, job: str) -> None:
+    """Marks the directory as the work of `job`, unless it already is; drops that of another job.
+
+    Args:
+        directory: of the data set; the caller holds its lock.
+        name: the data set's in the shards' file names.
+        job: the plan's fingerprint.
+
+    Raises:
+        UserError: the directory holds a file that no unfinished conversion wrote; names it.
+    """
+    marker = directory / shards.SCRATCH_DIRECTORY / _MARKER
+    if marker.exists() and marker.read_bytes() == job.encode():
+        for leftover in directory.rglob(".*.tmp"):
+            leftover.unlink()
+        return
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is a file, not a directory")
+    ours = _files(directory, name)
+    if marker.exists():
+        print(
+            f"dropping the unfinished work in {directory}: it is of other flags or images",
+            file=sys.stderr,
+        )
+    for path in ours:
+        if path != marker:  # which stays until it is replaced: a kill here changes nothing
+            path.unlink()
+    (directory / shards.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
+    marker.parent.mkdir(exist_ok=True)
+    atomic.write_bytes(marker, job.encode())
+
+
+def _files(directory: Path, name: str) -> list[Path]:
+    """All files of `directory`, each of which an unfinished conversion into it has written.
+
+    Raises:
+        UserError: names a file that is none of them.
+    """
+    scratch, index = re.escape(shards.SCRATCH_DIRECTORY), re.escape(shards.INDEX_DIRECTORY)
+    shard = rf"{re.escape(name)}-\w+\.tfrecord-\d{{5}}-of-\d{{5}}"
+    temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json)\.\d+\.tmp"
+    # Without the marker there is at most what a kill while it was written has left.
+    written = rf"{scratch}/\.{re.escape(_MARKER)}\.\d+\.tmp"
+    if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
+        written = (
+            rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{index}/{shard}\.u64|{shard}"
+            rf"|(dataset_info|features)\.json|(({scratch}|{index})/)?{temporary}"
+        )
+    found = [path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()]
+    for path in found:
+        if path.is_symlink() or not re.fullmatch(written, path.relative_to(directory).as_posix()):
+            raise UserError(
+                f"{directory} is not empty and holds what no unfinished conversion wrote: {path}. "
+                "Choose another directory or empty this one."
+            )
+    return found
+
+
+def _is_marker(path: Path) -> bool:
+    try:
+        return re.fullmatch(rb"[0-9a-f]{64}", path.read_bytes()) is not None
+    except FileNotFoundError:
+        return False
