@@ -147,9 +147,10 @@ class _Training:
         with self._logbook.training():
             try:
                 self._gan.run_steps(iterator, end - step)
-            except tf.errors.OpError:
-                if self._dataset.error:
-                    raise self._dataset.error from None
+            except tf.errors.OpError as error:
+                damaged = self._dataset.explain(error)
+                if damaged:
+                    raise damaged from None
                 raise
         return end
 
@@ -218,15 +219,16 @@ class _Training:
 
 
 def describe(config):
-    """Prints the resolved flags, the layers and the parameter counts of a run; trains nothing.
+    """Prints the resolved flags, the layers and the parameter counts of a run; writes nothing,
+    not even the data set.
 
     Raises:
       UserError: as `train` does.
     """
     building.strategy(config)
-    dataset = datasets.load(config.dataset, config.data_dir, image_size=config.image_size)
-    gan = building.gan(config, dataset.image_shape, dataset.class_names)
+    data = datasets.facts(config.dataset, config.data_dir, image_size=config.image_size)
+    gan = building.gan(config, data.image_shape, data.class_names)
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
-    print(f"# {dataset.num_examples} images of {dataset.image_shape}")
+    print(f"# {data.num_examples} images of {data.image_shape}")
     for network in (gan.generator, gan.discriminator):
         network.summary(expand_nested=True, line_length=100)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from lsgan_tf import checkpoints, training
+from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
 from lsgan_tf.gan import GAN
 from lsgan_tf.run import Run
@@ -216,20 +218,23 @@ def test_mistakes_are_told_before_anything_is_written(tiny_config, changes, mess
     assert not Run(config.run_dir).directory.exists()
 
 
-def test_a_damaged_record_is_named_and_nothing_is_lost(tiny_config, data_dir, tmp_path):
-    import shutil
-
+@pytest.mark.parametrize("trained_before", [True, False])
+def test_a_damaged_record_is_named_and_nothing_is_lost(
+    tiny_config, data_dir, tmp_path, trained_before
+):
     copy = tmp_path / "data"
     shutil.copytree(data_dir / "tiny", copy / "tiny")
     config = tiny_config(data_dir=str(copy))
-    training.train(config)
+    if trained_before:
+        training.train(config)
     shard = next((copy / "tiny").glob("*.tfrecord-*0-of-*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     with pytest.raises(UserError, match=shard.name):
         training.train(dataclasses.replace(config, train_steps=40))
-    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] >= 12
+    if trained_before:
+        assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] >= 12
 
 
 def test_dry_run_prints_and_writes_nothing(tiny_config, capsys):
@@ -238,3 +243,12 @@ def test_dry_run_prints_and_writes_nothing(tiny_config, capsys):
     out = capsys.readouterr().out
     assert "--network=tiny" in out and "Total params" in out
     assert not Run(config.run_dir).directory.exists()
+
+
+def test_dry_run_does_not_render_a_data_set(tmp_path, capsys):
+    config = Config(
+        dataset="digits_shift", network="digit", data_dir=str(tmp_path / "d"), run_dir="nowhere"
+    )
+    training.describe(config)
+    assert "# 10000 images of (28, 28, 1)" in capsys.readouterr().out
+    assert not (tmp_path / "d").exists()
