@@ -53,7 +53,6 @@ def _sync_directory(directory: Path) -> None:
 
 
 def write_error(error: OSError, path: Path) -> UserError:
-    """What to tell the user about a failed write; a full disk by name."""
     """The message for a failed write to `path`."""
     if error.errno in _NO_SPACE:
         return UserError(

@@ -229,6 +229,7 @@ def describe(config):
     data = datasets.facts(config.dataset, config.data_dir, image_size=config.image_size)
     gan = building.gan(config, data.image_shape, data.class_names)
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
-    print(f"# {data.num_examples} images of {data.image_shape}")
+    count = "not yet prepared:" if data.num_examples is None else data.num_examples
+    print(f"# {count} images of {data.image_shape}")
     for network in (gan.generator, gan.discriminator):
         network.summary(expand_nested=True, line_length=100)
