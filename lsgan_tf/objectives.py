@@ -48,7 +48,7 @@ class _Serializable:
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
 class LeastSquares(_Serializable):
-    """Least squares GAN (Mao et al., ICCV 2017, equation 2).
+    """Least squares GAN (Mao et al., ICCV 2017).
 
         L_D = 1/2 E[(D(x) - b)^2] + 1/2 E[(D(G(z)) - a)^2]
         L_G = 1/2 E[(D(G(z)) - c)^2]

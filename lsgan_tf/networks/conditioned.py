@@ -1,4 +1,4 @@
-"""Networks that may be conditioned on labels, in the authors' way (ICCV 2017, section 3.4).
+"""Networks that may be conditioned on labels, in the authors' way (ICCV 2017).
 
 A linear map of the label joins the latents in G, and the input of the second convolution and of
 the last layer in D. With no classes they are ordinary networks.

@@ -72,7 +72,7 @@ def score():
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class LabelMap(layers.Layer):
-    """A linear map of one-hot labels, Phi(y) of section 3.4 (ICCV 2017), as a table look-up.
+    """A linear map of one-hot labels, Phi(y) in the ICCV 2017 paper, as a table look-up.
 
     Equals a fully connected layer with bias on one-hot labels, without ever making those:
     [N] integer labels in 0..num_classes-1 -> [N, units].

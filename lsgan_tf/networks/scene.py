@@ -1,4 +1,4 @@
-"""The 112-pixel scene networks (ICCV 2017, section 3.3 and figure 4; the authors' `vgg.py`).
+"""The 112-pixel scene networks (ICCV 2017, section 3.3; the authors' `vgg.py`).
 
 A DCGAN pair whose generator has two extra stride-1 layers, after VGG.
 """
