@@ -1,7 +1,8 @@
 """`digits_shift` and `digits_rotate`: the paper's data sets with small variability, rendered anew.
 
-After the PAMI 2019 paper and the files its authors published: one Times-like typeface, one size, digits
-28 pixels high in 28x28 images, 1000 images per class; shifted horizontally, or shifted and rotated.
+After the PAMI 2019 paper and the files its authors published: one Times-like typeface, one size,
+digits 28 pixels high in 28x28 images, 1000 images per class; shifted horizontally, or shifted and
+rotated.
 """
 
 import functools
