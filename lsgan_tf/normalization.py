@@ -15,8 +15,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Decay 0.9, epsilon 1e-5, scale and offset, and a moving variance of the biased estimate, as
     the authors' layers had. Three things differ from the parent class:
 
-    - in training on one replica it runs TensorFlow's fused kernel (about a seventh off the
-      112-pixel step);
+    - in training on one replica it runs TensorFlow's fused kernel, where Keras 3 runs a chain of
+      elementwise operations;
     - on several replicas it always uses the statistics of the global batch, since otherwise each
       replica keeps moving statistics of its own and one of them is saved;
     - inputs [N, C] and [N, H, W, C] take the same path.
