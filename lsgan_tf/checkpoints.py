@@ -73,7 +73,9 @@ class Checkpoints:
                 + (f"That of step {kept[-1]} is intact. " if kept else "There is none before. ")
                 + "Make room, then start the same command again."
             ) from error
-        for old in available(self._directory)[: -self._keep]:
+        # Later ones are damaged, passed over by a resumed run: no reason to drop this one.
+        done = [each for each in available(self._directory) if each <= step]
+        for old in done[: -self._keep]:
             (self._directory / f"step-{old}.index").unlink(missing_ok=True)
         _remove_unfinished(self._directory)
 

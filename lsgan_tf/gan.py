@@ -92,6 +92,7 @@ class GAN(keras.Model):
             # Slots that are made lazily inside a replica crash, or miss from a checkpoint.
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self._compiled_steps = None  # a graph of former optimizers would go on training with them
 
     @property
     def metrics(self):
@@ -195,8 +196,6 @@ class GAN(keras.Model):
 
             self.train_function = run_execution
         return self.train_function
-
-    _compiled_steps = None
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Nothing: both networks are built by their constructors, and Keras would call this model

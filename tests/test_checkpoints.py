@@ -55,6 +55,16 @@ def test_a_damaged_latest_checkpoint_falls_back(trained, capsys, part, damage):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
+def test_damaged_later_checkpoints_do_not_push_out_new_ones(trained):
+    config, directory = trained
+    for step in (8, 12):
+        _truncate(directory / f"step-{step}.data-00000-of-00001")
+    shorter = dataclasses.replace(config, train_steps=6, checkpoint_every=5, keep_checkpoints=2)
+    training.train(shorter)  # from step 4, with two damaged ones ahead
+    assert checkpoints.available(directory) == [5, 6, 8, 12]
+    assert _restore(config)[1] == 6
+
+
 def test_no_sound_checkpoint_is_an_error_not_a_fresh_start(trained):
     config, directory = trained
     for path in directory.glob("step-*.data*"):

@@ -159,6 +159,18 @@ def test_replicas_draw_different_noise(replicas):
     assert not np.array_equal(slices[0], slices[1])
 
 
+def test_a_second_compile_takes_effect():
+    strategy = tf.distribute.get_strategy()
+    gan = _gan(strategy)
+    _train(strategy, gan, steps=1)
+    before = _weights(gan)
+    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
+    _train(strategy, gan, steps=1)
+    trainable = [v.numpy() for v in gan.generator.trainable_variables]
+    for value in trainable:
+        assert any(np.array_equal(value, old) for old in before)
+
+
 def test_fit_with_stock_callbacks(replicas, tmp_path):
     strategy = replicas(2)
     gan = _gan(strategy, classes=3, optimizer=Adam)
