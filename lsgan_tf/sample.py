@@ -69,8 +69,10 @@ def _walk(trained, sampler, z, labels):
 
 
 def _default_columns(trained):
+    from lsgan_tf import sampling
+
     if trained.class_names is not None:
-        return min(len(trained.class_names), 10)
+        return sampling.grid_size(len(trained.class_names))[1]
     return max(1, round(_NUM.value**0.5))
 
 
