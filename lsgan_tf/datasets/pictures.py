@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
+from lsgan_tf.datasets import png
+
 EXTENSIONS = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
@@ -33,7 +35,9 @@ def decode(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage(f"{image.width}x{image.height} pixels are too many")
-            return _plain(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _plain(image)
     except BadImage:
         raise
     except Exception as error:  # damaged files raise nearly anything in Pillow's plugins
@@ -61,17 +65,16 @@ class Target:
 
     def encode(self, image: Image.Image) -> bytes:
         """Fits an image of mode L or RGB (antialiased bilinear) and encodes it."""
-        image = image.convert("L" if self.channels == 1 else "RGB")
+        image = _in_mode(image, "L" if self.channels == 1 else "RGB")
         square = (self.size, self.size)
         if self.crop == "center":
             image = ImageOps.fit(image, square, Image.Resampling.BILINEAR)
         elif image.size != square:
             image = image.resize(square, Image.Resampling.BILINEAR)
-        buffer = io.BytesIO()
         if self.encoding == "png":
-            image.save(buffer, "png")
-        else:
-            image.save(buffer, "jpeg", quality=95, subsampling=0)
+            return png.encode(np.asarray(image))
+        buffer = io.BytesIO()
+        image.save(buffer, "jpeg", quality=95, subsampling=0)
         return buffer.getvalue()
 
 
@@ -85,7 +88,11 @@ def _plain(image: Image.Image) -> Image.Image:
         solid = Image.new("RGBA", image.size, (0, 0, 0, 255))
         solid.alpha_composite(image.convert("RGBA"))
         image = solid
-    return image.convert(mode)
+    return _in_mode(image, mode)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)  # which would copy it
 
 
 def reason(error: Exception) -> str:
