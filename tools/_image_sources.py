@@ -15,6 +15,7 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
+from tools._files import ANY_NAME, visible_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,40 +83,17 @@ def folder(root: Path, labels: str) -> Source:
     """
     names, ignored = [], 0
     digest = hashlib.sha256()
-    for path in _files(root):
+    for path in visible_files(root):
         name = path.relative_to(root).as_posix()
         if not is_picture(name):
             ignored += 1
             continue
         status = path.stat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(*_ANY_NAME))
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(*ANY_NAME))
         names.append(name)
     check_not_empty(names, root)
     entries, class_names = labelled(names, root, labels)
     return Source(FolderReader(root), entries, class_names, digest.hexdigest(), ignored)
-
-
-_ANY_NAME = ("utf-8", "surrogateescape")  # file names need not be text
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """All visible files below `root` in sorted order; follows links, but never in circles."""
-    seen = set()
-    for folder_, subfolders, files in os.walk(root, followlinks=True, onerror=_raise):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        status = os.stat(folder_)
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for name in sorted(files):
-            path = Path(folder_, name)
-            if not name.startswith(".") and path.is_file():
-                yield path
-
-
-def _raise(error: OSError) -> None:
-    raise UserError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
 def is_picture(name: str) -> bool:

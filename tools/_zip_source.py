@@ -5,13 +5,11 @@ import functools
 import hashlib
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.errors import UserError
+from tools import _archives
 from tools._image_sources import Entry, Source, check_not_empty, is_picture, labelled
-
-_ENCRYPTED = 0x1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +35,9 @@ def zipped(path: Path, labels: str) -> Source:
         UserError: it is broken or encrypted, has members that climb out of it or share a name,
             or holds no pictures.
     """
-    names, ignored, seen = [], 0, set()
+    names, ignored = [], 0
     digest = hashlib.sha256()
-    for member in _opened(path).infolist():
-        if member.is_dir():
-            continue
-        _check_member(path, member, seen)
+    for member in _archives.files(path, _opened(path)):
         if not is_picture(member.filename):
             ignored += 1
             continue
@@ -53,23 +48,7 @@ def zipped(path: Path, labels: str) -> Source:
     return Source(ZipReader(path), entries, class_names, digest.hexdigest(), ignored)
 
 
-@functools.lru_cache(maxsize=1)  # a worker reads many shards of one zip
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path} is not a readable zip: {error}") from error
-
-
-def _check_member(path: Path, member: zipfile.ZipInfo, seen: set[str]) -> None:
-    name = member.filename
-    if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-        raise UserError(f"{path} has a member that climbs out of it, {name!r}; refused")
-    if member.flag_bits & _ENCRYPTED:
-        raise UserError(f"{path} is encrypted ({name}). Unpack it and pass the folder as --source")
-    if name in seen:
-        raise UserError(f"{path} has two members named {name!r}. Unpack it and pass the folder")
-    seen.add(name)
+_opened = functools.lru_cache(maxsize=1)(_archives.open_zip)  # a worker reads many shards of one
 
 
 def _member(archive: zipfile.ZipFile, entry: Entry) -> bytes:

@@ -8,7 +8,6 @@ A conversion that was interrupted continues when the same command is run again.
 """
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from absl import flags
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
-from tools import _image_sources, _npz_source, _zip_source
+from tools import _converter_flags, _image_sources, _npz_source, _zip_source
 from tools._image_sources import Entry, Reader, Source
 
 
@@ -138,21 +137,14 @@ def main() -> None:
 
 def _define_flags() -> None:
     flags.DEFINE_string("source", None, "folder, .zip or .npz", required=True)
-    flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
-    flags.DEFINE_integer("image_size", None, "side of the square, pixels", 4, 4096, required=True)
-    flags.DEFINE_enum(
-        "crop", "none", ["none", "center"], "resize straight to the square, or its middle square"
-    )
     flags.DEFINE_enum(
         "channels", "auto", ["auto", "grey", "colour"], "auto: as the first readable image"
     )
-    flags.DEFINE_enum("encoding", "png", ["png", "jpeg"], "png keeps every pixel as it is")
     flags.DEFINE_enum(
         "labels", "auto", ["auto", "folders", "none"],
         "auto: class folders if there are two or more, or the `labels` of an .npz",
     )  # fmt: skip
-    flags.DEFINE_integer("max_bad", 0, "how many unusable images to skip before failing", 0)
-    flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", 1)
+    _converter_flags.define(image_size=None)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Manifest:
     image_shape: tuple[int, int, int]  # height, width, channels
     encoding: str  # one of ENCODINGS
     class_names: tuple[str, ...] | None  # None: the records have no labels
-    extra_features: tuple[str, ...]  # further int64 features of every record
+    extra_features: Mapping[str, tuple[str, ...]]  # further features: the names of their values
     source: str
     tool: str
     flags: dict[str, Any]
@@ -50,6 +51,7 @@ class Manifest:
     shards: tuple[Shard, ...]
     skipped_count: int
     skipped: tuple[Skipped, ...]  # the first of them
+    left_out: Mapping[str, int]  # what the flags exclude, and how much of it there was
     format_version: int = FORMAT_VERSION
 
     def fingerprint(self) -> str:
@@ -74,6 +76,7 @@ class Manifest:
             lines.append(f"{self.skipped_count} images were skipped (see {directory / FILE_NAME}):")
             lines += [f"  {skip.where}: {skip.why}" for skip in self.skipped[:5]]
             lines += ["  ..."] if self.skipped_count > 5 else []
+        lines += [f"left out: {count} {what}" for what, count in self.left_out.items()]
         return "\n".join(lines)
 
     def save(self, directory: Path) -> None:
@@ -116,7 +119,10 @@ def _parse(data: dict[str, Any]) -> Manifest:
         image_shape=tuple(_typed(data, "image_shape", list)),
         encoding=_typed(data, "encoding", str),
         class_names=None if class_names is None else tuple(_typed(data, "class_names", list)),
-        extra_features=tuple(_typed(data, "extra_features", list)),
+        extra_features={
+            name: tuple(_typed(data["extra_features"], name, list))
+            for name in _typed(data, "extra_features", dict)
+        },
         source=_typed(data, "source", str),
         tool=_typed(data, "tool", str),
         flags=_typed(data, "flags", dict),
@@ -124,6 +130,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
         shards=tuple(_parse_shard(shard) for shard in _typed(data, "shards", list)),
         skipped_count=_typed(data, "skipped_count", int),
         skipped=tuple(Skipped(**entry) for entry in _typed(data, "skipped", list)),
+        left_out={
+            what: _typed(data["left_out"], what, int) for what in _typed(data, "left_out", dict)
+        },
     )
     shape = manifest.image_shape
     if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
@@ -132,8 +141,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError(f"images have {shape[2]} channels, not 1 or 3")
     if manifest.encoding not in ENCODINGS:
         raise ValueError(f"encoding {manifest.encoding!r} is not one of {', '.join(ENCODINGS)}")
-    if not all(isinstance(name, str) for name in manifest.class_names or ()):
-        raise ValueError("class_names are not all strings")
+    for feature, names in {"label": manifest.class_names or (), **manifest.extra_features}.items():
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f"the names of {feature} are not all strings")
     if not sum(shard.count for shard in manifest.shards):
         raise ValueError("it lists no records")
     return manifest

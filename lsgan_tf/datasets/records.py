@@ -19,10 +19,12 @@ import json
 import multiprocessing
 import re
 import shutil
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,10 @@ class Plan:
     tool: str  # the command, e.g. "tools.convert_images"
     flags: dict[str, Any]  # those of its flags that decide the bytes; JSON values
     jobs: list[ShardJob]
-    extra_features: tuple[str, ...] = ()  # further int64 features of every record
+    # Further features of every record: the names of their values, which records number from 0.
+    extra_features: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    # What the flags exclude and no job yields, for the report: what it is -> how much of it.
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def fingerprint(self) -> str:
         """Hex digest of what decides the bytes."""
@@ -109,7 +114,8 @@ def write(
             `max_bad` images were skipped, there was no image, the disk is full, a worker died.
     """
     directory = Path(directory)
-    _check_class_names(plan.class_names)
+    for names in (plan.class_names or (), *plan.extra_features.values()):
+        _check_names(names)
     try:
         with _locked(directory, wait_for_lock):
             finished = _finished(directory, plan)
@@ -123,9 +129,9 @@ def write(
     return finished
 
 
-def _check_class_names(names: tuple[str, ...] | None) -> None:
+def _check_names(names: tuple[str, ...]) -> None:
     # TensorFlow Datasets stores them one per line and finds classes by name.
-    for name, times in Counter(names or ()).items():
+    for name, times in Counter(names).items():
         if times > 1:
             raise UserError(f"two classes are named {name!r}")
         if not name or len(name.splitlines()) > 1 or name != name.strip():
@@ -199,6 +205,7 @@ def _run_workers(
     progress = shards.Progress(context)
     offset = bar.n
     running: set[Future[ShardResult]] = set()
+    workers: set[BaseProcess] = set()
     pool = ProcessPoolExecutor(
         max(1, min(processes, len(queue))), context, shards.start_worker, (progress,)
     )
@@ -208,17 +215,31 @@ def _run_workers(
                 while queue and len(running) < processes:
                     job, file = queue.pop(0)
                     running.add(pool.submit(shards.write_shard, job, directory, file))
+                    workers.update(multiprocessing.active_children())
                 done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 bar.update(offset + sum(progress.counts()) - bar.n)
                 for future in done:
                     yield future.result()
         except BrokenProcessPool:
-            raise UserError(
-                "a worker process was killed, perhaps for lack of memory. Run the same command "
-                "again, it continues; fewer --processes need less memory."
-            ) from None
+            raise UserError(_why_died(workers)) from None
         finally:
             progress.stop()
+
+
+def _why_died(workers: Iterable[BaseProcess]) -> str:
+    """What to tell about workers one of which has died; the pool has then ended the others."""
+    for worker in workers:
+        worker.join(10)
+    died_of = {-worker.exitcode for worker in workers if worker.exitcode} - {signal.SIGTERM}
+    if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
+        return (
+            "a worker process crashed in a library that reads the source: the source is probably "
+            "damaged. Get it again; the shards already converted are kept."
+        )
+    return (
+        "a worker process was killed, perhaps for lack of memory. Run the same command "
+        "again, it continues; fewer --processes need less memory."
+    )
 
 
 def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped, ...]]:
@@ -260,6 +281,7 @@ def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> M
         shards=written,
         skipped_count=skipped_count,
         skipped=skipped,
+        left_out=plan.left_out,
     )
     # Only here, at the end and in the parent: the workers stay free of its imports.
     from lsgan_tf.datasets import tfds_metadata

@@ -17,8 +17,8 @@ def write(directory: Path, manifest: Manifest) -> None:
     }
     if manifest.class_names is not None:
         features["label"] = tfds.features.ClassLabel(names=list(manifest.class_names))
-    for name in manifest.extra_features:
-        features[name] = tfds.features.Scalar(np.int64)
+    for name, values in manifest.extra_features.items():
+        features[name] = tfds.features.ClassLabel(names=list(values))
     tfds.folder_dataset.write_metadata(
         data_dir=directory,
         features=tfds.features.FeaturesDict(features),

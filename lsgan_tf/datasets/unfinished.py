@@ -57,7 +57,7 @@ def _files(directory: Path, name: str) -> list[Path]:
     if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
         written = (
             rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{index}/{shard}\.u64|{shard}"
-            rf"|(dataset_info|features)\.json|(({scratch}|{index})/)?{temporary}"
+            rf"|(dataset_info|features)\.json|\w+\.labels\.txt|(({scratch}|{index})/)?{temporary}"
         )
     found = [path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()]
     for path in found:

@@ -1,8 +1,8 @@
 """Small data sets with pixels that can be told apart, and a slow conversion to be killed."""
 
+import dataclasses
 import io
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -47,9 +47,15 @@ def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0):
         yield records.Record(png(picture(number, channels=channels)), label)
 
 
-def die(start, stop):
+def die(start, stop, of):
     yield from produce(start, stop - 1)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), of)
+
+
+def produce_by_hand(start, stop):
+    """Records with a further feature, the hand that drew them."""
+    for record in produce(start, stop):
+        yield dataclasses.replace(record, extra={"hand": record.label})
 
 
 def plan(count, shards=2, channels=1, labelled=True, source="test", **options):

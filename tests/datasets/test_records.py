@@ -1,5 +1,6 @@
 """The writer: restartable, atomic, strict about what it overwrites and what it skips."""
 
+import dataclasses
 import json
 import random
 import resource
@@ -113,6 +114,7 @@ def unfinished(tmp_path):
     left = [
         "features.json",
         "dataset_info.json",
+        "label.labels.txt",
         ".manifest.json.12.tmp",
         "index/.tiny-train.tfrecord-00000-of-00003.u64.12.tmp",
         "unfinished/.tiny-train.tfrecord-00000-of-00003.12.tmp",
@@ -213,12 +215,40 @@ def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
     assert sorted(making.numbers_of(read)) == [0, 1, 2, 6, 7, 8]
 
 
-def test_a_killed_worker_is_reported(tmp_path):
+@pytest.mark.parametrize(
+    ("died_of", "told"),
+    [
+        (signal.SIGKILL, "fewer --processes need less memory"),
+        (signal.SIGSEGV, "is probably damaged"),
+    ],
+)
+def test_a_dead_worker_is_reported(died_of, told, tmp_path):
     plan = making.plan(10)
-    plan.jobs[1] = records.ShardJob(making.die, (5, 10), 5)
-    with pytest.raises(UserError, match="a worker process was killed"):
-        records.write(tmp_path / "set", plan, processes=1)
+    plan.jobs[1] = records.ShardJob(making.die, (5, 10, died_of), 5)
+    with pytest.raises(UserError, match=told):
+        records.write(tmp_path / "set", plan, processes=2)
     assert not list((tmp_path / "set").glob("*-00001-of-*"))
+
+
+def test_further_features_have_named_values(tmp_path):
+    plan = dataclasses.replace(
+        making.plan(0),
+        extra_features={"hand": ("left", "right")},
+        jobs=[records.ShardJob(making.produce_by_hand, (0, 6), 6)],
+    )
+    records.write(tmp_path / "set", plan, processes=1)
+    assert manifest.load(tmp_path / "set").extra_features == {"hand": ("left", "right")}
+    builder = tfds.builder_from_directory(tmp_path / "set")
+    assert builder.info.features["hand"].names == ["left", "right"]
+    read = builder.as_dataset(split="train").as_numpy_iterator()
+    assert [(item["label"], item["hand"]) for item in read] == [(0, 0), (1, 1)] * 3
+
+
+def test_what_flags_exclude_is_told_and_is_not_bad(tmp_path):
+    plan = dataclasses.replace(making.plan(4), left_out={"symbols": 7})
+    written = records.write(tmp_path / "set", plan, processes=1, max_bad=0)
+    assert manifest.load(tmp_path / "set").left_out == {"symbols": 7}
+    assert "left out: 7 symbols" in written.summary(tmp_path / "set")
 
 
 @pytest.fixture(scope="module")

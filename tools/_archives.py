@@ -1,0 +1,36 @@
+"""Zips from outside: opened with care, read in place."""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from lsgan_tf.errors import UserError
+
+_ENCRYPTED = 0x1
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """Opens a zip; raises `UserError` if it is none or is damaged."""
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path} is not a readable zip: {error}") from error
+
+
+def files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The members of a zip that are files.
+
+    Raises:
+        UserError: one climbs out of the zip or is encrypted, or two share a name; names it.
+    """
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    seen = set()
+    for member in members:
+        name = member.filename
+        if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+            raise UserError(f"{path} has a member that climbs out of it, {name!r}; refused")
+        if member.flag_bits & _ENCRYPTED:
+            raise UserError(f"{path} is encrypted ({name}). Unpack it and pass the folder")
+        if name in seen:
+            raise UserError(f"{path} has two members named {name!r}. Unpack it and pass the folder")
+        seen.add(name)
+    return members

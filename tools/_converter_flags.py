@@ -1,0 +1,27 @@
+"""The flags that all converters share."""
+
+import os
+
+from absl import flags
+
+
+def define(image_size: int | None, *, crop: bool = True) -> None:
+    """Defines --output_dir, --image_size, --encoding, --max_bad, --processes, and --crop.
+
+    Args:
+        image_size: the default side of the square, pixels; None makes the flag obligatory.
+        crop: whether the converter offers a choice of crop.
+    """
+    flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
+    flags.DEFINE_integer(
+        "image_size", image_size, "side of the square, pixels", 4, 4096,
+        required=image_size is None,
+    )  # fmt: skip
+    if crop:
+        flags.DEFINE_enum(
+            "crop", "none", ["none", "center"],
+            "resize straight to the square, or its middle square",
+        )  # fmt: skip
+    flags.DEFINE_enum("encoding", "png", ["png", "jpeg"], "png keeps every pixel as it is")
+    flags.DEFINE_integer("max_bad", 0, "how many unusable images to skip before failing", 0)
+    flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", 1)
