@@ -16,15 +16,10 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import multiprocessing
 import re
 import shutil
-import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +27,7 @@ import filelock
 import tqdm
 
 from lsgan_tf import atomic
-from lsgan_tf.datasets import manifest, shards, unfinished
+from lsgan_tf.datasets import manifest, shards, unfinished, workers
 from lsgan_tf.datasets.manifest import Manifest, Skipped
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.errors import UserError
@@ -177,69 +172,24 @@ def _write_shards(
 ) -> dict[str, ShardResult]:
     """Writes the shards that are missing; returns all results by file name, in order."""
     results: dict[str, ShardResult | None] = {}
-    missing: list[tuple[ShardJob, str]] = []
+    missing: list[workers.Task] = []
+    kept = 0
     for job, file in _named_jobs(directory, plan.jobs):
         results[file] = shards.finished_shard(directory, file)
         if results[file] is None:
-            missing.append((job, file))
+            missing.append(workers.Task(shards.write_shard, (job, directory, file)))
+        else:
+            kept += job.expected
     total = sum(job.expected for job in plan.jobs)
-    kept = total - sum(job.expected for job, _ in missing)
     with tqdm.tqdm(total=total, initial=kept, unit="image", desc=directory.name) as bar:
         _check_bad(results, max_bad, total)
-        for result in _run_workers(directory, missing, processes, bar):
+        for result in workers.run(missing, processes, bar):
             results[result.shard.file] = result
             # Shards under way are still finished: they make the restart with --max_bad short.
             if _skipped(results)[0] > max_bad:
                 missing.clear()
     _check_bad(results, max_bad, total)
     return results
-
-
-def _run_workers(
-    directory: Path, queue: list[tuple[ShardJob, str]], processes: int, bar: tqdm.tqdm
-) -> Iterator[ShardResult]:
-    """Takes jobs off the front of `queue` until it is empty; yields results as they come."""
-    if not queue:
-        return
-    context = multiprocessing.get_context("spawn")  # fork and TensorFlow's threads do not mix
-    progress = shards.Progress(context)
-    offset = bar.n
-    running: set[Future[ShardResult]] = set()
-    workers: set[BaseProcess] = set()
-    pool = ProcessPoolExecutor(
-        max(1, min(processes, len(queue))), context, shards.start_worker, (progress,)
-    )
-    with pool:
-        try:
-            while queue or running:
-                while queue and len(running) < processes:
-                    job, file = queue.pop(0)
-                    running.add(pool.submit(shards.write_shard, job, directory, file))
-                    workers.update(multiprocessing.active_children())
-                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                bar.update(offset + sum(progress.counts()) - bar.n)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise UserError(_why_died(workers)) from None
-        finally:
-            progress.stop()
-
-
-def _why_died(workers: Iterable[BaseProcess]) -> str:
-    """What to tell about workers one of which has died; the pool has then ended the others."""
-    for worker in workers:
-        worker.join(10)
-    died_of = {-worker.exitcode for worker in workers if worker.exitcode} - {signal.SIGTERM}
-    if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
-        return (
-            "a worker process crashed in a library that reads the source: the source is probably "
-            "damaged. Get it again; the shards already converted are kept."
-        )
-    return (
-        "a worker process was killed, perhaps for lack of memory. Run the same command "
-        "again, it continues; fewer --processes need less memory."
-    )
 
 
 def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped, ...]]:

@@ -3,10 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lsgan_tf import atomic
-from lsgan_tf.datasets import example, tfrecord
+from lsgan_tf.datasets import example, tfrecord, workers
 from lsgan_tf.datasets.manifest import Shard, Skipped
 from lsgan_tf.errors import UserError
 
@@ -67,50 +64,6 @@ class ShardResult:
         return ShardResult(Shard(**data["shard"]), data["skipped_count"], skipped)
 
 
-class Progress:
-    """Counters that the workers of one conversion share with its parent."""
-
-    def __init__(self, context: multiprocessing.context.BaseContext):
-        self._counters = context.Array("q", 3)
-
-    def add(self, skipped: bool) -> None:
-        """Counts one image; raises `Stopped` when the parent has given up."""
-        with self._counters:
-            self._counters[1 if skipped else 0] += 1
-            if self._counters[2]:
-                raise Stopped
-
-    def counts(self) -> tuple[int, int]:
-        """Images recorded and images skipped so far, unfinished shards included."""
-        return self._counters[0], self._counters[1]
-
-    def stop(self) -> None:
-        """Makes every worker drop its open shard."""
-        self._counters[2] = 1
-
-
-class Stopped(Exception):
-    """The conversion was abandoned while this shard was open."""
-
-
-_progress: Progress | None = None  # of this worker process
-
-
-def start_worker(progress: Progress) -> None:
-    """Prepares a worker process: it obeys its parent and does not outlive it."""
-    global _progress
-    _progress = progress
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
-
-    def die_with_parent() -> None:
-        # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing
-        # beside the workers of the next start.
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=die_with_parent, daemon=True).start()
-
-
 def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
     """Writes `directory/file`, its index and its state file, in this order, each atomically."""
     scratch = directory / SCRATCH_DIRECTORY
@@ -118,7 +71,7 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
     offsets, skipped, skipped_count = [0], [], 0
     with atomic.replacing(directory / file, scratch) as out:
         for item in job.produce(*job.arguments):
-            _progress.add(skipped=isinstance(item, Skipped))
+            workers.count()
             if isinstance(item, Skipped):
                 skipped_count += 1
                 if len(skipped) < MAX_LISTED_SKIPS:

@@ -1,0 +1,117 @@
+"""Worker processes for conversions: they report how far they are, obey and do not outlive us.
+
+They are spawned, for fork and TensorFlow's threads do not mix, and so import the caller's main
+module: call `run` from a command that does not import TensorFlow.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any, NamedTuple
+
+import tqdm
+
+from lsgan_tf.errors import UserError
+
+
+class Task(NamedTuple):
+    """One call for a worker to make; all of it is picklable."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
+    """Takes tasks off the front of `tasks` until it is empty; yields results as they come.
+
+    The caller may clear `tasks` in between: those under way are then still finished. When it stops
+    iterating, or a task fails, the others are abandoned.
+
+    Args:
+        tasks: what to do.
+        processes: how many workers at most.
+        bar: moves on by what the workers `count`.
+
+    Raises:
+        UserError: a worker died.
+        Exception: what a task raised.
+    """
+    if not tasks:
+        return
+    context = multiprocessing.get_context("spawn")
+    done, stop = context.Value("q"), context.Value("b", lock=False)
+    before = bar.n
+    running: set[Future] = set()
+    workers: set[BaseProcess] = set()
+    with ProcessPoolExecutor(
+        max(1, min(processes, len(tasks))), context, _start, (done, stop)
+    ) as pool:
+        try:
+            while tasks or running:
+                while tasks and len(running) < processes:
+                    task = tasks.pop(0)
+                    running.add(pool.submit(task.function, *task.arguments))
+                    workers.update(multiprocessing.active_children())
+                finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                bar.update(before + done.value - bar.n)
+                for future in finished:
+                    yield future.result()
+        except BrokenProcessPool:
+            raise UserError(_why_died(workers)) from None
+        finally:
+            stop.value = 1
+
+
+def _why_died(workers: Iterable[BaseProcess]) -> str:
+    """What to tell about workers one of which has died; the pool has then ended the others."""
+    for worker in workers:
+        worker.join(10)
+    died_of = {-worker.exitcode for worker in workers if worker.exitcode}
+    if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
+        return (
+            "a worker process crashed in a library that reads the source: the source is probably "
+            "damaged. Get it again; what is already converted is kept."
+        )
+    return (
+        "a worker process was killed, perhaps for lack of memory. Run the same command "
+        "again, it continues; fewer --processes need less memory."
+    )
+
+
+# In a worker process.
+
+
+class Stopped(Exception):
+    """The parent has given up while this task was under way."""
+
+
+_done: Synchronized | None = None  # shared by all workers of a `run`
+_stop: Any = None
+
+
+def count(number: int = 1) -> None:
+    """Tells, in a worker, that `number` more items are done; raises `Stopped` if nobody waits."""
+    with _done:
+        _done.value += number
+    if _stop.value:
+        raise Stopped
+
+
+def _start(done: Synchronized, stop: Any) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
+
+    def die_with_parent() -> None:
+        # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing
+        # beside the workers of the next start.
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=die_with_parent, daemon=True).start()
