@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from lsgan_tf.errors import UserError
-from lsgan_tf.networks import dcgan, digit, light, scene
+from lsgan_tf.networks import character, dcgan, digit, light, scene
 from lsgan_tf.networks.base import Discriminator, Generator
 
 
@@ -15,6 +15,7 @@ class Pair(NamedTuple):
     image_shape: tuple[int, int, int] | None  # None: decided by the data
     conditional: bool  # whether it can be conditioned on labels
     what: str
+    needs_labels: bool = False  # whether it cannot do without them
 
 
 def _scene(image_shape, num_classes):
@@ -23,6 +24,10 @@ def _scene(image_shape, num_classes):
 
 def _digit(image_shape, num_classes):
     return digit.DigitGenerator(), digit.DigitDiscriminator()
+
+
+def _character(image_shape, num_classes):
+    return character.CharacterGenerator(num_classes), character.CharacterDiscriminator(num_classes)
 
 
 def _light(image_shape, num_classes):
@@ -39,6 +44,13 @@ def _dcgan(image_shape, num_classes):
 PAIRS = {
     "scene": Pair(_scene, scene.IMAGE_SHAPE, False, "112x112 scenes, VGG-style (ICCV 2017)"),
     "digit": Pair(_digit, digit.IMAGE_SHAPE, False, "28x28 digits of small variability (PAMI)"),
+    "character": Pair(
+        _character,
+        character.IMAGE_SHAPE,
+        True,
+        "28x28 handwritten characters, by label (ICCV 2017)",
+        needs_labels=True,
+    ),
     "light": Pair(_light, light.IMAGE_SHAPE, True, "28x28, two layers a side: pictures soon"),
     "dcgan": Pair(_dcgan, None, True, "any square side that is a multiple of 16"),
 }
@@ -53,7 +65,8 @@ def build(name, image_shape, num_classes=0):
       num_classes: number of labels to condition on, or 0.
 
     Raises:
-      UserError: on an unknown name, or a shape or labels that the pair does not take.
+      UserError: on an unknown name, or a shape or labels that the pair does not take, or without
+        labels if it needs them.
     """
     if name not in PAIRS:
         raise UserError(f"--network={name} is unknown. Known: {', '.join(PAIRS)}.")
@@ -66,6 +79,16 @@ def build(name, image_shape, num_classes=0):
     if num_classes and not pair.conditional:
         able = ", ".join(key for key, other in PAIRS.items() if other.conditional)
         raise UserError(f"--network={name} takes no labels. With --conditional: {able}.")
+    if pair.needs_labels and not num_classes:
+        able = ", ".join(
+            key
+            for key, other in PAIRS.items()
+            if other.image_shape == shape and not other.needs_labels
+        )
+        raise UserError(
+            f"--network={name} needs labels: add --conditional, with a data set that has them. "
+            f"Without labels: {able}."
+        )
     try:
         return pair.make(shape, num_classes)
     except ValueError as error:
