@@ -128,7 +128,8 @@ def test_every_recipe_resolves_and_says_what_it_is(parse, path):
 def test_the_promised_recipes_are_there():
     scenes = ("bedroom", "church", "dining_room", "kitchen", "conference_room")
     promised = {f"lsun_{scene}" for scene in scenes} | {
-        *("printed_digits", "digits_shift", "digits_rotate", "fashion_mnist", "cifar10", "default")
+        *("printed_digits", "digits_shift", "digits_rotate", "fashion_mnist", "cifar10", "default"),
+        "hwdb",
     }
     assert promised <= {name for name, _ in config.list_recipes()}
 

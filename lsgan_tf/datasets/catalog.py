@@ -42,6 +42,9 @@ LSUN_SCENES = {
     "lsun_conference_room": "conference_room",
 }
 
+# Handwritten Chinese characters, to be converted from CASIA-HWDB1.0.
+HWDB = "hwdb"
+
 
 def present(data_dir: Path) -> list[str]:
     """The converted data sets in `data_dir`."""
@@ -62,7 +65,9 @@ def missing(name: str, data_dir: Path) -> UserError:
         )
     if name in LSUN_SCENES:
         return UserError(_how_to_get(name, LSUN_SCENES[name], directory))
-    known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES))
+    if name == HWDB:
+        return UserError(_how_to_get_hwdb(directory))
+    known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB))
     return UserError(
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"
@@ -115,4 +120,17 @@ def _how_to_get(name: str, category: str, directory: Path) -> str:
         "A folder of your own images serves as well:\n"
         f"  python -m tools.convert_images --source=FOLDER --output_dir={directory} "
         "--image_size=112"
+    )
+
+
+def _how_to_get_hwdb(directory: Path) -> str:
+    return (
+        f"data set {directory.name} is not in {directory.parent}. It is made from CASIA-HWDB1.0, "
+        "isolated characters in GNT files, one for each writer (for academic use). Download its "
+        "GNT parts from\n"
+        "  http://www.nlpr.ia.ac.cn/databases/handwriting/Download.html\n"
+        "and give the folder of .gnt files or the .zip; what is in an .alz archive, unpack first "
+        "(unalz FILE.alz):\n"
+        "  python -m tools.convert_hwdb --source=GNT_FOLDER_OR_ZIP "
+        f"--output_dir={directory} --level1"
     )

@@ -44,10 +44,21 @@ def test_every_scene_has_its_directions(name, tmp_path):
     assert "_train_lmdb.zip" in load_error(name, tmp_path)
 
 
+def test_hwdb_without_data_says_what_to_download_and_how_to_convert(tmp_path):
+    message = load_error("hwdb", tmp_path)
+    assert "CASIA-HWDB1.0" in message and "academic use" in message and "unalz" in message
+    assert "http://www.nlpr.ia.ac.cn/databases/handwriting/Download.html" in message
+    assert (
+        f"python -m tools.convert_hwdb --source=GNT_FOLDER_OR_ZIP --output_dir={tmp_path}/hwdb "
+        "--level1"
+    ) in message
+
+
 def test_an_unknown_name_lists_the_known_and_the_present(made):
     message = load_error("prined_digits", made.parent)
     assert "no data set 'prined_digits'" in message
-    assert "printed_digits" in message and "lsun_church" in message and "tfds:NAME" in message
+    for name in ("printed_digits", "lsun_church", "hwdb", "tfds:NAME"):
+        assert name in message
     assert f"Present in {made.parent}: tiny." in message
 
 
@@ -115,7 +126,13 @@ def test_facts_of_a_converted_set(made):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("lsun_church", {}), ("prined_digits", {}), ("../tiny", {}), ("tiny", {"image_size": -1})],
+    [
+        ("lsun_church", {}),
+        ("hwdb", {}),
+        ("prined_digits", {}),
+        ("../tiny", {}),
+        ("tiny", {"image_size": -1}),
+    ],
 )
 def test_facts_complain_as_load_does(name, options, made):
     with pytest.raises(UserError) as error:
