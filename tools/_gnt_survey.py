@@ -1,0 +1,165 @@
+"""What is in .gnt files, found without looking at a bitmap; and how to cut them into shards.
+
+The items of a file are the characters that are kept and the damages, in the order of the file.
+"""
+
+import array
+import bisect
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import tqdm
+
+from lsgan_tf.datasets import workers
+from lsgan_tf.errors import UserError
+from tools import _gnt
+from tools._gnt_sources import GntFile
+from tools._hwdb_characters import Selection
+
+START_EVERY = 256  # items
+LISTED_DAMAGES = 5
+
+
+class FileSurvey:
+    """The items of one file, as far as they matter for cutting it; a few kilobytes at most."""
+
+    def __init__(self):
+        self.items = 0
+        # Item numbers, and the offsets where reading may start to get to them.
+        self._numbers = array.array("Q", [0])
+        self._offsets = array.array("Q", [0])
+
+    def add_character(self, offset: int) -> None:
+        """Counts a character, which reading may start from."""
+        if self.items >= self._numbers[-1] + START_EVERY:
+            self._numbers.append(self.items)
+            self._offsets.append(offset)
+        self.items += 1
+
+    def add_damage(self) -> None:
+        """Counts a damage."""
+        self.items += 1
+
+    def start(self, item: int) -> tuple[int, int]:
+        """(offset, number) of an item, at or shortly before `item`, that reading may start from."""
+        place = bisect.bisect_right(self._numbers, item) - 1
+        return self._offsets[place], self._numbers[place]
+
+
+@dataclasses.dataclass
+class Survey:
+    """What was found in one or in all files."""
+
+    files: list[FileSurvey | None]
+    kept: Counter = dataclasses.field(default_factory=Counter)  # character -> how many
+    left_out: Counter = dataclasses.field(default_factory=Counter)  # what is excluded -> how much
+    damaged: int = 0
+    damages: list[tuple[str, str]] = dataclasses.field(
+        default_factory=list
+    )  # where, why; the first
+
+    @property
+    def items(self) -> int:
+        """Of all files."""
+        return sum(file.items for file in self.files)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Consecutive items of a file."""
+
+    file: GntFile
+    writer: int
+    offset: int  # where reading starts
+    skip: int  # items before the first
+    count: int
+
+    def items(self, selection: Selection) -> Iterator[_gnt.Character | _gnt.Damage]:
+        """Reads them; raises `UserError` as `GntFile.opened` does."""
+        taken = 0
+        with self.file.opened() as stream:
+            every = _gnt.records(stream, self.file.size, bitmaps=True, start=self.offset)
+            items = (item for item in every if _is_item(item, selection))
+            for item in itertools.islice(items, self.skip, self.skip + self.count):
+                yield item
+                taken += 1
+        if taken != self.count:
+            raise UserError(f"{self.file.full_name} changed while it was read; start again")
+
+
+def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Survey:
+    """Reads the headers of all files.
+
+    Raises:
+        UserError: a file cannot be read, or is no GNT file.
+    """
+    total = Survey([None] * len(files))
+    damages = {}
+    tasks = [workers.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
+    with tqdm.tqdm(total=len(files), unit="file", desc="survey") as bar:
+        for number, found in workers.run(tasks, processes, bar):
+            total.files[number] = found.files[0]
+            total.kept.update(found.kept)
+            total.left_out.update(found.left_out)
+            total.damaged += found.damaged
+            damages[number] = found.damages
+    in_order = itertools.chain.from_iterable(damages[number] for number in sorted(damages))
+    total.damages = list(itertools.islice(in_order, LISTED_DAMAGES))
+    return total
+
+
+def _survey_file(number: int, file: GntFile, selection: Selection) -> tuple[int, Survey]:
+    found = Survey([FileSurvey()])
+    characters = 0
+    with file.opened() as stream:
+        for item in _gnt.records(stream, file.size, bitmaps=False):
+            if isinstance(item, _gnt.Damage):
+                found.files[0].add_damage()
+                found.damaged += 1
+                if len(found.damages) < LISTED_DAMAGES:
+                    found.damages.append((where(file, item), item.why))
+                continue
+            characters += 1
+            excluded = selection.excludes(item.text)
+            if excluded is not None:
+                found.left_out[excluded] += 1
+                continue
+            found.kept[item.text] += 1
+            found.files[0].add_character(item.offset)
+    if not characters and file.size:
+        place, why = found.damages[0]
+        raise UserError(
+            f"{file.full_name} is not a GNT file: no record in it can be read ({place}: {why}). "
+            "Get it again, or leave it out"
+        )
+    workers.count()
+    return number, found
+
+
+def where(file: GntFile, item: _gnt.Character | _gnt.Damage) -> str:
+    """The place of an item, for people."""
+    return f"{file.name}, offset {item.offset}"
+
+
+def _is_item(found: _gnt.Character | _gnt.Damage, selection: Selection) -> bool:
+    return isinstance(found, _gnt.Damage) or selection.excludes(found.text) is None
+
+
+def cut(
+    files: Sequence[GntFile], surveys: Sequence[FileSurvey], bounds: Sequence[tuple[int, int]]
+) -> Iterator[list[Piece]]:
+    """The pieces of each range of items, numbered through all files."""
+    ends = list(itertools.accumulate(found.items for found in surveys))
+    for start, stop in bounds:
+        pieces = []
+        for number in range(bisect.bisect_right(ends, start), len(files)):
+            first = ends[number] - surveys[number].items
+            if first >= stop:
+                break
+            begin, end = max(start, first) - first, min(stop, ends[number]) - first
+            if begin < end:
+                offset, before = surveys[number].start(begin)
+                pieces.append(Piece(files[number], number, offset, begin - before, end - begin))
+        yield pieces

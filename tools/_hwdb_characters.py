@@ -1,0 +1,100 @@
+"""Which characters of a database of handwriting become images."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from lsgan_tf.errors import UserError
+
+MAX_LIST_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The characters to keep: those listed; or else all Chinese ones; or those of level 1."""
+
+    level1: bool = False  # of GB 2312, the 3,755 most frequent characters
+    listed: frozenset[str] | None = None
+
+    def excludes(self, character: str) -> str | None:
+        """None if it is kept; else what those are called that it is left out with."""
+        if self.listed is not None:
+            return None if character in self.listed else "characters not listed"
+        if not is_chinese(character):
+            return "symbols, letters and digits"
+        if self.level1 and not is_level1(character):
+            return "characters outside level 1"
+        return None
+
+    def class_names(self, occurring: Iterable[str]) -> tuple[str, ...]:
+        """The classes, in the order of their code points, if `occurring` are those kept.
+
+        A list is taken as a whole, so that the parts of a database share their class numbers.
+        """
+        return tuple(sorted(occurring if self.listed is None else self.listed))
+
+    def flags(self) -> dict[str, str | bool | None]:
+        """What identifies it."""
+        digest = None
+        if self.listed is not None:
+            digest = hashlib.sha256("".join(self.class_names(())).encode()).hexdigest()
+        return {"level1": self.level1, "characters": digest}
+
+
+def selection(level1: bool, list_file: Path | None) -> Selection:
+    """Makes the selection that the flags ask for; raises `UserError` if they contradict."""
+    if list_file is None:
+        return Selection(level1)
+    if level1:
+        raise UserError("--level1 and --characters exclude each other: choose one")
+    return Selection(listed=_read_list(list_file))
+
+
+@functools.cache
+def is_chinese(character: str) -> bool:
+    """Whether it is an ideograph."""
+    code = ord(character)
+    return (
+        0x3400 <= code < 0x4DC0
+        or 0x4E00 <= code < 0xA000
+        or 0xF900 <= code < 0xFB00
+        or 0x20000 <= code < 0x40000
+    )
+
+
+@functools.cache
+def is_level1(character: str) -> bool:
+    """Whether it belongs to level 1 of GB 2312."""
+    try:
+        row = character.encode("gb2312")[0]
+    except UnicodeEncodeError:
+        return False
+    return 0xB0 <= row <= 0xD7
+
+
+def _read_list(path: Path) -> frozenset[str]:
+    flag = f"--characters={path}"
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_LIST_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{flag} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_LIST_BYTES:
+        raise UserError(
+            f"{flag} is larger than {MAX_LIST_BYTES} bytes; is it a list of characters?"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{flag} is not UTF-8 text (byte {error.start}). Save it as UTF-8"
+        ) from error
+    characters = frozenset("".join(text.split()))
+    if not characters:
+        raise UserError(f"{flag} lists no characters")
+    for character in sorted(characters):
+        if not character.isprintable():
+            raise UserError(f"{flag} holds the unprintable character U+{ord(character):04X}")
+    return characters

@@ -1,0 +1,184 @@
+"""Turns handwritten characters in GNT files into a data set: CASIA-HWDB1.0, 1.1 and 1.2.
+
+    python -m tools.convert_hwdb --source=HWDB1.0trn_gnt --output_dir=data/hwdb --level1
+
+--source is a folder of .gnt files, a .zip of them, or one .gnt; several, separated by commas, are
+put together. Each file is one writer. The classes are the Chinese characters that occur, numbered
+in the order of their code points; symbols, letters and digits are left out. Every record has the
+character as its label and the number of its writer. White paper stays white (255).
+A conversion that was interrupted continues when the same command is run again.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from absl import flags
+from PIL import Image
+
+from lsgan_tf import command
+from lsgan_tf.datasets import manifest, pictures, records
+from lsgan_tf.errors import UserError
+from tools import _converter_flags, _gnt, _gnt_sources, _gnt_survey, _hwdb_characters
+from tools._gnt_sources import Listing
+from tools._gnt_survey import Piece, Survey
+from tools._hwdb_characters import Selection
+
+PAPER = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to convert; the flags of the command."""
+
+    image_size: int = 28  # side of the square, pixels
+    fit: str = "stretch"  # to the square; "pad": keep the proportions, fill up with paper
+    level1: bool = False  # keep only characters of level 1 of GB 2312
+    characters: Path | None = None  # keep only the characters in this text file
+    encoding: str = "png"  # or "jpeg"
+    max_bad: int = 0
+    processes: int = 1
+
+
+def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> manifest.Manifest:
+    """Converts the characters of `sources` into a data set at `output_dir`.
+
+    Raises:
+        UserError: a source cannot be used, more than `max_bad` records cannot be used, or as
+            `records.write` does.
+    """
+    selection = _hwdb_characters.selection(options.level1, options.characters)
+    listing = _gnt_sources.find(sources)
+    found = _gnt_survey.survey(listing.files, selection, options.processes)
+    names = selection.class_names(found.kept)
+    source = ", ".join(map(str, sources))
+    print(f"{source}: {_describe(listing, found, names)}", flush=True)
+    _check(found, source, options.max_bad)
+    plan = _plan(listing, found, selection, names, source, options)
+    return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+
+
+def _describe(listing: Listing, found: Survey, names: Sequence[str]) -> str:
+    kept = f"{len(listing.files)} files, {found.kept.total()} characters of {len(names)} classes"
+    absent = len(names) - len(found.kept)
+    parts = [f"{kept} ({absent} of them do not occur)" if absent else kept]
+    if found.damaged:
+        parts.append(f"{found.damaged} damaged records")
+    parts += [f"{count} {what} are left out" for what, count in sorted(found.left_out.items())]
+    if listing.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(listing.ignored.items()))
+        parts.append(f"files of other kinds are ignored ({kinds})")
+    return "; ".join(parts)
+
+
+def _check(found: Survey, source: str, max_bad: int) -> None:
+    if found.damaged > max_bad:
+        lines = "".join(f"\n  {where}: {why}" for where, why in found.damages)
+        more = found.damaged - len(found.damages)
+        raise UserError(
+            f"{found.damaged} records cannot be used, more than --max_bad={max_bad}:{lines}"
+            + (f"\n  and {more} more" if more else "")
+            + f"\nSkip them with --max_bad={found.damaged} or more, or get these files again."
+        )
+    if not found.kept:
+        raise UserError(f"none of the characters in {source} is one to keep")
+
+
+def _plan(
+    listing: Listing,
+    found: Survey,
+    selection: Selection,
+    names: tuple[str, ...],
+    source: str,
+    options: Options,
+) -> records.Plan:
+    target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
+    class_ids = {name: number for number, name in enumerate(names)}
+    bounds = records.shard_bounds(found.items)
+    pieces = _gnt_survey.cut(listing.files, found.files, bounds)
+    return records.Plan(
+        image_shape=target.shape,
+        encoding=target.encoding,
+        class_names=names,
+        source=source,
+        source_identity=listing.identity,
+        tool="tools.convert_hwdb",
+        flags=dataclasses.asdict(target) | {"fit": options.fit} | selection.flags(),
+        jobs=[
+            records.ShardJob(
+                _produce, (its_pieces, selection, class_ids, target, options.fit), stop - start
+            )
+            for its_pieces, (start, stop) in zip(pieces, bounds, strict=True)
+        ],
+        extra_features={"writer": tuple(file.writer for file in listing.files)},
+        left_out=dict(found.left_out),
+    )
+
+
+def _produce(
+    pieces: Sequence[Piece],
+    selection: Selection,
+    class_ids: Mapping[str, int],
+    target: pictures.Target,
+    fit: str,
+) -> Iterator[records.Record | records.Skipped]:
+    for piece in pieces:
+        for item in piece.items(selection):
+            if isinstance(item, _gnt.Damage):
+                yield records.Skipped(_gnt_survey.where(piece.file, item), item.why)
+                continue
+            image = Image.frombuffer("L", (item.width, item.height), item.bitmap, "raw", "L", 0, 1)
+            if fit == "pad":
+                image = _padded(image, target.size)
+            label = class_ids[item.text]
+            yield records.Record(target.encode(image), label, {"writer": piece.writer})
+
+
+def _padded(image: Image.Image, size: int) -> Image.Image:
+    """Brings the longer side to `size`, keeping the proportions, in the middle of white paper."""
+    longer = max(image.size)
+    width, height = (max(1, round(side * size / longer)) for side in image.size)
+    square = Image.new("L", (size, size), PAPER)
+    inner = image.resize((width, height), Image.Resampling.BILINEAR)
+    square.paste(inner, ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def split_sources(values: Sequence[str]) -> list[Path]:
+    """The paths of the --source flags; a path that exists is not split at its commas."""
+    paths = []
+    for value in values:
+        parts = [value] if Path(value).exists() else value.split(",")
+        paths += [Path(part) for part in parts if part]
+    return paths
+
+
+def main() -> None:
+    values = flags.FLAGS.flag_values_dict()
+    values["characters"] = values["characters"] and Path(values["characters"])
+    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
+    output_dir = Path(values["output_dir"])
+    sources = split_sources(values["source"])
+    print(convert(sources, output_dir, options).summary(output_dir))
+
+
+def _define_flags() -> None:
+    flags.DEFINE_multi_string(
+        "source", None, "folder, .zip or .gnt; several: separated by commas, or repeat the flag",
+        required=True,
+    )  # fmt: skip
+    flags.DEFINE_enum(
+        "fit", "stretch", ["stretch", "pad"],
+        "stretch to the square, or keep the proportions and fill up with white",
+    )  # fmt: skip
+    flags.DEFINE_bool("level1", False, "keep only characters of level 1 of GB 2312")
+    flags.DEFINE_string(
+        "characters", None, "keep only the characters in this UTF-8 text file; all of them are "
+        "classes, whether they occur or not",
+    )  # fmt: skip
+    _converter_flags.define(image_size=28, crop=False)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command.run(main)
