@@ -1,0 +1,172 @@
+"""Reads LMDBs of pictures as LSUN lays them out: a key per picture, an encoded image as its value.
+
+An LMDB is mapped into memory, and what has been read of it counts as memory of the process; it is
+therefore opened anew every few hundred pictures, which gives the pages back.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import lmdb
+
+from lsgan_tf.datasets import pictures, workers
+from lsgan_tf.errors import UserError
+
+_DATA_FILE = "data.mdb"
+_PICTURES_PER_OPENING = 256
+_KEYS_PER_REPORT = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a pass over the keys has found."""
+
+    starts: tuple[bytes, ...]  # the key at each of the asked positions
+    identity: str  # hex digest of the keys and the sizes of their values
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """One entry."""
+
+    key: bytes
+    number: int  # from 0, in the order of the keys
+    data: bytes | None  # None: larger than any picture may be
+    size: int  # bytes
+
+
+def data_file(path: Path) -> Path:
+    """The file of the LMDB at `path`: a folder with a data.mdb, or that file itself.
+
+    Raises:
+        UserError: there is none.
+    """
+    file = path / _DATA_FILE if path.is_dir() else path
+    if not file.is_file():
+        what = f"has no {_DATA_FILE}" if path.is_dir() else "does not exist"
+        raise UserError(f"{path} {what}. An LMDB is a folder with a {_DATA_FILE} in it")
+    return file
+
+
+def entries(file: Path) -> int:
+    """How many pictures the LMDB holds.
+
+    Raises:
+        UserError: it is no LMDB, of another version, cut short, unreadable or empty.
+    """
+    with _opened(file) as transaction:
+        count = transaction.stat()["entries"]
+    if not count:
+        raise UserError(f"{file} is an empty LMDB: there are no pictures in it")
+    return count
+
+
+def listing(file: Path, positions: list[int], count: int) -> Listing:
+    """Walks over the first `count` keys; runs in a worker, for a damaged LMDB may crash lmdb.
+
+    Args:
+        file: the LMDB.
+        positions: ascending, of the keys to remember.
+        count: how many entries to look at.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    digest = hashlib.sha256()
+    wanted, starts, number = set(positions), [], 0
+    # Keys lie apart from values: reading ahead would read the pictures along with them.
+    with _opened(file, readahead=False) as transaction:
+        for number, (key, value) in enumerate(_entries(transaction, b""), 1):
+            if number - 1 in wanted:
+                starts.append(bytes(key))
+            digest.update(b"%d %d " % (len(key), len(value)))
+            digest.update(key)
+            if number % _KEYS_PER_REPORT == 0:
+                workers.count(_KEYS_PER_REPORT)
+            if number == count:
+                break
+    if number < count:
+        raise UserError(f"{file} is damaged: it declares {count} entries, {number} can be found")
+    workers.count(number % _KEYS_PER_REPORT)
+    return Listing(tuple(starts), digest.hexdigest())
+
+
+def values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
+    """Reads `count` entries from key `start`, which is number `first`, in the order of the keys.
+
+    Raises:
+        UserError: the LMDB is damaged or has changed.
+    """
+    key, done = start, 0
+    while done < count:
+        read, key = _part(file, key, first + done, min(_PICTURES_PER_OPENING, count - done))
+        yield from read
+        done += len(read)
+        if key is None and done < count:
+            raise UserError(f"{file} has changed: there is no entry {first + done} any more")
+
+
+def _part(file: Path, start: bytes, first: int, count: int) -> tuple[list[Value], bytes | None]:
+    """At most `count` entries from key `start`, and the key that follows them, if there is one."""
+    read = []
+    with _opened(file) as transaction:
+        for key, value in _entries(transaction, start):
+            if len(read) == count:
+                return read, bytes(key)
+            read.append(_value(key, value, first + len(read)))
+    return read, None
+
+
+def _value(key: memoryview, value: memoryview, number: int) -> Value:
+    fits = len(value) <= pictures.MAX_FILE_BYTES
+    return Value(bytes(key), number, bytes(value) if fits else None, len(value))
+
+
+def _entries(
+    transaction: lmdb.Transaction, start: bytes
+) -> Iterator[tuple[memoryview, memoryview]]:
+    with transaction.cursor() as cursor:
+        if cursor.set_range(start) if start else cursor.first():
+            yield from cursor
+
+
+@contextlib.contextmanager
+def _opened(file: Path, readahead: bool = True) -> Iterator[lmdb.Transaction]:
+    """Opens an LMDB for reading: nothing is written to it or beside it, not even a lock."""
+    try:
+        with _environment(file, readahead) as environment:
+            _check_length(file, environment)
+            with environment.begin(buffers=True) as transaction:
+                yield transaction
+    except lmdb.Error as error:
+        raise UserError(f"{file} is damaged: {error}. Copy or download it again") from error
+
+
+def _environment(file: Path, readahead: bool) -> lmdb.Environment:
+    try:
+        with open(file, "rb") as readable:  # lmdb does not tell why it cannot open a file
+            if not readable.read(1):
+                raise UserError(f"{file} is no LMDB: it has 0 bytes. Copy or download it again")
+        return lmdb.open(
+            str(file), subdir=False, readonly=True, lock=False, create=False, readahead=readahead
+        )
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    except lmdb.Error as error:
+        reason = str(error).removeprefix(f"{file}: ")
+        version = ".".join(map(str, lmdb.version()))
+        raise UserError(f"{file} is no LMDB that lmdb {version} reads: {reason}") from error
+
+
+def _check_length(file: Path, environment: lmdb.Environment) -> None:
+    # Reading beyond the end of a mapped file would kill the process.
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = file.stat().st_size
+    if size < needed:
+        raise UserError(
+            f"{file} is cut short: it has {size} bytes and needs {needed}. Copy or download it "
+            "again"
+        )

@@ -1,0 +1,175 @@
+"""Turns an LSUN scene, an LMDB of photographs, into a data set that training reads.
+
+    python -m tools.convert_lsun --lmdb_dir=bedroom_train_lmdb --output_dir=data/lsun_bedroom
+
+--lmdb_dir is the LMDB's folder, or the zip of it as LSUN distributes it, which is then unpacked
+beside the output for the time of the conversion. Photographs are resized straight to the square, as
+the authors of the paper did; --crop=center takes the middle square instead. A conversion that was
+interrupted continues when the same command is run again.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import tqdm
+from absl import flags
+
+from lsgan_tf import command
+from lsgan_tf.datasets import manifest, pictures, records, workers
+from lsgan_tf.errors import UserError
+from tools import _converter_flags, _lmdb_source, _lmdb_zip
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to convert; the flags of the command."""
+
+    image_size: int = 112  # side of the square, pixels
+    crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    encoding: str = "png"  # or "jpeg"
+    max_images: int = 0  # of --lmdb_dir, the first in the order of the keys; 0: all
+    max_bad: int = 0
+    processes: int = 1
+    scratch_dir: Path | None = None  # for unpacking a zip; None: beside the output
+
+    def target(self) -> pictures.Target:
+        """What every photograph is brought to."""
+        return pictures.Target(self.image_size, 3, self.crop, self.encoding)
+
+
+def convert(
+    lmdb_dir: Path, output_dir: Path, options: Options, val_lmdb: Path | None = None
+) -> manifest.Manifest:
+    """Converts the LMDB (or its zip) at `lmdb_dir` into the data set at `output_dir`.
+
+    Args:
+        lmdb_dir: becomes the split "train".
+        output_dir: as for `records.write`.
+        options: how.
+        val_lmdb: becomes the split "validation".
+
+    Raises:
+        UserError: an LMDB cannot be used, more than `max_bad` of its images cannot be used, or as
+            `records.write` does.
+    """
+    splits = {"train": lmdb_dir} | ({"validation": val_lmdb} if val_lmdb else {})
+    plan = _plan_without_jobs({name: _describe(path) for name, path in splits.items()}, options)
+    zipped = any(map(_lmdb_zip.is_zip, splits.values()))
+    if zipped and (done := _converted_before(output_dir, plan)):
+        return done
+    scratch = (options.scratch_dir or output_dir.parent) / f".{output_dir.name}.unpacked"
+    for name, path in splits.items():
+        file = _lmdb_zip.unpack(path, scratch) if _lmdb_zip.is_zip(path) else path
+        plan = _with_split(plan, name, path, _lmdb_source.data_file(file), options)
+    done = records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return done
+
+
+def _describe(path: Path) -> str:
+    return _lmdb_zip.describe(path) if _lmdb_zip.is_zip(path) else str(path)
+
+
+def _plan_without_jobs(sources: dict[str, str], options: Options) -> records.Plan:
+    target = options.target()
+    return records.Plan(
+        image_shape=target.shape,
+        encoding=target.encoding,
+        class_names=None,
+        source=", ".join(sources.values()),
+        source_identity="",
+        tool="tools.convert_lsun",
+        flags=dataclasses.asdict(target) | {"max_images": options.max_images, "splits": sources},
+        jobs=[],
+    )
+
+
+def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest | None:
+    """The finished set of these zips, which need not be unpacked again to see that it is done.
+
+    An LMDB that is not zipped is listed in any case, which tells whether it is still the same.
+
+    Raises:
+        UserError: there is a finished set of something else.
+    """
+    if not (output_dir / manifest.FILE_NAME).exists():
+        return None
+    found = manifest.load(output_dir)
+    if (found.tool, found.flags) == (plan.tool, plan.flags):
+        return found
+    raise UserError(
+        f"{output_dir} already holds a data set, made from {found.source} with other flags. Choose "
+        "another directory or delete this one."
+    )
+
+
+def _with_split(
+    plan: records.Plan, split: str, path: Path, file: Path, options: Options
+) -> records.Plan:
+    """The plan with the jobs of one more LMDB, which is at `file`."""
+    held = _lmdb_source.entries(file)
+    count = min(options.max_images, held) if options.max_images and split == "train" else held
+    print(f"{path}: {held} images, {count} of them become the split {split!r}", flush=True)
+    bounds = records.shard_bounds(count)
+    listing = _list(file, [start for start, _ in bounds], count)
+    jobs = [
+        records.ShardJob(
+            _produce, (path, file, key, start, stop, options.target()), stop - start, split
+        )
+        for key, (start, stop) in zip(listing.starts, bounds, strict=True)
+    ]
+    identity = f"{plan.source_identity}{split} {held} {listing.identity}\n"
+    return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
+
+
+def _list(file: Path, positions: list[int], count: int) -> _lmdb_source.Listing:
+    task = workers.Task(_lmdb_source.listing, (file, positions, count))
+    with tqdm.tqdm(total=count, unit="key", desc="listing", leave=False) as bar:
+        (listing,) = workers.run([task], 1, bar)
+    return listing
+
+
+def _produce(
+    source: Path, file: Path, key: bytes, start: int, stop: int, target: pictures.Target
+) -> Iterator[records.Record | records.Skipped]:
+    for value in _lmdb_source.values(file, key, start, stop - start):
+        try:
+            if value.data is None:
+                raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
+            yield records.Record(target.encode(pictures.decode(value.data)))
+        except pictures.BadImage as bad:
+            where = f"{source}, entry {value.number}, key {_spelled(value.key)}"
+            yield records.Skipped(where, str(bad))
+
+
+def _spelled(key: bytes) -> str:
+    text = key[:100].decode("ascii", "backslashreplace")
+    return text if text.isprintable() else key[:100].hex()
+
+
+def main() -> None:
+    values = flags.FLAGS.flag_values_dict()
+    if values["scratch_dir"]:
+        values["scratch_dir"] = Path(values["scratch_dir"])
+    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
+    output_dir = Path(values["output_dir"])
+    val_lmdb = Path(values["val_lmdb"]) if values["val_lmdb"] else None
+    done = convert(Path(values["lmdb_dir"]), output_dir, options, val_lmdb)
+    print(done.summary(output_dir))
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("lmdb_dir", None, "folder of the LMDB, or its zip", required=True)
+    flags.DEFINE_string("val_lmdb", None, "the same for a split named validation")
+    flags.DEFINE_integer(
+        "max_images", 0, "use the first of --lmdb_dir in the order of the keys; 0: all", 0
+    )
+    flags.DEFINE_string("scratch_dir", None, "where to unpack a zip; default: beside --output_dir")
+    _converter_flags.define(image_size=112)
+
+
+if __name__ == "__main__":
+    _define_flags()
+    command.run(main)
