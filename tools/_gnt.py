@@ -74,7 +74,7 @@ def records(
             yield damage
             offset += damage.size
         elif end > size:
-            following = search.chain(offset + HEADER_BYTES)
+            following = search.forgetful_chain(offset + HEADER_BYTES)
             yield _cut(offset, header, following, size)
             offset = size if following is None else following
         elif _follows(window, end):
@@ -82,15 +82,13 @@ def records(
             offset = end
         else:
             # The record is cut short, or it is whole and something else lies behind it.
-            item = _character(window, offset, header, bitmaps)
-            contradiction = window.header(end).contradiction()
-            following = search.chain(offset + HEADER_BYTES)
-            if following is not None and following < end:
-                yield _cut(offset, header, following, size)
+            inside = search.chain(offset + HEADER_BYTES, end)
+            if inside is not None:
+                yield _cut(offset, header, inside, size)
+                offset = inside
             else:
-                yield item
-                yield _lost(end, contradiction, following, size)
-            offset = size if following is None else following
+                yield _character(window, offset, header, bitmaps)
+                offset = end
 
 
 @functools.cache
@@ -123,18 +121,16 @@ def _end_of_bad(window: Window, offset: int, header: Header) -> int | None:
 
 
 def _bad_header(window: Window, search: Search, offset: int, header: Header) -> Damage:
+    why = header.contradiction()
     end = _end_of_bad(window, offset, header)
     if end is not None:
-        return Damage(offset, end - offset, header.contradiction())
-    return _lost(offset, header.contradiction(), search.chain(offset + 1), window.size)
-
-
-def _lost(offset: int, contradiction: str, following: int | None, size: int) -> Damage:
+        return Damage(offset, end - offset, why)
+    following = search.forgetful_chain(offset + 1)
     if following is None:
-        lost = size - offset
-        return Damage(offset, lost, f"{contradiction}; none of the last {lost} bytes can be read")
+        lost = window.size - offset
+        return Damage(offset, lost, f"{why}; none of the last {lost} bytes can be read")
     lost = following - offset
-    return Damage(offset, lost, f"{contradiction}; {lost} bytes up to the next record are lost")
+    return Damage(offset, lost, f"{why}; {lost} bytes up to the next record are lost")
 
 
 def _cut(offset: int, header: Header, following: int | None, size: int) -> Damage:

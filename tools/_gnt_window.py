@@ -97,24 +97,36 @@ class Search:
         self._candidates: list[int] = []  # where headers agree, below:
         self._searched = 0
 
-    def chain(self, start: int) -> int | None:
-        """The first offset from `start` on where a chain of records begins, if any.
+    def chain(self, start: int, stop: int) -> int | None:
+        """The first offset in start .. stop-1 where a chain of records begins, if any.
 
-        A chain is `CHAIN` records, or fewer that the end of the file ends. The window forgets what
-        lies before.
+        A chain is `CHAIN` records, or fewer that the end of the file ends.
         """
         while True:
             first = bisect.bisect_left(self._candidates, start)
             for index in range(first, len(self._candidates)):  # a slice would copy them each time
-                if self._is_chain(self._candidates[index]):
-                    return self._candidates[index]
+                candidate = self._candidates[index]
+                if candidate >= stop:
+                    return None
+                if self._is_chain(candidate):
+                    return candidate
             start = max(start, self._searched)
-            if start + HEADER_BYTES > self._window.size:
+            if start >= stop or start + HEADER_BYTES > self._window.size:
                 return None
             self._find_candidates(start)
 
+    def forgetful_chain(self, start: int) -> int | None:
+        """Like `chain` up to the end of the file; the window forgets what has been searched."""
+        while start < self._window.size:
+            self._window.forget(start)
+            stop = start + _SCAN_BYTES
+            found = self.chain(start, stop)
+            if found is not None:
+                return found
+            start = stop
+        return None
+
     def _find_candidates(self, start: int) -> None:
-        self._window.forget(start)
         stop = min(start + _SCAN_BYTES, self._window.size - HEADER_BYTES + 1)
         data = self._window.read(start, stop + HEADER_BYTES - 1)
         # The field at every offset, aligned or not.

@@ -1,0 +1,312 @@
+"""The GNT format: every kind of damage, and which records survive it."""
+
+import io
+import random
+import struct
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from tools import _gnt
+from tools._gnt import Character, Damage
+
+TEXT = "啊阿埃挨哎唉哀皑癌蔼"  # B0A1, B0A2, ...
+
+
+def record(text="啊", width=3, height=2, *, size=None, tag=None, stated=None, ink=None):
+    """The bytes of a record; `size`, `tag` and `stated` (width, height) override what is true."""
+    tag = tag or text.encode("gbk").ljust(2, b"\0")
+    if ink is None:
+        ink = bytes(200 + number % 56 for number in range(width * height))
+    size = 10 + width * height if size is None else size
+    return struct.pack("<I2sHH", size, tag, *(stated or (width, height))) + ink
+
+
+def three(second):
+    """A sound record, the given bytes at offset 16, and four sound records."""
+    return record(TEXT[0]) + second + b"".join(map(record, TEXT[1:5]))
+
+
+def read(data):
+    """What is in a file, after checking that both walks agree and that all of it is covered."""
+    found = list(_gnt.records(io.BytesIO(data), len(data), bitmaps=True))
+    brief = list(_gnt.records(io.BytesIO(data), len(data), bitmaps=False))
+    assert [_without_bitmap(item) for item in found] == [_without_bitmap(item) for item in brief]
+    assert all(item.bitmap is None for item in brief if isinstance(item, Character))
+    offset = 0
+    for item in found:
+        assert item.offset == offset
+        if isinstance(item, Character):
+            assert len(item.bitmap) == item.width * item.height
+            item = Damage(offset, 10 + len(item.bitmap), "")
+        offset += item.size
+    assert offset == len(data)
+    return found
+
+
+def _without_bitmap(item):
+    return item if isinstance(item, Damage) else (item.offset, item.text, item.width, item.height)
+
+
+def texts(found):
+    return "".join(item.text for item in found if isinstance(item, Character))
+
+
+def damages(found):
+    return [(item.offset, item.size) for item in found if isinstance(item, Damage)]
+
+
+def only_damage(found):
+    (damage,) = (item for item in found if isinstance(item, Damage))
+    return damage
+
+
+def test_sound_records_row_by_row():
+    data = record("中", 3, 2, ink=b"\x01\x02\x03\x04\x05\x06") + record("!", 1, 2, ink=b"\xff\x00")
+    assert read(data) == [
+        Character(0, "中", 3, 2, b"\x01\x02\x03\x04\x05\x06"),
+        Character(16, "!", 1, 2, b"\xff\x00"),
+    ]
+
+
+def test_bytes_of_the_format():
+    data = bytes.fromhex("0c000000 b0a1 0200 0100 ff7f")
+    assert read(data) == [Character(0, "啊", 2, 1, b"\xff\x7f")]
+
+
+def test_an_empty_file_is_one_damage():
+    assert read(b"") == [Damage(0, 0, "the file is empty")]
+
+
+@pytest.mark.parametrize("size", [0, 9, 15, 17, 1000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_wrong_size_field_costs_that_record(size):
+    found = read(three(record("爱", size=size)))
+    assert texts(found) == TEXT[:5]
+    expected = f"its size field says {size} bytes, its width 3 and height 2 make 16"
+    assert only_damage(found) == Damage(16, 16, expected)
+
+
+@pytest.mark.parametrize("stated", [(0, 2), (3, 0), (0, 0), (3, 3), (65535, 65535), (4, 7)])
+def test_a_wrong_width_or_height_costs_that_record(stated):
+    found = read(three(record("爱", stated=stated)))
+    assert texts(found) == TEXT[:5]
+    needed = 10 + stated[0] * stated[1]
+    assert only_damage(found).why == (
+        f"its size field says 16 bytes, its width {stated[0]} and height {stated[1]} make {needed}"
+    )
+    assert damages(found) == [(16, 16)]
+
+
+def test_records_without_pixels():
+    found = read(three(record("爱", 0, 5)))
+    assert texts(found) == TEXT[:5]
+    assert only_damage(found) == Damage(16, 10, "it has no pixels (width 0, height 5)")
+
+
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_a_wrong_size_at_either_end(at):
+    bad, sound = record("爱", size=5), record(TEXT[0]) + record(TEXT[1])
+    data = bad + sound if at == "first" else sound + bad
+    found = read(data)
+    assert texts(found) == TEXT[:2]
+    assert damages(found) == [(0 if at == "first" else 32, 16)]
+
+
+@pytest.mark.parametrize("tag", [b"\xff\xff", b"\x80\x80", b"\0\0", b"ab", b"\n\0", b"\xb0\x20"])
+def test_a_tag_that_is_no_character_costs_that_record(tag):
+    found = read(three(record(tag=tag)))
+    assert texts(found) == TEXT[:5]
+    expected = f"its two bytes {tag.hex(' ').upper()} are no GBK character"
+    assert only_damage(found) == Damage(16, 16, expected)
+
+
+def test_tags_of_every_kind():
+    data = record("7") + record("丂") + record("a") + record("，") + record("龥")
+    assert texts(read(data)) == "7丂a，龥"
+
+
+def test_two_bad_records_in_a_row():
+    found = read(three(record("爱", size=0) + record("爱", size=99)))
+    assert texts(found) == TEXT[:5]
+    assert sum(size for _, size in damages(found)) == 32
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 50, b"\xff" * 50, b"GIF89a and more than ten bytes", b"?"]
+)
+def test_bytes_between_records_cost_no_record(junk):
+    found = read(three(junk))
+    assert texts(found) == TEXT[:5]
+    assert damages(found) == [(16, len(junk))]
+    assert "bytes up to the next record are lost" in only_damage(found).why
+
+
+def test_junk_at_both_ends():
+    sound = b"".join(map(record, TEXT[:4]))
+    found = read(b"\xff" * 33 + sound + b"\xff" * 44)
+    assert texts(found) == TEXT[:4]
+    assert damages(found) == [(0, 33), (97, 44)]
+    assert found[-1].why.endswith("none of the last 44 bytes can be read")
+
+
+def test_missing_bytes_cost_the_record_they_are_missing_from():
+    found = read(three(record("爱", 9, 9)[:-20]))
+    assert texts(found) == TEXT[:5]
+    expected = "the record has 91 bytes, but the next one begins after 71"
+    assert only_damage(found) == Damage(16, 71, expected)
+
+
+def test_missing_bytes_near_the_end_when_the_size_leads_beyond_it():
+    data = record(TEXT[0]) + record("爱", 30, 30)[:-500] + record(TEXT[1]) + record(TEXT[2])
+    found = read(data)
+    assert texts(found) == TEXT[:3]
+    expected = "the record has 910 bytes, but the next one begins after 410"
+    assert only_damage(found) == Damage(16, 410, expected)
+
+
+@pytest.mark.parametrize("there", [10, 11, 15])
+def test_a_file_that_ends_within_a_record(there):
+    found = read(record(TEXT[0]) + record(TEXT[1])[:there])
+    assert texts(found) == TEXT[0]
+    expected = f"the record has 16 bytes, but the file ends after {there}"
+    assert only_damage(found) == Damage(16, there, expected)
+
+
+@pytest.mark.parametrize("there", [1, 9])
+def test_a_file_that_ends_within_a_header(there):
+    found = read(record(TEXT[0]) + record(TEXT[1])[:there])
+    assert texts(found) == TEXT[0]
+    expected = f"the file ends after {there} of a record's first 10 bytes"
+    assert only_damage(found) == Damage(16, there, expected)
+
+
+def test_junk_then_records_then_a_cut_record():
+    found = read(b"\xff" * 40 + record(TEXT[0]) + record(TEXT[1]) + record(TEXT[2])[:12])
+    assert texts(found) == TEXT[:2]
+    assert damages(found) == [(0, 40), (72, 12)]
+
+
+def test_a_file_that_is_no_gnt():
+    data = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
+    found = read(data)
+    assert damages(found) == [(0, len(data))]
+
+
+def test_more_pixels_than_any_character_has():
+    found = read(three(record("爱", 2049, 2048, ink=b"\xff" * (2049 * 2048))))
+    assert texts(found) == TEXT[:5]
+    assert damages(found) == [(16, 10 + 2049 * 2048)]
+    assert "2049x2048 pixels are more than the 4194304" in only_damage(found).why
+    assert (
+        texts(read(three(record("爱", 2048, 2048, ink=b"\xff" * 2048**2))))
+        == TEXT[0] + "爱" + (TEXT[1:5])
+    )
+
+
+def test_reading_may_start_at_any_character():
+    data = three(record("爱", 9, 9)[:-20]) + b"\xff" * 99 + three(record("爱", size=3))
+    found = read(data)
+    for number, item in enumerate(found):
+        if isinstance(item, Character):
+            stream = io.BytesIO(data)
+            later = list(_gnt.records(stream, len(data), bitmaps=True, start=item.offset))
+            assert later == found[number:]
+
+
+def test_a_stream_that_ends_early():
+    data = three(b"")
+    with pytest.raises(EOFError):
+        list(_gnt.records(io.BytesIO(data), len(data) + 1, bitmaps=True))
+
+
+def handwriting(count, rng):
+    """`count` records with strokes on paper, and their offsets."""
+    parts, offsets = [], []
+    for number in range(count):
+        width, height = rng.randint(10, 60), rng.randint(10, 60)
+        ink = np.full(width * height, 255, np.uint8)
+        strokes = np.random.default_rng(number).integers(0, 255, width * height // 4, np.uint8)
+        ink[width : width + len(strokes)] = strokes
+        offsets.append(sum(map(len, parts)))
+        parts.append(record(TEXT[number % 10], width, height, ink=ink.tobytes()))
+    return b"".join(parts), offsets
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_to_a_file_its_other_records_survive(seed):
+    rng = random.Random(seed)
+    data, offsets = handwriting(24, rng)
+    whole = [(item.text, item.bitmap) for item in read(data)]
+    for _ in range(60):
+        hit = rng.randrange(len(offsets) - 5)
+        place = offsets[hit] + rng.choice([rng.randrange(10), rng.randrange(400)])
+        hit = max(number for number, offset in enumerate(offsets) if offset <= place)
+        length = rng.choice([1, 2, 4, 30])
+        junk = rng.choice([rng.randbytes(length), b"\0" * length, b"\xff" * length])
+        kind = rng.choice(["change", "insert", "delete"])
+        tail = data[place + (length if kind != "insert" else 0) :]
+        changed = data[:place] + (b"" if kind == "delete" else junk) + tail
+        survivors = {
+            (item.text, item.bitmap) for item in read(changed) if isinstance(item, Character)
+        }
+        # The record that was hit may be lost, and the next if the change reaches into it.
+        assert survivors.issuperset(whole[:hit] + whole[hit + 2 :])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_file_that_is_cut_anywhere_keeps_what_came_before(seed):
+    rng = random.Random(seed)
+    data, offsets = handwriting(12, rng)
+    for _ in range(40):
+        length = rng.randrange(len(data))
+        complete = sum(offset <= length for offset in [*offsets[1:], len(data)])
+        found = read(data[:length])
+        assert texts(found) == "".join(TEXT[number % 10] for number in range(complete))
+
+
+@pytest.mark.parametrize("length", [1, 10, 11, 40, 1000, 5000])
+def test_noise_never_fails(length):
+    rng = random.Random(length)
+    for values in (256, 3):
+        for _ in range(30):
+            read(bytes(rng.randrange(values) for _ in range(length)))
+
+
+_FAR = struct.pack("<I2sHH", 10 + (1 << 22), b"\xb0\xa1", 2048, 2048)
+HOSTILE = {
+    "zeros": b"\0" * 4_000_000,
+    "white": b"\xff" * 4_000_000,
+    # Chains of three that lead nowhere: the search succeeds, and is needed again, for ever.
+    "short chains": (b"".join(record(t, 1, 1) for t in TEXT[:3]) + b"\xff\xff\xff") * 6_000,
+    # Headers that agree everywhere, and never a chain.
+    "no chains": (record("啊", 1, 1) + b"\xff" * 2) * 20_000,
+    # Each claims the largest record there may be.
+    "far ahead": _FAR * 600_000,
+    # A sound chain, then a header that claims four megabytes: these must not be copied each time.
+    "far and near": (b"".join(record(t, 1, 1) for t in TEXT[:3]) + _FAR + b"\xff") * 8_000
+    + (b"\xff" * 5_000_000),
+    "bad sizes": record("啊", 1, 1, size=77) * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_time_is_linear_and_memory_bounded(name):
+    data = HOSTILE[name]
+
+    def seconds(data):
+        begin = time.process_time()
+        for _ in _gnt.records(io.BytesIO(data), len(data), bitmaps=True):
+            pass
+        return time.process_time() - begin
+
+    half, whole = seconds(data[: len(data) // 2]), seconds(data)
+    assert whole < 3 * half + 0.3
+    assert whole < 2e-6 * len(data) + 0.5
+    tracemalloc.start()
+    try:
+        seconds(data[:1_500_000])
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
