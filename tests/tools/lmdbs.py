@@ -1,0 +1,48 @@
+"""Small LMDBs laid out like LSUN's."""
+
+import hashlib
+import io
+
+import lmdb
+import numpy as np
+from PIL import Image
+
+from tests.datasets import making
+
+
+def key(number):
+    """40 hex digits; the order of the keys is not that of the numbers."""
+    return hashlib.sha1(str(number).encode()).hexdigest().encode()
+
+
+def webp(pixels):
+    """Encodes uint8 [H, W, 3] without loss."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "webp", lossless=True)
+    return buffer.getvalue()
+
+
+def write(directory, values):
+    """Writes an LMDB of {key: value}; returns its directory."""
+    with (
+        lmdb.open(str(directory), map_size=1 << 28) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        for name, value in values.items():
+            transaction.put(name, value)
+    return directory
+
+
+def of_pictures(directory, count, size=8):
+    """Writes an LMDB of `making.picture(0 .. count-1)` in colour."""
+    return write(directory, {key(n): webp(making.picture(n, size, 3)) for n in range(count)})
+
+
+def in_order(count):
+    """The numbers of the pictures in the order of their keys."""
+    return sorted(range(count), key=key)
+
+
+def pixels_of(builder_split):
+    """The numbers of 8x8 pictures as TensorFlow Datasets reads them."""
+    return making.numbers_of(np.stack([item["image"] for item in builder_split]))
