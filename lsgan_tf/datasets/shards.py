@@ -17,7 +17,7 @@ from lsgan_tf.errors import UserError
 
 INDEX_DIRECTORY = "index"
 SCRATCH_DIRECTORY = "unfinished"
-MAX_LISTED_SKIPS = 100  # per data set; the rest is only counted
+MAX_LISTED_SKIPS = 10_000  # per data set; the rest is only counted
 
 
 @dataclasses.dataclass(frozen=True)
