@@ -1,0 +1,125 @@
+"""What a data set holds, in words and numbers."""
+
+import math
+import statistics as stats
+from pathlib import Path
+
+import numpy as np
+
+from lsgan_tf.datasets.manifest import Manifest
+from tools import _layout_check
+from tools._faults import Faults
+from tools._shard_check import Statistics
+
+_FULL_HISTOGRAM = 20  # values
+_MAX_NAMED = 10
+_MAX_SKIPS = 5
+
+
+def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: float) -> list[str]:
+    """The summary: the manifest's part first, then what was counted over all sound records."""
+    height, width, channels = contents.image_shape
+    size = sum(shard.bytes for shard in contents.shards)
+    flags = " ".join(f"{name}={value}" for name, value in contents.flags.items())
+    pairs = [
+        ("splits", ", ".join(f"{name} {count}" for name, count in _splits(contents).items())),
+        ("images", f"{height}x{width}x{channels}, {contents.encoding}"),
+        ("size", f"{size / 1e6:.1f} MB in {_plural(len(contents.shards), 'shard')}"),
+        ("source", contents.source),
+        ("tool", contents.tool),
+        ("flags", flags or "none"),
+        ("skipped", _plural(contents.skipped_count, "image")),
+        *(("", f"{skip.where}: {skip.why}") for skip in contents.skipped[:_MAX_SKIPS]),
+        *(("", "...") for _ in contents.skipped[_MAX_SKIPS : _MAX_SKIPS + 1]),
+        *(("left out", f"{count} {what}") for what, count in contents.left_out.items()),
+    ]
+    for name, names in _layout_check.value_names(contents).items():
+        pairs += _histogram(name, names, statistics.values[name].tolist())
+    pairs += [
+        *_pixels(statistics),
+        ("duplicates", _duplicates(statistics)),
+        ("read", f"{statistics.records} images in {seconds:.1f} s, "
+                 f"{statistics.records / max(seconds, 1e-9):.0f} images/s"),
+    ]  # fmt: skip
+    return [shown(str(directory)), *(f"  {name:<11} {shown(text)}" for name, text in pairs)]
+
+
+def verdict(faults: Faults, notes: list[str], statistics: Statistics) -> list[str]:
+    """What is wrong, and as the last line whether the set is sound."""
+    said = [f"note: {shown(note)}" for note in notes]
+    if not faults.count:
+        return [*said, f"sound: {_plural(statistics.records, 'record')}"]
+    said += [f"fault: {shown(fault)}" for fault in faults.listed]
+    if faults.count > len(faults.listed):
+        said.append(f"and {faults.count - len(faults.listed)} more")
+    said.append("Copy the data set again, or convert it again into an empty directory.")
+    return [*said, f"NOT sound: {_plural(faults.count, 'fault')}"]
+
+
+def shown(text: str) -> str:
+    """The text without what could confuse a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _splits(contents: Manifest) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for shard in contents.shards:
+        counts[shard.split] = counts.get(shard.split, 0) + shard.count
+    return counts
+
+
+def _histogram(feature: str, names: tuple[str, ...], counts: list[int]) -> list[tuple[str, str]]:
+    if not counts:
+        return [(feature, "no values")]
+    (least, least_count), (most, most_count) = (
+        (counts.index(bound), bound) for bound in (min(counts), max(counts))
+    )
+    pairs = [
+        (
+            feature,
+            f"{_plural(len(names), 'value')}; images of each: least {least_count} "
+            f"({names[least]}), median {stats.median(counts):.10g}, most {most_count} "
+            f"({names[most]})",
+        )
+    ]
+    if len(names) <= _FULL_HISTOGRAM:
+        width = len(str(max(counts)))
+        pairs += [
+            ("", f"{number:>2}  {count:>{width}}  {names[number]}")
+            for number, count in enumerate(counts)
+        ]
+    empty = [f"{number} ({names[number]})" for number, count in enumerate(counts) if not count]
+    if empty:
+        more = f" and {len(empty) - _MAX_NAMED} more" if len(empty) > _MAX_NAMED else ""
+        named = ", ".join(empty[:_MAX_NAMED])
+        pairs.append(("", f"warning: {len(empty)} without any image: {named}{more}"))
+    return pairs
+
+
+def _pixels(statistics: Statistics) -> list[tuple[str, str]]:
+    """Mean and (population) standard deviation of each channel in 0..255."""
+    if not statistics.records:
+        return []
+    moments = [_moments(counts.tolist()) for counts in statistics.pixels]
+    return [
+        ("mean", " ".join(f"{mean:.4f}" for mean, _ in moments)),
+        ("deviation", " ".join(f"{deviation:.4f}" for _, deviation in moments)),
+    ]
+
+
+def _moments(counts: list[int]) -> tuple[float, float]:
+    # Whole numbers until the last step: exact however many pixels there are.
+    number = sum(counts)
+    total = sum(value * count for value, count in enumerate(counts))
+    squares = sum(value * value * count for value, count in enumerate(counts))
+    return total / number, math.sqrt(number * squares - total * total) / number
+
+
+def _duplicates(statistics: Statistics) -> str:
+    digests = np.frombuffer(statistics.digests, np.uint64)
+    repeated = len(digests) - len(np.unique(digests))
+    return f"{repeated} images are, byte for byte, one that came before"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,204 @@
+"""Checks everything about a data set but its records: which files there are, and its metadata."""
+
+import itertools
+import json
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from lsgan_tf.datasets import manifest, pictures, shards
+from lsgan_tf.datasets.manifest import Manifest
+from lsgan_tf.errors import UserError
+from tools._faults import Faults
+
+_MAX_METADATA_BYTES = 1 << 26
+# What looking up fields in JSON of another structure raises.
+_UNEXPECTED = (
+    LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError,
+)  # fmt: skip
+
+
+def load_manifest(directory: Path) -> Manifest:
+    """Reads the manifest of a set that can be checked.
+
+    Raises:
+        UserError: there is no set, its conversion is not finished, its manifest is not sound.
+    """
+    if not directory.is_dir():
+        raise UserError(f"--dataset_dir={directory} is not a directory")
+    if not os.path.exists(directory / manifest.FILE_NAME):
+        if os.path.isdir(directory / shards.SCRATCH_DIRECTORY):
+            raise UserError(
+                f"the conversion into {directory} is not finished. Run the same command again, "
+                "it continues."
+            )
+        raise UserError(f"{directory} is no converted data set: it has no {manifest.FILE_NAME}")
+    contents = manifest.load(directory)
+    height, width, _ = contents.image_shape
+    if height * width > pictures.MAX_PIXELS:
+        raise UserError(
+            f"{directory / manifest.FILE_NAME} declares images of {height}x{width} pixels, which "
+            "are too many; convert the data set again"
+        )
+    # They become names of files.
+    for name in contents.extra_features:
+        if not re.fullmatch(r"\w+", name) or name in ("image", "label"):
+            raise UserError(
+                f"{directory / manifest.FILE_NAME} declares a feature {name!r}, which is no name "
+                "of one; convert the data set again"
+            )
+    return contents
+
+
+def value_names(contents: Manifest) -> dict[str, tuple[str, ...]]:
+    """The integer features that every record has, and the names of their values."""
+    labels = {} if contents.class_names is None else {"label": contents.class_names}
+    return {**labels, **contents.extra_features}
+
+
+def check(directory: Path, contents: Manifest, faults: Faults) -> list[str]:
+    """Adds what is wrong to `faults`; returns what is unusual without being wrong."""
+    _check_names(contents, faults)
+    _check_files(directory, contents, faults)
+    _Metadata(directory, contents, faults).check()
+    listed = dict.fromkeys(shard.file for shard in contents.shards)
+    return [
+        f"{file} has no index: its records are searched each time it is opened"
+        for file in listed
+        if os.path.exists(directory / file)
+        and not os.path.lexists(shards.index_path(directory, file))
+    ]
+
+
+def _check_names(contents: Manifest, faults: Faults) -> None:
+    totals, numbers = Counter(shard.split for shard in contents.shards), Counter()
+    for shard in contents.shards:
+        number, total = numbers[shard.split], totals[shard.split]
+        expected = f"{contents.name}-{shard.split}.tfrecord-{number:05}-of-{total:05}"
+        if shard.file != expected:
+            faults.add(manifest.FILE_NAME, f"it lists {shard.file} where {expected} belongs")
+        numbers[shard.split] += 1
+    for feature, names in value_names(contents).items():
+        for name, times in Counter(names).items():
+            if times > 1:
+                faults.add(manifest.FILE_NAME, f"{times} values of {feature} are named {name!r}")
+
+
+def _check_files(directory: Path, contents: Manifest, faults: Faults) -> None:
+    listed = {shard.file for shard in contents.shards}
+    for name in _names(directory, faults):
+        if ".tfrecord" in name and name not in listed:
+            faults.add(name, f"{manifest.FILE_NAME} does not list it")
+    indices = {shards.index_path(directory, file).name for file in listed}
+    for name in _names(directory / shards.INDEX_DIRECTORY, faults):
+        if name not in indices:
+            faults.add(f"{shards.INDEX_DIRECTORY}/{name}", "it is the index of no shard")
+
+
+def _names(directory: Path, faults: Faults) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        faults.add(directory.name, f"it cannot be listed: {error.strerror}")
+        return []
+
+
+class _Metadata:
+    """What TensorFlow Datasets reads, against the manifest."""
+
+    def __init__(self, directory: Path, contents: Manifest, faults: Faults):
+        self._directory, self._contents, self._faults = directory, contents, faults
+
+    def check(self) -> None:
+        self._check_file("dataset_info.json", self._compare_info)
+        self._check_file("features.json", self._compare_features)
+        for feature, names in value_names(self._contents).items():
+            self._compare_names(f"{feature}.labels.txt", names)
+
+    def _check_file(self, file: str, compare: Any) -> None:
+        text = self._read(file)
+        if text is None:
+            return
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._faults.add(file, f"it is not valid JSON: {error}")
+            return
+        try:
+            compare(file, data)
+        except _UNEXPECTED as error:
+            self._faults.add(
+                file, f"it is not laid out as expected: {type(error).__name__}: {error}"
+            )
+
+    def _read(self, file: str) -> str | None:
+        path = self._directory / file
+        try:
+            if not path.is_file():
+                raise OSError("it is missing")
+            with open(path, "rb") as opened:
+                data = opened.read(_MAX_METADATA_BYTES + 1)
+            if len(data) > _MAX_METADATA_BYTES:
+                raise OSError(f"it has more than {_MAX_METADATA_BYTES} bytes")
+            return data.decode()
+        except OSError as error:
+            self._faults.add(file, error.strerror or str(error))
+        except UnicodeDecodeError:
+            self._faults.add(file, "it is not UTF-8")
+        return None
+
+    def _compare_info(self, file: str, info: dict[str, Any]) -> None:
+        contents = self._contents
+        self._compare(file, "name", info["name"], contents.name)
+        self._compare(file, "fileFormat", info["fileFormat"], "tfrecord")
+        found = {split["name"]: split for split in info["splits"]}
+        by_split: dict[str, list[manifest.Shard]] = {}
+        for shard in contents.shards:
+            by_split.setdefault(shard.split, []).append(shard)
+        self._compare(file, "splits", sorted(found), sorted(by_split))
+        for name in found.keys() & by_split.keys():
+            split, listed = found[name], by_split[name]
+            lengths = [int(length) for length in split["shardLengths"]]
+            self._compare_each(file, name, lengths, [shard.count for shard in listed])
+            size = sum(shard.bytes for shard in listed)
+            self._compare(file, f"numBytes of {name}", int(split.get("numBytes", 0)), size)
+
+    def _compare_features(self, file: str, data: dict[str, Any]) -> None:
+        contents, features = self._contents, data["featuresDict"]["features"]
+        expected = value_names(contents)
+        self._compare(file, "features", sorted(features), sorted({"image", *expected}))
+        image = features["image"]["image"]
+        shape = [int(side) for side in image["shape"]["dimensions"]]
+        self._compare(file, "shape of image", shape, list(contents.image_shape))
+        self._compare(file, "encoding of image", image["encodingFormat"], contents.encoding)
+        self._compare(file, "dtype of image", image["dtype"], "uint8")
+        for name in expected.keys() & features.keys():
+            classes = int(features[name]["classLabel"].get("numClasses", 0))
+            self._compare(file, f"numClasses of {name}", classes, len(expected[name]))
+
+    def _compare_names(self, file: str, names: tuple[str, ...]) -> None:
+        text = self._read(file)
+        if text is not None:
+            self._compare_each(file, "names", text.removesuffix("\n").split("\n"), list(names))
+
+    def _compare_each(self, file: str, what: str, found: list[Any], expected: list[Any]) -> None:
+        self._compare(file, f"number of {what}", len(found), len(expected))
+        for number, pair in enumerate(zip(found, expected, strict=False)):
+            if pair[0] != pair[1]:
+                self._compare(file, f"entry {number} of {what}", *pair)
+                return
+
+    def _compare(self, file: str, what: str, found: Any, expected: Any) -> None:
+        if found != expected:
+            shown = (", ".join(itertools.islice(map(_brief, side), 10))
+                     if isinstance(side, list) else _brief(side)
+                     for side in (found, expected))  # fmt: skip
+            self._faults.add(file, "{}: {}, but {} in the manifest".format(what, *shown))
+
+
+def _brief(value: Any) -> str:
+    return repr(value)[:60]
