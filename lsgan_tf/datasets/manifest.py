@@ -12,7 +12,7 @@ from lsgan_tf import atomic
 from lsgan_tf.errors import UserError
 
 FILE_NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ENCODINGS = ("png", "jpeg")
 
 

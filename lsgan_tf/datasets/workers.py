@@ -4,6 +4,7 @@ They are spawned, for fork and TensorFlow's threads do not mix, and so import th
 module: call `run` from a command that does not import TensorFlow.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -56,7 +57,8 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
             while tasks or running:
                 while tasks and len(running) < processes:
                     task = tasks.pop(0)
-                    running.add(pool.submit(task.function, *task.arguments))
+                    with _uninterrupted():
+                        running.add(pool.submit(task.function, *task.arguments))
                     workers.update(multiprocessing.active_children())
                 finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 bar.update(before + done.value - bar.n)
@@ -66,6 +68,16 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
             raise UserError(_why_died(workers)) from None
         finally:
             stop.value = 1
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keeps Ctrl-C, which a terminal sends to all of us, from workers that are started here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _why_died(workers: Iterable[BaseProcess]) -> str:
@@ -106,7 +118,6 @@ def count(number: int = 1) -> None:
 def _start(done: Synchronized, stop: Any) -> None:
     global _done, _stop
     _done, _stop = done, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
 
     def die_with_parent() -> None:
         # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing

@@ -102,7 +102,7 @@ def test_damaged_index(tiny):
         (b"[" * 100_000, "not valid JSON"),
         (b"[]", "does not hold a JSON object"),
         (b'{"format_version": 99}', "format version 99"),
-        (b'{"format_version": 1}', "has no 'class_names'"),
+        (b'{"format_version": 2}', "has no 'class_names'"),
     ],
 )
 def test_unreadable_manifest(tiny, content, expected):
