@@ -53,10 +53,14 @@ def _contradiction(data: bytes, manifest: Manifest) -> str | None:
             image.load()
     except Exception as error:  # damaged pictures raise nearly anything in Pillow's plugins
         return f"its picture does not decode ({pictures.reason(error)})"
-    if shape == manifest.image_shape:
-        return None
-    named = ("x".join(map(str, shape)) for shape in (shape, manifest.image_shape))
-    return "its picture is {}, not {}".format(*named)
+    if shape != manifest.image_shape:
+        named = ("x".join(map(str, shape)) for shape in (shape, manifest.image_shape))
+        return "its picture is {}, not {}".format(*named)
+    try:
+        tf.io.decode_image(images[0])  # checks more than Pillow does, such as a PNG's checksums
+    except tf.errors.InvalidArgumentError:
+        return "its picture does not decode (its file is damaged)"
+    return None
 
 
 def image_spec(shape: tuple[int, int, int], resized: bool) -> tf.TensorSpec:

@@ -155,6 +155,10 @@ CONTRADICTIONS = [
     ),
     (example.encode({"image": PNG[:-30], "label": 0}), "does not decode"),
     (
+        example.encode({"image": PNG[:-13] + bytes([PNG[-13] ^ 1]) + PNG[-12:], "label": 0}),
+        "its picture does not decode (its file is damaged)",  # a checksum Pillow overlooks
+    ),
+    (
         example.encode({"image": making.png(making.picture(0, size=9)), "label": 0}),
         "its picture is 9x9x1, not 8x8x1",
     ),
