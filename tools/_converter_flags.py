@@ -1,6 +1,8 @@
 """The flags that all converters share."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -25,3 +27,12 @@ def define(image_size: int | None, *, crop: bool = True) -> None:
     flags.DEFINE_enum("encoding", "png", ["png", "jpeg"], "png keeps every pixel as it is")
     flags.DEFINE_integer("max_bad", 0, "how many unusable images to skip before failing", 0)
     flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", 1)
+
+
+def split_sources(values: Sequence[str]) -> list[Path]:
+    """The paths of the --source flags; a path that exists is not split at its commas."""
+    paths = []
+    for value in values:
+        parts = [value] if Path(value).exists() else value.split(",")
+        paths += [Path(part) for part in parts if part]
+    return paths

@@ -20,6 +20,7 @@ from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
 from tools import _converter_flags, _gnt, _gnt_sources, _gnt_survey, _hwdb_characters
+from tools._converter_flags import split_sources
 from tools._gnt_sources import Listing
 from tools._gnt_survey import Piece, Survey
 from tools._hwdb_characters import Selection
@@ -142,15 +143,6 @@ def _padded(image: Image.Image, size: int) -> Image.Image:
     inner = image.resize((width, height), Image.Resampling.BILINEAR)
     square.paste(inner, ((size - width) // 2, (size - height) // 2))
     return square
-
-
-def split_sources(values: Sequence[str]) -> list[Path]:
-    """The paths of the --source flags; a path that exists is not split at its commas."""
-    paths = []
-    for value in values:
-        parts = [value] if Path(value).exists() else value.split(",")
-        paths += [Path(part) for part in parts if part]
-    return paths
 
 
 def main() -> None:
