@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tqdm
 
@@ -99,7 +100,7 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     damages = {}
     tasks = [workers.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
     with tqdm.tqdm(total=len(files), unit="file", desc="survey") as bar:
-        for number, found in workers.run(tasks, processes, bar):
+        for number, found in _results(tasks, processes, bar):
             total.files[number] = found.files[0]
             total.kept.update(found.kept)
             total.left_out.update(found.left_out)
@@ -110,7 +111,18 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     return total
 
 
-def _survey_file(number: int, file: GntFile, selection: Selection) -> tuple[int, Survey]:
+def _results(tasks: list[workers.Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
+    if processes > 1:
+        yield from workers.run(tasks, processes, bar)
+        return
+    for task in tasks:  # a process of its own would take longer to start than to work
+        yield task.function(*task.arguments, counting=False)
+        bar.update()
+
+
+def _survey_file(
+    number: int, file: GntFile, selection: Selection, *, counting: bool = True
+) -> tuple[int, Survey]:
     found = Survey([FileSurvey()])
     characters = 0
     with file.opened() as stream:
@@ -134,7 +146,8 @@ def _survey_file(number: int, file: GntFile, selection: Selection) -> tuple[int,
             f"{file.full_name} is not a GNT file: no record in it can be read ({place}: {why}). "
             "Get it again, or leave it out"
         )
-    workers.count()
+    if counting:
+        workers.count()
     return number, found
 
 
