@@ -99,6 +99,8 @@ def find(sources: Sequence[Path]) -> Listing:
     Raises:
         UserError: a source cannot be used or holds none, or two files have the same writer.
     """
+    if not sources:
+        raise UserError("--source names nothing")
     files, digest, ignored = [], hashlib.sha256(), Counter()
     for source in sources:
         found, others = _find_in(source)

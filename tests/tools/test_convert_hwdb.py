@@ -382,6 +382,10 @@ def test_nothing_there(name, target, tmp_path):
     assert expected in failure(tmp_path / name, target)
 
 
+def test_no_source_at_all(target):
+    assert "--source names nothing" in failure([], target)
+
+
 def test_two_files_of_one_writer(source, target, tmp_path):
     write(tmp_path / "more" / "w1.gnt", record())
     message = failure([source, tmp_path / "more"], target)
