@@ -16,6 +16,7 @@ from lsgan_tf.datasets import pictures, workers
 from lsgan_tf.errors import UserError
 
 _DATA_FILE = "data.mdb"
+_MIN_ENTRY_BYTES = 10  # of an entry without key and value in a page: a header and a pointer
 _PICTURES_PER_OPENING = 256
 _KEYS_PER_REPORT = 1024
 
@@ -55,10 +56,17 @@ def entries(file: Path) -> int:
     """How many pictures the LMDB holds.
 
     Raises:
-        UserError: it is no LMDB, of another version, cut short, unreadable or empty.
+        UserError: it is no LMDB, of another version, cut short, unreadable or empty, or declares
+            more than its size allows.
     """
     with _opened(file) as transaction:
         count = transaction.stat()["entries"]
+    size = file.stat().st_size
+    if count > size // _MIN_ENTRY_BYTES:
+        raise UserError(
+            f"{file} is damaged: it declares {count} entries in {size} bytes. Copy or download it "
+            "again"
+        )
     if not count:
         raise UserError(f"{file} is an empty LMDB: there are no pictures in it")
     return count
@@ -73,23 +81,29 @@ def listing(file: Path, positions: list[int], count: int) -> Listing:
         count: how many entries to look at.
 
     Raises:
-        UserError: there are fewer.
+        UserError: there are fewer, or more than the LMDB declares.
     """
     digest = hashlib.sha256()
     wanted, starts, number = set(positions), [], 0
     # Keys lie apart from values: reading ahead would read the pictures along with them.
     with _opened(file, readahead=False) as transaction:
+        declared = transaction.stat()["entries"]
         for number, (key, value) in enumerate(_entries(transaction, b""), 1):
+            if number > declared:
+                break
             if number - 1 in wanted:
                 starts.append(bytes(key))
             digest.update(b"%d %d " % (len(key), len(value)))
             digest.update(key)
             if number % _KEYS_PER_REPORT == 0:
                 workers.count(_KEYS_PER_REPORT)
-            if number == count:
+            if number == count < declared:  # else one more, to see whether this was the last
                 break
-    if number < count:
-        raise UserError(f"{file} is damaged: it declares {count} entries, {number} can be found")
+    if number < count or number > declared:
+        found = f"{number} can be found" if number < count else "there are more"
+        raise UserError(
+            f"{file} is damaged: it declares {declared} entries, {found}. Copy or download it again"
+        )
     workers.count(number % _KEYS_PER_REPORT)
     return Listing(tuple(starts), digest.hexdigest())
 

@@ -286,6 +286,24 @@ def test_a_damaged_tree_is_told_even_if_it_crashes_lmdb(tmp_path, target):
     assert "damaged" in message
 
 
+def declaring(data, entries):
+    for page in (0, 4096):
+        data[page + 120 : page + 128] = entries.to_bytes(8, "little")
+    return data
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        (19, "is damaged: it declares 19 entries, there are more"),
+        (21, "is damaged: it declares 21 entries, 20 can be found"),
+        (1 << 60, f"is damaged: it declares {1 << 60} entries in "),
+    ],
+)
+def test_a_wrong_number_of_entries(entries, told, source, target):
+    assert told in failure(damaged(source, lambda data: declaring(data, entries)), target)
+
+
 def test_an_empty_lmdb(tmp_path, target):
     assert "is an empty LMDB" in failure(lmdbs.write(tmp_path / "lmdb", {}), target)
 
