@@ -13,20 +13,18 @@ import itertools
 import multiprocessing
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
-import psutil
 from absl import flags
 from PIL import Image
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest
-from tools import _large_archives, _lmdb_source
+from tools import _large_archives, _lmdb_source, _watched
 
 _CONVERTER = flags.DEFINE_enum("converter", None, ["lsun", "hwdb"], "Which.", required=True)
 _SOURCE = flags.DEFINE_string("source", None, "A small real LMDB or GNT folder.", required=True)
@@ -37,7 +35,6 @@ _WORK_DIR = flags.DEFINE_string(
 )
 _BARE_PICTURES = 4000
 _PROCESSES = (1, 2)
-_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 def main():
@@ -91,41 +88,13 @@ def _converted(archive: Path, target: Path, processes: int) -> tuple[float, int,
     shutil.rmtree(target, ignore_errors=True)
     source = "--lmdb_dir" if _CONVERTER.value == "lsun" else "--source"
     arguments = [f"{source}={archive}", f"--output_dir={target}", f"--processes={processes}"]
-    begin = time.perf_counter()
-    running = psutil.Popen(
-        [sys.executable, "-m", f"tools.convert_{_CONVERTER.value}", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    peak = _watch(running)
-    seconds = time.perf_counter() - begin
-    if running.returncode:
-        sys.exit(f"the conversion failed with status {running.returncode}: {arguments}")
+    ended = _watched.run([sys.executable, "-m", f"tools.convert_{_CONVERTER.value}", *arguments])
+    if ended.status:
+        sys.exit(f"the conversion failed with status {ended.status}: {arguments}")
     shards = manifest.load(target).shards
     count = sum(shard.count for shard in shards)
-    return count / seconds, peak, sum(shard.bytes for shard in shards) / count
-
-
-def _watch(running: psutil.Popen) -> int:
-    """Waits for a process; returns the largest memory of it and its children together, bytes."""
-    peak = 0
-    while running.poll() is None:
-        memory = 0
-        for process in (running, *_children(running)):
-            try:
-                memory += process.memory_full_info().pss
-            except psutil.Error:
-                continue  # it has just ended
-        peak = max(peak, memory)
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    return peak
-
-
-def _children(running: psutil.Popen) -> list[psutil.Process]:
-    try:
-        return running.children(recursive=True)
-    except psutil.Error:
-        return []
+    size = sum(shard.bytes for shard in shards)
+    return count / ended.seconds, ended.peak_memory, size / count
 
 
 def _bare(archive: Path, processes: int) -> float:
