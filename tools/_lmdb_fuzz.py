@@ -1,0 +1,259 @@
+"""Fuzzes `convert_lsun`: LMDBs with mutated values among sound ones, and with damaged pages."""
+
+import functools
+import hashlib
+import io
+import random
+import re
+import shutil
+import struct
+import warnings
+from pathlib import Path
+
+import lmdb
+from PIL import Image, ImageOps
+
+from lsgan_tf.datasets import pictures
+from lsgan_tf.errors import UserError
+from tools import _converted_set, _fuzzing, _lmdb_mutations
+
+_SIDE = 32
+_SOUND_PER_BATCH = 100
+_COSTLY_PER_BATCH = 3  # of each kind
+_MANY = 1 << 30  # for --max_bad
+_PAGE_BYTES = 4096
+_PAGE_HEADER_BYTES = 16
+_META_BYTES = _PAGE_HEADER_BYTES + 136
+_BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
+_PICTURES_WITH_PAGES = 150
+_WHERE = re.compile(r"(.+), entry (\d+), key ([0-9a-f]+)")
+
+
+def values_of(source: Path) -> list[bytes]:
+    """The values of a sound LMDB."""
+    if not (source / "data.mdb").is_file():
+        raise UserError(f"--lmdb_source={source} is no folder with a data.mdb")
+    with (
+        lmdb.open(str(source), readonly=True, lock=False) as environment,
+        environment.begin() as transaction,
+        transaction.cursor() as cursor,
+    ):
+        return [bytes(value) for _, value in cursor]
+
+
+def fuzz(
+    originals: list[bytes],
+    batch: int,
+    count: int,
+    seed: int,
+    work: Path,
+    limits: _fuzzing.Limits,
+    report: _fuzzing.Report,
+) -> None:
+    """Makes, converts and checks one LMDB of `count` mutated values and some sound ones.
+
+    The input of what fails is kept in `work`.
+    """
+    rng = random.Random(f"{seed} lmdb {batch}")
+    folder = work / f"lmdb-{batch:04}"
+    folder.mkdir(parents=True)
+    made = {}  # key -> (kind, value, expected pixels)
+    for number in range(count + _SOUND_PER_BATCH):
+        value = rng.choice(originals)
+        kind = _kind(number) if number < count else "sound"
+        made[_key(rng)] = (kind, *_mutated(rng, kind, value))
+        report.tally(kind).inputs += 1
+    write(folder / "source", {key: value for key, (_, value, _) in made.items()})
+    failures = len(report.failures)
+    flags = [f"--lmdb_dir={folder / 'source'}", f"--max_bad={_MANY}", f"--image_size={_SIDE}",
+             "--processes=2"]  # fmt: skip
+    ended = _fuzzing.convert("convert_lsun", flags, folder, limits, report)
+    if ended is not None:
+        status, said = ended
+        if status:
+            report.fail(folder.name, f"it refused the LMDB; see {folder / 'log'}: {said[-300:]}")
+        else:
+            check(folder, made, report)
+    if len(report.failures) == failures:
+        shutil.rmtree(folder)
+
+
+def _kind(number: int) -> str:
+    """Every kind in turn; the costly ones a few times, then others in their place."""
+    kinds = list(_lmdb_mutations.MUTATIONS.values())
+    if number >= _COSTLY_PER_BATCH * len(kinds):
+        kinds = [kind for kind in kinds if kind not in _lmdb_mutations.COSTLY]
+    return kinds[number % len(kinds)].__name__
+
+
+def _mutated(rng: random.Random, kind: str, value: bytes) -> tuple[bytes, bytes | None]:
+    """A value, and the pixels that must become of it; None: it must be reported."""
+    if kind == "sound":
+        return value, _sound_pixels(value)
+    mutation = _lmdb_mutations.MUTATIONS[kind]
+    changed = mutation(rng, value)
+    if mutation in _lmdb_mutations.HOPELESS:
+        return changed, None
+    if mutation in _lmdb_mutations.HARMLESS:
+        return changed, _sound_pixels(value)
+    return changed, pixels(changed)
+
+
+_sound_pixels = functools.lru_cache(1 << 10)(lambda value: pixels(value))
+
+
+def pixels(value: bytes) -> bytes | None:
+    """What Pillow makes of a value, on black and resized; None if it refuses it."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(value)) as image:
+            if image.format not in ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"):
+                return None
+            if image.width * image.height > pictures.MAX_PIXELS:
+                return None
+            whole = ImageOps.exif_transpose(image)
+            if image.mode in ("I", "F"):  # have no known range
+                return None
+            if whole.has_transparency_data:
+                rgba = whole.convert("RGBA")
+                whole = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+            square = whole.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+            return square.tobytes()
+    except Exception:  # damaged files raise nearly anything in Pillow's plugins
+        return None
+
+
+def check(
+    folder: Path, made: dict[bytes, tuple[str, bytes, bytes | None]], report: _fuzzing.Report
+) -> None:
+    """Compares `folder`/set, made from `folder`/source, with what must have become of it.
+
+    Args:
+        folder: keeps the values that fail.
+        made: key -> (kind of mutation, value, pixels that must become of it or None).
+        report: takes what is found.
+    """
+    contents = _converted_set.manifest(folder / "set")
+    found = [item.pixels for item in _converted_set.items(folder / "set", contents)]
+    keys = sorted(made)
+    reported = set()
+    for skip in contents["skipped"]:
+        source, number, key = _WHERE.fullmatch(skip["where"]).groups()
+        if (source, keys[int(number)]) != (str(folder / "source"), key.encode()):
+            report.fail(folder.name, f"there is no {skip['where']}")
+        reported.add(key.encode())
+    if not len(reported) == len(contents["skipped"]) == contents["skipped_count"]:
+        report.fail(folder.name, f"{contents['skipped_count']} skipped, {len(reported)} listed")
+    if len(found) + len(reported) != len(keys):
+        report.fail(folder.name, f"{len(keys)} keys became {len(found)} and {len(reported)}")
+    pictures_in_order = iter(found)
+    for key in keys:
+        kind, value, expected = made[key]
+        tally = report.tally(kind)
+        pixels_of_key = None if key in reported else next(pictures_in_order, None)
+        tally.reported += key in reported
+        tally.kept += key not in reported
+        if pixels_of_key != expected:
+            path = folder / f"{key.decode()}.{kind}"
+            path.write_bytes(value)
+            report.fail(str(path), _difference(pixels_of_key, expected))
+
+
+def _difference(found: bytes | None, expected: bytes | None) -> str:
+    if expected is None:
+        return "it came out, but is no picture"
+    return "it has other pixels" if found is not None else "it is reported, but sound"
+
+
+def fuzz_pages(
+    originals: list[bytes],
+    count: int,
+    seed: int,
+    work: Path,
+    limits: _fuzzing.Limits,
+    report: _fuzzing.Report,
+) -> None:
+    """Converts a small LMDB `count` times, each time with other bytes of its tree changed.
+
+    It must become a data set or be refused in words.
+    """
+    sound = work / "pages-sound"
+    rng = random.Random(f"{seed} pages")
+    write(sound, {_key(rng): value for value in rng.choices(originals, k=_PICTURES_WITH_PAGES)})
+    data = (sound / "data.mdb").read_bytes()
+    places = tree(data)
+    for number in range(count):
+        rng = random.Random(f"{seed} pages {number}")
+        kind = rng.choice(list(places))
+        folder = work / f"pages-{number:04}-{kind}"
+        (folder / "source").mkdir(parents=True)
+        changed = bytearray(data)
+        for place in rng.choices(places[kind], k=rng.choice([1, 2, 8, 40])):
+            changed[place] = rng.choice([0, 255, rng.randrange(256), changed[place] ^ 1])
+        (folder / "source" / "data.mdb").write_bytes(changed)
+        report.tally(kind).inputs += 1
+        failures = len(report.failures)
+        _convert_pages(folder, kind, limits, report)
+        if len(report.failures) == failures:
+            shutil.rmtree(folder)
+    shutil.rmtree(sound)
+
+
+def _convert_pages(
+    folder: Path, kind: str, limits: _fuzzing.Limits, report: _fuzzing.Report
+) -> None:
+    flags = [f"--lmdb_dir={folder / 'source'}", f"--max_bad={_MANY}", "--image_size=8",
+             "--processes=2"]  # fmt: skip
+    ended = _fuzzing.convert("convert_lsun", flags, folder, limits, report)
+    if ended is None:
+        report.outcomes["(failures)"] += 1
+        return
+    status, said = ended
+    if status == 0:
+        contents = _converted_set.manifest(folder / "set")
+        kept = sum(1 for _ in _converted_set.items(folder / "set", contents))
+        report.tally(kind).kept += kept
+        report.tally(kind).reported += contents["skipped_count"]
+        report.outcomes["converted"] += 1
+        if kept + contents["skipped_count"] != _PICTURES_WITH_PAGES:
+            report.fail(folder.name, f"{kept} came out, {contents['skipped_count']} are reported")
+        return
+    errors = [line for line in re.split(r"[\r\n]", said) if line.startswith("error: ")]
+    if len(errors) != 1 or (folder / "set" / "manifest.json").exists():
+        report.fail(folder.name, f"it said {said[-300:]}")
+    told = re.sub(r"\d+", "N", " ".join(errors).replace(str(folder), ""))
+    report.outcomes[f"refused: {told[:100]}"] += 1
+
+
+def tree(data: bytes) -> dict[str, list[int]]:
+    """The offsets in a data.mdb of all bytes that are no values, by the kind of their page."""
+    places: dict[str, list[int]] = {"meta": [], "branch": [], "leaf": [], "overflow": []}
+    page = 0
+    while page < len(data):
+        number, _, flags, lower, upper = struct.unpack_from("<QHHHH", data, page)
+        whole = range(page, page + _PAGE_BYTES)
+        pages = 1
+        if page < 2 * _PAGE_BYTES:
+            places["meta"] += whole[:_META_BYTES]
+        elif flags & (_BRANCH | _LEAF) and number == page // _PAGE_BYTES:
+            used = [*whole[:lower], *whole[upper:]]
+            places["branch" if flags & _BRANCH else "leaf"] += used
+        elif flags & _OVERFLOW:
+            places["overflow"] += whole[:_PAGE_HEADER_BYTES]
+            pages = lower | upper << 16  # how many its value covers
+        page += pages * _PAGE_BYTES
+    return places
+
+
+def _key(rng: random.Random) -> bytes:
+    return hashlib.sha1(rng.randbytes(8)).hexdigest().encode()
+
+
+def write(directory: Path, values: dict[bytes, bytes]) -> None:
+    """Writes an LMDB."""
+    room = sum(map(len, values.values())) + len(values) * 2 * _PAGE_BYTES + (1 << 22)
+    with (
+        lmdb.open(str(directory), map_size=room) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        for key, value in values.items():
+            transaction.put(key, value)
