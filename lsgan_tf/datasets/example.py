@@ -7,6 +7,7 @@ The converters' workers thus need no TensorFlow, and the same features always gi
     Feature  { oneof: BytesList = 1, FloatList = 2, Int64List = 3 }   each: repeated value = 1
 """
 
+import functools
 from collections.abc import Mapping
 
 _VARINT, _LENGTH_DELIMITED = 0, 2
@@ -32,10 +33,12 @@ def _delimited(field: int, data: bytes) -> bytes:
     return _tag(field, _LENGTH_DELIMITED) + _varint(len(data)) + data
 
 
+@functools.cache
 def _tag(field: int, wire_type: int) -> bytes:
     return _varint(field << 3 | wire_type)
 
 
+@functools.lru_cache(maxsize=1 << 12)  # lengths and labels recur
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
