@@ -6,13 +6,16 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from lsgan_tf.datasets import png
+from lsgan_tf.datasets import jpeg_scans, png
 
 EXTENSIONS = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 MAX_FILE_BYTES = 1 << 28
-MAX_PIXELS = 1 << 26  # 256 MB once decoded with four channels
+MAX_PIXELS = 1 << 26  # 256 MB once decoded with four channels; decoders need up to four times that
+MAX_JPEG_SCANS = 100  # usual are ten, and each of them costs a pass over the pixels
+
+_ROWS_PIXELS = 1 << 20  # so many are laid over black at once
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY_MODES = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N"}
@@ -35,6 +38,8 @@ def decode(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadImage(f"{image.width}x{image.height} pixels are too many")
+            if image.format in ("JPEG", "MPO") and jpeg_scans.exceed(data, MAX_JPEG_SCANS):
+                raise BadImage(f"it has more than {MAX_JPEG_SCANS} scans, which take too long")
             ImageOps.exif_transpose(image, in_place=True)
             image.load()
             return _plain(image)
@@ -65,12 +70,15 @@ class Target:
 
     def encode(self, image: Image.Image) -> bytes:
         """Fits an image of mode L or RGB (antialiased bilinear) and encodes it."""
-        image = _in_mode(image, "L" if self.channels == 1 else "RGB")
+        if self.channels == 1:
+            image = _in_mode(image, "L")
         square = (self.size, self.size)
         if self.crop == "center":
             image = ImageOps.fit(image, square, Image.Resampling.BILINEAR)
         elif image.size != square:
             image = image.resize(square, Image.Resampling.BILINEAR)
+        if self.channels == 3:  # not before it is small: colour takes four times the memory
+            image = _in_mode(image, "RGB")
         if self.encoding == "png":
             return png.encode(np.asarray(image))
         buffer = io.BytesIO()
@@ -84,11 +92,18 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise BadImage(f"pixels of type {image.mode} have no known range")
     mode = "L" if is_grey(image) else "RGB"
-    if image.has_transparency_data:
-        solid = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        solid.alpha_composite(image.convert("RGBA"))
-        image = solid
-    return _in_mode(image, mode)
+    return _over_black(image, mode) if image.has_transparency_data else _in_mode(image, mode)
+
+
+def _over_black(image: Image.Image, mode: str) -> Image.Image:
+    # A few rows at a time, for there are three copies of them in between.
+    result = Image.new(mode, image.size)
+    step = max(1, _ROWS_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        rows = image.crop((0, top, image.width, min(top + step, image.height))).convert("RGBA")
+        solid = Image.new("RGBA", rows.size, (0, 0, 0, 255))
+        result.paste(Image.alpha_composite(solid, rows).convert(mode), (0, top))
+    return result
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:

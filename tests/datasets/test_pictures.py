@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -41,6 +43,63 @@ def test_sixteen_bits_become_eight():
 def test_transparent_pixels_lie_over_black():
     image = Image.new("RGBA", (4, 4), (200, 100, 50, 0))
     assert np.asarray(pictures.decode(encoded(image))).max() == 0
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
+def test_large_transparent_pictures_are_laid_over_black_in_parts(mode):
+    rng = np.random.default_rng(0)
+    channels = {"RGBA": 4, "LA": 2, "P": 3, "L": 1, "RGB": 3}[mode]
+    image = Image.fromarray(rng.integers(0, 256, (300, 4000, channels), np.uint8).squeeze())
+    if mode == "P":
+        image = image.quantize(32)
+    if channels in (1, 3):
+        image.info["transparency"] = {"P": 3, "L": 7, "RGB": (1, 2, 3)}[mode]
+    assert (image.mode, image.has_transparency_data) == (mode, True)
+    buffer = io.BytesIO()
+    image.save(buffer, "png")
+    solid = Image.new("RGBA", image.size, "black")
+    solid.alpha_composite(Image.open(buffer).convert("RGBA"))
+    found = pictures.decode(buffer.getvalue())
+    assert found.mode == ("L" if mode in ("L", "LA") else "RGB")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(solid.convert(found.mode)))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "L"])
+def test_memory_for_a_large_picture(mode):
+    buffer = io.BytesIO()
+    Image.new(mode, (8000, 4000), 77).save(buffer, "png", compress_level=1)
+    code = (
+        "import resource, sys; from lsgan_tf.datasets import pictures\n"
+        "data = sys.stdin.buffer.read()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "pictures.Target(64, 3).encode(pictures.decode(data))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=buffer.getvalue(), capture_output=True
+    )
+    # Two copies of four bytes per pixel, where there was no transparency one of one byte.
+    assert int(done.stdout) * 1024 < 8000 * 4000 * (9 if "A" in mode else 2), done.stderr
+
+
+def progressive(scans):
+    """A progressive JPEG with its second scan, of a few bytes, repeated."""
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(buffer, "jpeg", progressive=True)
+    parts = buffer.getvalue().split(b"\xff\xda")
+    missing = scans - (len(parts) - 1)
+    return b"\xff\xda".join([*parts[:3], *[parts[2]] * missing, *parts[3:]])
+
+
+def test_jpegs_with_very_many_scans_take_too_long():
+    data = progressive(pictures.MAX_JPEG_SCANS)
+    assert pictures.decode(data).getpixel((9, 9)) == 128
+    # What follows the file, or a picture within its metadata, does not count.
+    assert pictures.decode(data + b"\xff\xda" * 50).size == (64, 64)
+    comment = b"\xff\xfe\x00\xca" + b"\xff\xda" * 100
+    assert pictures.decode(data[:2] + comment + data[2:]).size == (64, 64)
+    with pytest.raises(pictures.BadImage, match="more than 100 scans"):
+        pictures.decode(progressive(pictures.MAX_JPEG_SCANS + 1))
 
 
 def test_exif_orientation_is_honoured():
