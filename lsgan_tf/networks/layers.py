@@ -83,7 +83,7 @@ class LabelMap(layers.Layer):
         self.num_classes = num_classes
         self.units = units
 
-    def build(self, _):
+    def build(self, input_shape):
         normal = keras.initializers.RandomNormal(stddev=STDDEV)
         self.kernel = self.add_weight(shape=(self.num_classes, self.units), initializer=normal)
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros")
