@@ -4,12 +4,13 @@ A source lists its entries once, in the parent process; a reader, which is pickl
 the pictures of any of them in a worker.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from PIL import Image
 
@@ -33,6 +34,14 @@ class Reader(Protocol):
         self, entries: Sequence[Entry]
     ) -> Iterator[tuple[Entry, Image.Image | pictures.BadImage]]:
         """Every entry with its picture (mode L or RGB), or with what is wrong with it."""
+        ...
+
+
+class FileReader(Reader, Protocol):
+    """A reader of a source that consists of files."""
+
+    def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Opens any of its files, which raises `BadImage`, now or on reading, if it is damaged."""
         ...
 
 
@@ -61,12 +70,18 @@ class FolderReader:
             except pictures.BadImage as bad:
                 yield entry, bad
 
-    def _bytes(self, entry: Entry) -> bytes:
+    @contextlib.contextmanager
+    def opened(self, name):
+        """See `FileReader.opened`."""
         try:
-            with open(self.root / entry.name, "rb") as file:
-                data = file.read(pictures.MAX_FILE_BYTES + 1)
+            with open(self.root / name, "rb") as file:
+                yield file
         except OSError as error:
             raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
+
+    def _bytes(self, entry: Entry) -> bytes:
+        with self.opened(entry.name) as file:
+            data = file.read(pictures.MAX_FILE_BYTES + 1)
         if len(data) > pictures.MAX_FILE_BYTES:
             raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
         return data
@@ -98,8 +113,12 @@ def folder(root: Path, labels: str) -> Source:
 
 def is_picture(name: str) -> bool:
     """Whether this path within a source is a picture by its name, and not hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-    return not hidden and name.lower().endswith(pictures.EXTENSIONS)
+    return not is_hidden(name) and name.lower().endswith(pictures.EXTENSIONS)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether this path within a source is hidden, or in a folder that is."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def check_not_empty(names: Sequence[str], source: Path) -> None:

@@ -1,5 +1,6 @@
 """Pictures in a zip, read in place: nothing is ever extracted, no name of a member is opened."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -20,12 +21,27 @@ class ZipReader:
 
     def read(self, entries):
         """See `Reader.read`."""
-        archive = _opened(self.path)
         for entry in entries:
             try:
-                yield entry, pictures.decode(_member(archive, entry))
+                yield entry, pictures.decode(self._bytes(entry))
             except pictures.BadImage as bad:
                 yield entry, bad
+
+    @contextlib.contextmanager
+    def opened(self, name):
+        """See `FileReader.opened`."""
+        try:
+            with _opened(self.path).open(name) as file:
+                yield file
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+            raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
+
+    def _bytes(self, entry: Entry) -> bytes:
+        with self.opened(entry.name) as file:
+            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size it declares
+        if len(data) > pictures.MAX_FILE_BYTES:
+            raise pictures.BadImage(f"it unpacks to more than {pictures.MAX_FILE_BYTES} bytes")
+        return data
 
 
 def zipped(path: Path, labels: str) -> Source:
@@ -48,15 +64,5 @@ def zipped(path: Path, labels: str) -> Source:
     return Source(ZipReader(path), entries, class_names, digest.hexdigest(), ignored)
 
 
-_opened = functools.lru_cache(maxsize=1)(_archives.open_zip)  # a worker reads many shards of one
-
-
-def _member(archive: zipfile.ZipFile, entry: Entry) -> bytes:
-    try:
-        with archive.open(entry.name) as file:
-            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size it declares
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
-        raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
-    if len(data) > pictures.MAX_FILE_BYTES:
-        raise pictures.BadImage(f"it unpacks to more than {pictures.MAX_FILE_BYTES} bytes")
-    return data
+# A worker reads many shards of one zip, or of a few in turns.
+_opened = functools.lru_cache(maxsize=4)(_archives.open_zip)

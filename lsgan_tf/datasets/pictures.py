@@ -2,9 +2,10 @@
 
 import dataclasses
 import io
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from lsgan_tf.datasets import jpeg_scans, png
 
@@ -18,6 +19,7 @@ MAX_JPEG_SCANS = 100  # usual are ten, and each of them costs a pass over the pi
 _ROWS_PIXELS = 1 << 20  # so many are laid over black at once
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _GREY_MODES = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -36,8 +38,7 @@ def decode(data: bytes) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImage(f"{image.width}x{image.height} pixels are too many")
+            _check_pixels(image)
             if image.format in ("JPEG", "MPO") and jpeg_scans.exceed(data, MAX_JPEG_SCANS):
                 raise BadImage(f"it has more than {MAX_JPEG_SCANS} scans, which take too long")
             ImageOps.exif_transpose(image, in_place=True)
@@ -47,6 +48,28 @@ def decode(data: bytes) -> Image.Image:
         raise
     except Exception as error:  # damaged files raise nearly anything in Pillow's plugins
         raise BadImage(f"it does not decode: {reason(error)}") from error
+
+
+def size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height of what `decode` makes of an image file; reads no more than its header.
+
+    Raises:
+        BadImage: whatever is wrong with it, as far as the header tells.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            _check_pixels(image)
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+            return image.size[::-1] if orientation in _SIDEWAYS else image.size
+    except BadImage:
+        raise
+    except Exception as error:  # as in `decode`
+        raise BadImage(f"it does not decode: {reason(error)}") from error
+
+
+def _check_pixels(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise BadImage(f"{image.width}x{image.height} pixels are too many")
 
 
 def is_grey(image: Image.Image) -> bool:

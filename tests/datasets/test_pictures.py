@@ -109,6 +109,24 @@ def test_exif_orientation_is_honoured():
     assert pictures.decode(data).size == (20, 30)
 
 
+@pytest.mark.parametrize("orientation", range(9))
+def test_the_size_is_that_of_the_decoded_picture(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(NOISE), "jpeg", exif=exif)
+    assert pictures.size(io.BytesIO(data)) == pictures.decode(data).size
+
+
+def test_the_size_needs_only_the_header():
+    data = encoded(Image.fromarray(NOISE), "jpeg")
+    header = data[: data.index(b"\xff\xda") + 14]  # up to the start of the scan
+    assert pictures.size(io.BytesIO(header)) == (30, 20)
+    with pytest.raises(pictures.BadImage):
+        pictures.decode(header)
+    with pytest.raises(pictures.BadImage, match="not an image of a known format"):
+        pictures.size(io.BytesIO(b"nonsense"))
+
+
 @pytest.mark.parametrize("cut", [0, 4, 20, 200])
 def test_damaged_files(cut):
     with pytest.raises(pictures.BadImage):
@@ -138,6 +156,8 @@ def test_a_decompression_bomb_is_a_bad_image(side):
     bomb = small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
     with pytest.raises(pictures.BadImage, match="too m"):
         pictures.decode(bomb)
+    with pytest.raises(pictures.BadImage, match="too m"):
+        pictures.size(io.BytesIO(bomb))
 
 
 def test_straight_resize_keeps_everything_and_center_crop_cuts():
