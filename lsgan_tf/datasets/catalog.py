@@ -45,6 +45,12 @@ LSUN_SCENES = {
 # Handwritten Chinese characters, to be converted from CASIA-HWDB1.0.
 HWDB = "hwdb"
 
+# Faces of cats, to be converted from the CAT archive.
+CATS = "cats"
+_CAT_ARCHIVE = (
+    "https://web.archive.org/web/20150703060412/http://137.189.35.203/WebUI/CatDatabase/Data/"
+)
+
 
 def present(data_dir: Path) -> list[str]:
     """The converted data sets in `data_dir`."""
@@ -67,7 +73,9 @@ def missing(name: str, data_dir: Path) -> UserError:
         return UserError(_how_to_get(name, LSUN_SCENES[name], directory))
     if name == HWDB:
         return UserError(_how_to_get_hwdb(directory))
-    known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB))
+    if name == CATS:
+        return UserError(_how_to_get_cats(directory))
+    known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB, CATS))
     return UserError(
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"
@@ -133,4 +141,18 @@ def _how_to_get_hwdb(directory: Path) -> str:
         "(unalz FILE.alz):\n"
         "  python -m tools.convert_hwdb --source=GNT_FOLDER_OR_ZIP "
         f"--output_dir={directory} --level1"
+    )
+
+
+def _how_to_get_cats(directory: Path) -> str:
+    files = ("CAT_DATASET_01.zip", "CAT_DATASET_02.zip", "00000003_015.jpg.cat")
+    addresses = "".join(f"  {_CAT_ARCHIVE}{file}\n" for file in files)
+    return (
+        f"data set {directory.name} is not in {directory.parent}. It is made from the CAT archive "
+        "(Zhang, Sun and Tang, ECCV 2008), photographs of cats with nine landmarks each. Download "
+        f"its two parts and one corrected annotation from the Internet Archive\n{addresses}"
+        "and convert them; add --exclude=setting_up_script.sh, with the script in the folder cats "
+        "of https://github.com/xudonmao/improved_LSGAN, to leave out the pictures that the authors "
+        "left out:\n"
+        f"  python -m tools.convert_cats --source={','.join(files)} --output_dir={directory}"
     )

@@ -54,10 +54,23 @@ def test_hwdb_without_data_says_what_to_download_and_how_to_convert(tmp_path):
     ) in message
 
 
+def test_cats_without_data_say_what_to_download_and_how_to_convert(tmp_path):
+    message = load_error("cats", tmp_path)
+    kept = "https://web.archive.org/web/20150703060412/http://137.189.35.203/WebUI/CatDatabase/Data"
+    for file in ("CAT_DATASET_01.zip", "CAT_DATASET_02.zip", "00000003_015.jpg.cat"):
+        assert f"  {kept}/{file}\n" in message
+    assert (
+        "python -m tools.convert_cats "
+        "--source=CAT_DATASET_01.zip,CAT_DATASET_02.zip,00000003_015.jpg.cat "
+        f"--output_dir={tmp_path}/cats"
+    ) in message
+    assert "--exclude=setting_up_script.sh" in message
+
+
 def test_an_unknown_name_lists_the_known_and_the_present(made):
     message = load_error("prined_digits", made.parent)
     assert "no data set 'prined_digits'" in message
-    for name in ("printed_digits", "lsun_church", "hwdb", "tfds:NAME"):
+    for name in ("printed_digits", "lsun_church", "hwdb", "cats", "tfds:NAME"):
         assert name in message
     assert f"Present in {made.parent}: tiny." in message
 
@@ -129,6 +142,7 @@ def test_facts_of_a_converted_set(made):
     [
         ("lsun_church", {}),
         ("hwdb", {}),
+        ("cats", {}),
         ("prined_digits", {}),
         ("../tiny", {}),
         ("tiny", {"image_size": -1}),
