@@ -1,4 +1,4 @@
-"""Fuzzes `convert_lsun`: LMDBs with mutated values among sound ones, and with damaged pages."""
+"""Fuzzes `convert_lsun`: LMDBs with mutated values among sound ones."""
 
 import functools
 import hashlib
@@ -6,7 +6,6 @@ import io
 import random
 import re
 import shutil
-import struct
 import warnings
 from pathlib import Path
 
@@ -21,11 +20,6 @@ _SIDE = 32
 _SOUND_PER_BATCH = 100
 _COSTLY_PER_BATCH = 3  # of each kind
 _MANY = 1 << 30  # for --max_bad
-_PAGE_BYTES = 4096
-_PAGE_HEADER_BYTES = 16
-_META_BYTES = _PAGE_HEADER_BYTES + 136
-_BRANCH, _LEAF, _OVERFLOW = 1, 2, 4
-_PICTURES_WITH_PAGES = 150
 _WHERE = re.compile(r"(.+), entry (\d+), key ([0-9a-f]+)")
 
 
@@ -61,7 +55,7 @@ def fuzz(
     for number in range(count + _SOUND_PER_BATCH):
         value = rng.choice(originals)
         kind = _kind(number) if number < count else "sound"
-        made[_key(rng)] = (kind, *_mutated(rng, kind, value))
+        made[random_key(rng)] = (kind, *_mutated(rng, kind, value))
         report.tally(kind).inputs += 1
     write(folder / "source", {key: value for key, (_, value, _) in made.items()})
     failures = len(report.failures)
@@ -164,93 +158,14 @@ def _difference(found: bytes | None, expected: bytes | None) -> str:
     return "it has other pixels" if found is not None else "it is reported, but sound"
 
 
-def fuzz_pages(
-    originals: list[bytes],
-    count: int,
-    seed: int,
-    work: Path,
-    limits: _fuzzing.Limits,
-    report: _fuzzing.Report,
-) -> None:
-    """Converts a small LMDB `count` times, each time with other bytes of its tree changed.
-
-    It must become a data set or be refused in words.
-    """
-    sound = work / "pages-sound"
-    rng = random.Random(f"{seed} pages")
-    write(sound, {_key(rng): value for value in rng.choices(originals, k=_PICTURES_WITH_PAGES)})
-    data = (sound / "data.mdb").read_bytes()
-    places = tree(data)
-    for number in range(count):
-        rng = random.Random(f"{seed} pages {number}")
-        kind = rng.choice(list(places))
-        folder = work / f"pages-{number:04}-{kind}"
-        (folder / "source").mkdir(parents=True)
-        changed = bytearray(data)
-        for place in rng.choices(places[kind], k=rng.choice([1, 2, 8, 40])):
-            changed[place] = rng.choice([0, 255, rng.randrange(256), changed[place] ^ 1])
-        (folder / "source" / "data.mdb").write_bytes(changed)
-        report.tally(kind).inputs += 1
-        failures = len(report.failures)
-        _convert_pages(folder, kind, limits, report)
-        if len(report.failures) == failures:
-            shutil.rmtree(folder)
-    shutil.rmtree(sound)
-
-
-def _convert_pages(
-    folder: Path, kind: str, limits: _fuzzing.Limits, report: _fuzzing.Report
-) -> None:
-    flags = [f"--lmdb_dir={folder / 'source'}", f"--max_bad={_MANY}", "--image_size=8",
-             "--processes=2"]  # fmt: skip
-    ended = _fuzzing.convert("convert_lsun", flags, folder, limits, report)
-    if ended is None:
-        report.outcomes["(failures)"] += 1
-        return
-    status, said = ended
-    if status == 0:
-        contents = _converted_set.manifest(folder / "set")
-        kept = sum(1 for _ in _converted_set.items(folder / "set", contents))
-        report.tally(kind).kept += kept
-        report.tally(kind).reported += contents["skipped_count"]
-        report.outcomes["converted"] += 1
-        if kept + contents["skipped_count"] != _PICTURES_WITH_PAGES:
-            report.fail(folder.name, f"{kept} came out, {contents['skipped_count']} are reported")
-        return
-    errors = [line for line in re.split(r"[\r\n]", said) if line.startswith("error: ")]
-    if len(errors) != 1 or (folder / "set" / "manifest.json").exists():
-        report.fail(folder.name, f"it said {said[-300:]}")
-    told = re.sub(r"\d+", "N", " ".join(errors).replace(str(folder), ""))
-    report.outcomes[f"refused: {told[:100]}"] += 1
-
-
-def tree(data: bytes) -> dict[str, list[int]]:
-    """The offsets in a data.mdb of all bytes that are no values, by the kind of their page."""
-    places: dict[str, list[int]] = {"meta": [], "branch": [], "leaf": [], "overflow": []}
-    page = 0
-    while page < len(data):
-        number, _, flags, lower, upper = struct.unpack_from("<QHHHH", data, page)
-        whole = range(page, page + _PAGE_BYTES)
-        pages = 1
-        if page < 2 * _PAGE_BYTES:
-            places["meta"] += whole[:_META_BYTES]
-        elif flags & (_BRANCH | _LEAF) and number == page // _PAGE_BYTES:
-            used = [*whole[:lower], *whole[upper:]]
-            places["branch" if flags & _BRANCH else "leaf"] += used
-        elif flags & _OVERFLOW:
-            places["overflow"] += whole[:_PAGE_HEADER_BYTES]
-            pages = lower | upper << 16  # how many its value covers
-        page += pages * _PAGE_BYTES
-    return places
-
-
-def _key(rng: random.Random) -> bytes:
+def random_key(rng: random.Random) -> bytes:
+    """40 hex digits, as LSUN has them."""
     return hashlib.sha1(rng.randbytes(8)).hexdigest().encode()
 
 
 def write(directory: Path, values: dict[bytes, bytes]) -> None:
     """Writes an LMDB."""
-    room = sum(map(len, values.values())) + len(values) * 2 * _PAGE_BYTES + (1 << 22)
+    room = sum(map(len, values.values())) + len(values) * (1 << 13) + (1 << 22)
     with (
         lmdb.open(str(directory), map_size=room) as environment,
         environment.begin(write=True) as transaction,

@@ -15,6 +15,7 @@ _TEXT = b"The quick brown fox jumps over the lazy dog. "
 _FORMATS = ("bmp", "gif", "jpeg", "png", "ppm", "tiff")
 _HUGE = 65535
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_START_OF_SCAN = b"\xff\xda"
 
 
 def flipped(rng: random.Random, value: bytes) -> bytes:
@@ -166,9 +167,22 @@ def large(rng: random.Random, value: bytes) -> bytes:
     return _saved(Image.new("L", (8000, 6000), rng.randrange(256)), "png", compress_level=1)
 
 
+def large_transparent(rng: random.Random, value: bytes) -> bytes:
+    """A large picture with transparency: it takes 96 MB once decoded."""
+    colour = tuple(rng.randbytes(4))
+    return _saved(Image.new("RGBA", (6000, 4000), colour), "png", compress_level=1)
+
+
+def many_scans(rng: random.Random, value: bytes) -> bytes:
+    """A progressive JPEG of a megabyte that would be gone over for minutes."""
+    first, second, third, *others = _progressive().split(_START_OF_SCAN)
+    return _START_OF_SCAN.join([first, second, *[third] * 8000, *others])
+
+
 # What no decoder may make a picture of.
 HOPELESS = (
     empty, garbage, text, zeros, webp_absurd, png_bomb, tiff_huge, gif_huge, jpeg_huge, ppm_huge,
+    many_scans,
 )  # fmt: skip
 # What is as good as before.
 HARMLESS = (doubled, with_another)
@@ -176,8 +190,9 @@ HARMLESS = (doubled, with_another)
 UNDECIDED = (
     flipped, flipped_header, truncated, cut_out, zeros_over_range, other_format,
     other_format_truncated, idat_bomb, text_bomb, animated, large,
+    large_transparent,
 )  # fmt: skip
-COSTLY = (idat_bomb, text_bomb, large)  # in time
+COSTLY = (idat_bomb, text_bomb, large, large_transparent, many_scans)  # in time
 
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation for mutation in (*UNDECIDED, *HARMLESS, *HOPELESS)
@@ -195,6 +210,11 @@ def _saved(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+@functools.cache
+def _progressive() -> bytes:
+    return _saved(Image.new("L", (8000, 6000), 128), "jpeg", progressive=True)
 
 
 @functools.cache

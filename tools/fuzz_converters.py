@@ -20,7 +20,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.errors import UserError
-from tools import _fuzzing, _gnt_fuzz, _lmdb_fuzz
+from tools import _fuzzing, _gnt_fuzz, _lmdb_fuzz, _lmdb_page_fuzz
 
 _GNT_SOURCE = flags.DEFINE_string("gnt_source", None, "Folder of sound .gnt files.")
 _LMDB_SOURCE = flags.DEFINE_string("lmdb_source", None, "Folder of a sound LMDB.")
@@ -57,7 +57,7 @@ def main():
         reports.append(_batches("lmdb", _LMDB.value, _lmdb_fuzz.fuzz, originals, work, limits))
     if _LMDB_PAGES.value:
         report = _fuzzing.Report()
-        _lmdb_fuzz.fuzz_pages(originals, _LMDB_PAGES.value, _SEED.value, work, limits, report)
+        _lmdb_page_fuzz.fuzz(originals, _LMDB_PAGES.value, _SEED.value, work, limits, report)
         print(report.totals("lmdb pages"), flush=True)
         reports.append(report)
     failures = sum(len(report.failures) for report in reports)

@@ -18,6 +18,7 @@ from tools import (
     _gnt_oracle,
     _lmdb_fuzz,
     _lmdb_mutations,
+    _lmdb_page_fuzz,
     _watched,
     convert_lsun,
 )
@@ -205,7 +206,7 @@ def test_the_tree_of_an_lmdb_without_its_values(tmp_path):
     keys = [b"key %03d" % number for number in range(200)]
     lmdbs.write(tmp_path / "lmdb", {key: large if key == keys[7] else small for key in keys})
     data = (tmp_path / "lmdb" / "data.mdb").read_bytes()
-    places = _lmdb_fuzz.tree(data)
+    places = _lmdb_page_fuzz.tree(data)
     assert len(places["meta"]) == 2 * 152
     assert len(places["overflow"]) == 16
     assert places["branch"] and places["leaf"]
