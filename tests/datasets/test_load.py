@@ -30,7 +30,7 @@ def test_lsun_without_data_says_what_to_download_and_how_to_convert(tmp_path):
     assert "church_outdoor_train_lmdb.zip" in message
     assert "https://github.com/fyu/lsun" in message
     assert (
-        f"python -m tools.convert_lsun --lmdb_dir=church_outdoor_train_lmdb "
+        f"python -m tools.convert_lsun --lmdb_dir=church_outdoor_train_lmdb.zip "
         f"--output_dir={tmp_path}/lsun_church --image_size=112"
     ) in message
     assert (
