@@ -16,6 +16,8 @@ from tools._gnt_oracle import Expected, Picture
 
 _SIDE = 28
 _RECORDS = (6, 12)  # of a file, at least and at most
+_RECORDS_OF_LONG = (260, 600)  # of some: what a worker begins to read in the middle
+_LONG_EVERY = 97
 _MANY = 1 << 30  # for --max_bad
 _WHERE = re.compile(r"(.+), offset (\d+)")
 
@@ -85,9 +87,12 @@ def _mutated(
     kind = kinds[number % len(kinds)]
     while True:  # until it can be said what must come out, and something must
         whole = rng.choice(originals)
-        length = rng.randint(*_RECORDS)
-        first = rng.randrange(len(whole) - length + 1)
-        records = whole[first : first + length]
+        if number % _LONG_EVERY == _LONG_EVERY - 1:
+            records = rng.choices(whole, k=rng.randint(*_RECORDS_OF_LONG))
+        else:
+            length = rng.randint(*_RECORDS)
+            first = rng.randrange(len(whole) - length + 1)
+            records = whole[first : first + length]
         stretches = _gnt_mutations.MUTATIONS[kind](rng, records)
         expected = _gnt_oracle.expect(stretches)
         # A file of which nothing can be read ends the conversion, see _no_gnt.

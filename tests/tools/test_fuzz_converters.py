@@ -77,13 +77,13 @@ def test_a_small_run(gnt_source, lmdb_source, tmp_path):
     work = tmp_path / "work"
     done = fuzz(
         f"--work_dir={work}", f"--gnt_source={gnt_source}", f"--lmdb_source={lmdb_source}",
-        "--gnt=60", f"--lmdb={len(_lmdb_mutations.MUTATIONS)}", "--lmdb_pages=1",
+        "--gnt=100", f"--lmdb={len(_lmdb_mutations.MUTATIONS)}", "--lmdb_pages=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" 0 checks failed") == 5
     lines = [line.split() for line in done.stdout.splitlines()]
     for kind in _gnt_mutations.MUTATIONS:
-        assert any(line[:2] == [kind, "3"] for line in lines), kind
+        assert any(line[:2] == [kind, "5"] for line in lines), kind
     for kind in _lmdb_mutations.MUTATIONS:
         assert any(line[:2] == [kind, "1"] for line in lines), kind
     assert ["sound", "100", "100", "0"] in lines
