@@ -81,18 +81,25 @@ def listing(file: Path, positions: list[int], count: int) -> Listing:
         count: how many entries to look at.
 
     Raises:
-        UserError: there are fewer, or more than the LMDB declares.
+        UserError: there are fewer, or more than the LMDB declares, or they are out of order.
     """
     digest = hashlib.sha256()
-    wanted, starts, number = set(positions), [], 0
+    wanted, starts, number, last = set(positions), [], 0, b""
     # Keys lie apart from values: reading ahead would read the pictures along with them.
     with _opened(file, readahead=False) as transaction:
         declared = transaction.stat()["entries"]
         for number, (key, value) in enumerate(_entries(transaction, b""), 1):
             if number > declared:
                 break
+            key = bytes(key)
+            if key <= last:
+                raise UserError(  # a page that is damaged leads to entries a second time
+                    f"{file} is damaged: entry {number - 1} is out of order. Copy or download it "
+                    "again"
+                )
+            last = key
             if number - 1 in wanted:
-                starts.append(bytes(key))
+                starts.append(key)
             digest.update(b"%d %d " % (len(key), len(value)))
             digest.update(key)
             if number % _KEYS_PER_REPORT == 0:

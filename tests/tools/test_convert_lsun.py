@@ -1,9 +1,11 @@
 """LMDBs laid out like LSUN's, their zips, and everything that can be wrong with either."""
 
 import io
+import itertools
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -302,6 +304,26 @@ def declaring(data, entries):
 )
 def test_a_wrong_number_of_entries(entries, told, source, target):
     assert told in failure(damaged(source, lambda data: declaring(data, entries)), target)
+
+
+def test_a_page_that_is_met_twice(tmp_path, target):
+    source = lmdbs.write(tmp_path / "lmdb", {lmdbs.key(n): b"a picture" for n in range(400)})
+
+    def spoil(data):
+        pages = [struct.unpack_from("<QHHH", data, at) for at in range(8192, len(data), 4096)]
+        (branch,) = (number for number, _, flags, _ in pages if flags == 1)
+        leaves = {number: lower for number, _, flags, lower in pages if flags == 2}
+        nodes = struct.unpack_from(f"<{len(leaves)}H", data, branch * 4096 + 16)
+        places = [branch * 4096 + node for node in nodes]
+        entries = [leaves[int.from_bytes(data[at : at + 6], "little")] for at in places]
+        one, other = next(
+            (a, b) for a, b in itertools.combinations(range(len(places)), 2)
+            if entries[a] == entries[b]
+        )  # fmt: skip
+        data[places[other] : places[other] + 6] = data[places[one] : places[one] + 6]
+        return data
+
+    assert "is out of order" in failure(damaged(source, spoil), target)
 
 
 def test_an_empty_lmdb(tmp_path, target):
