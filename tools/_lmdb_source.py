@@ -7,7 +7,8 @@ therefore opened anew every few hundred pictures, which gives the pages back.
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import lmdb
@@ -18,7 +19,7 @@ from lsgan_tf.errors import UserError
 _DATA_FILE = "data.mdb"
 _MIN_ENTRY_BYTES = 10  # of an entry without key and value in a page: a header and a pointer
 _PICTURES_PER_OPENING = 256
-_KEYS_PER_REPORT = 1024
+_KEYS_PER_OPENING = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,34 +86,46 @@ def listing(file: Path, positions: list[int], count: int) -> Listing:
     """
     digest = hashlib.sha256()
     wanted, starts, number, last = set(positions), [], 0, b""
-    # Keys lie apart from values: reading ahead would read the pictures along with them.
-    with _opened(file, readahead=False) as transaction:
-        declared = transaction.stat()["entries"]
-        for number, (key, value) in enumerate(_entries(transaction, b""), 1):
-            if number > declared:
-                break
-            key = bytes(key)
-            if key <= last:
-                raise UserError(  # a page that is damaged leads to entries a second time
-                    f"{file} is damaged: entry {number - 1} is out of order. Copy or download it "
-                    "again"
-                )
-            last = key
-            if number - 1 in wanted:
-                starts.append(key)
-            digest.update(b"%d %d " % (len(key), len(value)))
-            digest.update(key)
-            if number % _KEYS_PER_REPORT == 0:
-                workers.count(_KEYS_PER_REPORT)
-            if number == count < declared:  # else one more, to see whether this was the last
-                break
-    if number < count or number > declared:
-        found = f"{number} can be found" if number < count else "there are more"
-        raise UserError(
-            f"{file} is damaged: it declares {declared} entries, {found}. Copy or download it again"
-        )
-    workers.count(number % _KEYS_PER_REPORT)
+    for declared, key, size in _keys(file):
+        if number == declared:
+            raise _miscounted(file, declared, "there are more")
+        if key <= last and number:  # a page that is damaged leads to entries a second time
+            raise UserError(
+                f"{file} is damaged: entry {number} is out of order. Copy or download it again"
+            )
+        if number in wanted:
+            starts.append(key)
+        digest.update(b"%d %d " % (len(key), size))
+        digest.update(key)
+        last, number = key, number + 1
+        if number % _KEYS_PER_OPENING == 0:
+            workers.count(_KEYS_PER_OPENING)
+        if number == count < declared:  # else one more, to see whether this was the last
+            break
+    if number < count:
+        raise _miscounted(file, count, f"{number} can be found")
+    workers.count(number % _KEYS_PER_OPENING)
     return Listing(tuple(starts), digest.hexdigest())
+
+
+def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:
+    """Yields, for each entry, how many are declared, its key, and the size of its value."""
+    start: bytes | None = b""
+    while start is not None:
+        # Keys lie apart from values: reading ahead would read the pictures along with them.
+        with _opened(file, readahead=False) as transaction:
+            declared = transaction.stat()["entries"]
+            entries_ = _entries(transaction, start)
+            for key, value in itertools.islice(entries_, _KEYS_PER_OPENING):
+                yield declared, bytes(key), len(value)
+            following = next(entries_, None)
+            start = bytes(following[0]) if following else None
+
+
+def _miscounted(file: Path, declared: int, found: str) -> UserError:
+    return UserError(
+        f"{file} is damaged: it declares {declared} entries, {found}. Copy or download it again"
+    )
 
 
 def values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
@@ -123,22 +136,29 @@ def values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
     """
     key, done = start, 0
     while done < count:
-        read, key = _part(file, key, first + done, min(_PICTURES_PER_OPENING, count - done))
-        yield from read
-        done += len(read)
+        part = min(_PICTURES_PER_OPENING, count - done)
+        key = yield from _part(file, key, first + done, part)
+        done += part
         if key is None and done < count:
-            raise UserError(f"{file} has changed: there is no entry {first + done} any more")
+            raise _changed(file, first + done)
 
 
-def _part(file: Path, start: bytes, first: int, count: int) -> tuple[list[Value], bytes | None]:
-    """At most `count` entries from key `start`, and the key that follows them, if there is one."""
-    read = []
+def _part(file: Path, start: bytes, first: int, count: int) -> Generator[Value, None, bytes | None]:
+    """Yields `count` entries from key `start`; returns the key that follows, if there is one."""
+    read = 0
     with _opened(file) as transaction:
         for key, value in _entries(transaction, start):
-            if len(read) == count:
-                return read, bytes(key)
-            read.append(_value(key, value, first + len(read)))
-    return read, None
+            if read == count:
+                return bytes(key)
+            yield _value(key, value, first + read)
+            read += 1
+    if read < count:
+        raise _changed(file, first + read)
+    return None
+
+
+def _changed(file: Path, number: int) -> UserError:
+    return UserError(f"{file} has changed: there is no entry {number} any more")
 
 
 def _value(key: memoryview, value: memoryview, number: int) -> Value:

@@ -126,7 +126,7 @@ def _decode_and_resize(archive: Path, number: int, start: Callable[[], None]) ->
     start()
     for place in range(_BARE_PICTURES):
         with Image.open(io.BytesIO(values[place % len(values)])) as image:
-            image.resize((112, 112), Image.Resampling.BILINEAR)
+            image.convert("RGB").resize((112, 112), Image.Resampling.BILINEAR)
 
 
 def _first_values(cursor: lmdb.Cursor) -> list[bytes]:

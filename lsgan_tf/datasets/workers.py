@@ -5,6 +5,7 @@ module: call `run` from a command that does not import TensorFlow.
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,10 @@ from typing import Any, NamedTuple
 import tqdm
 
 from lsgan_tf.errors import UserError
+
+# Of mallopt(3).
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGEST_PICTURE_BLOCK = 1 << 25  # bytes; larger ones are given back at once
 
 
 class Task(NamedTuple):
@@ -118,6 +123,7 @@ def count(number: int = 1) -> None:
 def _start(done: Synchronized, stop: Any) -> None:
     global _done, _stop
     _done, _stop = done, stop
+    _keep_memory()
 
     def die_with_parent() -> None:
         # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing
@@ -126,3 +132,15 @@ def _start(done: Synchronized, stop: Any) -> None:
         os._exit(1)
 
     threading.Thread(target=die_with_parent, daemon=True).start()
+
+
+def _keep_memory() -> None:
+    """Makes glibc keep the memory of a picture for the next one.
+
+    It would give blocks of this size back to the system and fetch them again page by page, which
+    took a fifth of the time of decoding photographs. Other C libraries are left as they are.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST_PICTURE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_PICTURE_BLOCK)
