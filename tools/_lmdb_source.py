@@ -18,8 +18,7 @@ from lsgan_tf.errors import UserError
 
 _DATA_FILE = "data.mdb"
 _MIN_ENTRY_BYTES = 10  # of an entry without key and value in a page: a header and a pointer
-_PICTURES_PER_OPENING = 256
-_KEYS_PER_OPENING = 4096
+_ENTRIES_PER_OPENING = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +97,13 @@ def listing(file: Path, positions: list[int], count: int) -> Listing:
         digest.update(b"%d %d " % (len(key), size))
         digest.update(key)
         last, number = key, number + 1
-        if number % _KEYS_PER_OPENING == 0:
-            workers.count(_KEYS_PER_OPENING)
+        if number % _ENTRIES_PER_OPENING == 0:
+            workers.count(_ENTRIES_PER_OPENING)
         if number == count < declared:  # else one more, to see whether this was the last
             break
     if number < count:
         raise _miscounted(file, count, f"{number} can be found")
-    workers.count(number % _KEYS_PER_OPENING)
+    workers.count(number % _ENTRIES_PER_OPENING)
     return Listing(tuple(starts), digest.hexdigest())
 
 
@@ -112,11 +111,11 @@ def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:
     """Yields, for each entry, how many are declared, its key, and the size of its value."""
     start: bytes | None = b""
     while start is not None:
-        # Keys lie apart from values: reading ahead would read the pictures along with them.
-        with _opened(file, readahead=False) as transaction:
+        # The binding reads values in any case, at the speed of the disk if it may read ahead.
+        with _opened(file) as transaction:
             declared = transaction.stat()["entries"]
             entries_ = _entries(transaction, start)
-            for key, value in itertools.islice(entries_, _KEYS_PER_OPENING):
+            for key, value in itertools.islice(entries_, _ENTRIES_PER_OPENING):
                 yield declared, bytes(key), len(value)
             following = next(entries_, None)
             start = bytes(following[0]) if following else None
@@ -136,7 +135,7 @@ def values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
     """
     key, done = start, 0
     while done < count:
-        part = min(_PICTURES_PER_OPENING, count - done)
+        part = min(_ENTRIES_PER_OPENING, count - done)
         key = yield from _part(file, key, first + done, part)
         done += part
         if key is None and done < count:
@@ -175,10 +174,10 @@ def _entries(
 
 
 @contextlib.contextmanager
-def _opened(file: Path, readahead: bool = True) -> Iterator[lmdb.Transaction]:
+def _opened(file: Path) -> Iterator[lmdb.Transaction]:
     """Opens an LMDB for reading: nothing is written to it or beside it, not even a lock."""
     try:
-        with _environment(file, readahead) as environment:
+        with _environment(file) as environment:
             _check_length(file, environment)
             with environment.begin(buffers=True) as transaction:
                 yield transaction
@@ -186,14 +185,12 @@ def _opened(file: Path, readahead: bool = True) -> Iterator[lmdb.Transaction]:
         raise UserError(f"{file} is damaged: {error}. Copy or download it again") from error
 
 
-def _environment(file: Path, readahead: bool) -> lmdb.Environment:
+def _environment(file: Path) -> lmdb.Environment:
     try:
         with open(file, "rb") as readable:  # lmdb does not tell why it cannot open a file
             if not readable.read(1):
                 raise UserError(f"{file} is no LMDB: it has 0 bytes. Copy or download it again")
-        return lmdb.open(
-            str(file), subdir=False, readonly=True, lock=False, create=False, readahead=readahead
-        )
+        return lmdb.open(str(file), subdir=False, readonly=True, lock=False, create=False)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
     except lmdb.Error as error:

@@ -77,7 +77,7 @@ def test_more_pictures_than_one_opening_reads(tmp_path, target, monkeypatch):
     source = lmdbs.of_pictures(tmp_path / "lmdb", 23)
     file = _lmdb_source.data_file(source)
     keys = sorted(map(lmdbs.key, range(23)))
-    monkeypatch.setattr(_lmdb_source, "_PICTURES_PER_OPENING", 5)
+    monkeypatch.setattr(_lmdb_source, "_ENTRIES_PER_OPENING", 5)
     read = list(_lmdb_source.values(file, keys[4], 4, 16))
     assert [(value.number, value.key) for value in read] == list(enumerate(keys))[4:20]
 
