@@ -24,7 +24,8 @@ from PIL import Image
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest
-from tools import _large_archives, _lmdb_source, _watched
+from tools import _large_archives, _watched
+from tools.sources import lmdb_source
 
 _CONVERTER = flags.DEFINE_enum("converter", None, ["lsun", "hwdb"], "Which.", required=True)
 _SOURCE = flags.DEFINE_string("source", None, "A small real LMDB or GNT folder.", required=True)
@@ -75,7 +76,7 @@ def _archive(work: Path) -> Path:
         work.mkdir(parents=True, exist_ok=True)
         source = Path(_SOURCE.value)
         if _CONVERTER.value == "lsun":
-            file = _lmdb_source.data_file(source)
+            file = lmdb_source.data_file(source)
             _large_archives.lsun(file, unfinished, _COUNT.value, multiprocessing.cpu_count())
         else:
             _large_archives.hwdb(sorted(source.rglob("*.gnt")), unfinished, _COUNT.value)

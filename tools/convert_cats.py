@@ -30,9 +30,10 @@ from absl import flags
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
-from tools import _cat_sources, _converter_flags
-from tools._cat_faces import Face
-from tools._cat_sources import Cat, Listing
+from tools import _converter_flags
+from tools.sources import cat_sources
+from tools.sources.cat_faces import Face
+from tools.sources.cat_sources import Cat, Listing
 
 MAX_LIST_BYTES = 1 << 20
 LISTED_OVERRIDES = 5
@@ -60,7 +61,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` of its pictures or annotations
             cannot be used, or as `records.write` does.
     """
-    listing = _cat_sources.find(sources)
+    listing = cat_sources.find(sources)
     source = ", ".join(map(str, sources))
     excluded = _excluded(options.exclude, listing)
     found = _survey(listing, excluded, options.image_size)

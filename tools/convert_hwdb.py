@@ -19,11 +19,12 @@ from PIL import Image
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
-from tools import _converter_flags, _gnt, _gnt_sources, _gnt_survey, _hwdb_characters
+from tools import _converter_flags
 from tools._converter_flags import split_sources
-from tools._gnt_sources import Listing
-from tools._gnt_survey import Piece, Survey
-from tools._hwdb_characters import Selection
+from tools.sources import gnt, gnt_sources, gnt_survey, hwdb_characters
+from tools.sources.gnt_sources import Listing
+from tools.sources.gnt_survey import Piece, Survey
+from tools.sources.hwdb_characters import Selection
 
 PAPER = 255
 
@@ -48,9 +49,9 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` records cannot be used, or as
             `records.write` does.
     """
-    selection = _hwdb_characters.selection(options.level1, options.characters)
-    listing = _gnt_sources.find(sources)
-    found = _gnt_survey.survey(listing.files, selection, options.processes)
+    selection = hwdb_characters.selection(options.level1, options.characters)
+    listing = gnt_sources.find(sources)
+    found = gnt_survey.survey(listing.files, selection, options.processes)
     names = selection.class_names(found.kept)
     source = ", ".join(map(str, sources))
     print(f"{source}: {_describe(listing, found, names)}", flush=True)
@@ -96,7 +97,7 @@ def _plan(
     target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
     class_ids = {name: number for number, name in enumerate(names)}
     bounds = records.shard_bounds(found.items)
-    pieces = _gnt_survey.cut(listing.files, found.files, bounds)
+    pieces = gnt_survey.cut(listing.files, found.files, bounds)
     return records.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -125,8 +126,8 @@ def _produce(
 ) -> Iterator[records.Record | records.Skipped]:
     for piece in pieces:
         for item in piece.items(selection):
-            if isinstance(item, _gnt.Damage):
-                yield records.Skipped(_gnt_survey.where(piece.file, item), item.why)
+            if isinstance(item, gnt.Damage):
+                yield records.Skipped(gnt_survey.where(piece.file, item), item.why)
                 continue
             image = Image.frombuffer("L", (item.width, item.height), item.bitmap, "raw", "L", 0, 1)
             if fit == "pad":

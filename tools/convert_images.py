@@ -16,8 +16,9 @@ from absl import flags
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
-from tools import _converter_flags, _image_sources, _npz_source, _zip_source
-from tools._image_sources import Entry, Reader, Source
+from tools import _converter_flags
+from tools.sources import image_sources, npz_source, zip_source
+from tools.sources.image_sources import Entry, Reader, Source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +49,13 @@ def convert(source: Path, output_dir: Path, options: Options) -> manifest.Manife
 
 def _open_source(source: Path, labels: str) -> Source:
     if source.is_dir():
-        return _image_sources.folder(source, labels)
+        return image_sources.folder(source, labels)
     if not source.is_file():
         raise UserError(f"--source={source} does not exist")
     if source.suffix.lower() == ".npz":
-        return _npz_source.arrays(source, labels)
+        return npz_source.arrays(source, labels)
     if source.suffix.lower() == ".zip":
-        return _zip_source.zipped(source, labels)
+        return zip_source.zipped(source, labels)
     raise UserError(f"--source={source} is neither a folder nor a .zip nor an .npz")
 
 

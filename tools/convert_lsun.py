@@ -19,7 +19,8 @@ from absl import flags
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records, workers
 from lsgan_tf.errors import UserError
-from tools import _converter_flags, _lmdb_source, _lmdb_zip
+from tools import _converter_flags
+from tools.sources import lmdb_source, lmdb_zip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,20 +57,20 @@ def convert(
     """
     splits = {"train": lmdb_dir} | ({"validation": val_lmdb} if val_lmdb else {})
     plan = _plan_without_jobs({name: _describe(path) for name, path in splits.items()}, options)
-    zipped = any(map(_lmdb_zip.is_zip, splits.values()))
+    zipped = any(map(lmdb_zip.is_zip, splits.values()))
     if zipped and (done := _converted_before(output_dir, plan)):
         return done
     scratch = (options.scratch_dir or output_dir.parent) / f".{output_dir.name}.unpacked"
     for name, path in splits.items():
-        file = _lmdb_zip.unpack(path, scratch) if _lmdb_zip.is_zip(path) else path
-        plan = _with_split(plan, name, path, _lmdb_source.data_file(file), options)
+        file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else path
+        plan = _with_split(plan, name, path, lmdb_source.data_file(file), options)
     done = records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
     shutil.rmtree(scratch, ignore_errors=True)
     return done
 
 
 def _describe(path: Path) -> str:
-    return _lmdb_zip.describe(path) if _lmdb_zip.is_zip(path) else str(path)
+    return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else str(path)
 
 
 def _plan_without_jobs(sources: dict[str, str], options: Options) -> records.Plan:
@@ -109,7 +110,7 @@ def _with_split(
     plan: records.Plan, split: str, path: Path, file: Path, options: Options
 ) -> records.Plan:
     """The plan with the jobs of one more LMDB, which is at `file`."""
-    held = _lmdb_source.entries(file)
+    held = lmdb_source.entries(file)
     count = min(options.max_images, held) if options.max_images and split == "train" else held
     print(f"{path}: {held} images, {count} of them become the split {split!r}", flush=True)
     bounds = records.shard_bounds(count)
@@ -124,8 +125,8 @@ def _with_split(
     return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
 
 
-def _list(file: Path, positions: list[int], count: int) -> _lmdb_source.Listing:
-    task = workers.Task(_lmdb_source.listing, (file, positions, count))
+def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
+    task = workers.Task(lmdb_source.listing, (file, positions, count))
     with tqdm.tqdm(total=count, unit="key", desc="listing", leave=False) as bar:
         (listing,) = workers.run([task], 1, bar)
     return listing
@@ -134,7 +135,7 @@ def _list(file: Path, positions: list[int], count: int) -> _lmdb_source.Listing:
 def _produce(
     source: Path, file: Path, key: bytes, start: int, stop: int, target: pictures.Target
 ) -> Iterator[records.Record | records.Skipped]:
-    for value in _lmdb_source.values(file, key, start, stop - start):
+    for value in lmdb_source.values(file, key, start, stop - start):
         try:
             if value.data is None:
                 raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")

@@ -20,7 +20,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.errors import UserError
-from tools import _fuzzing, _gnt_fuzz, _lmdb_fuzz, _lmdb_page_fuzz
+from tools.fuzzing import batches, gnt_fuzz, lmdb_fuzz, lmdb_page_fuzz
 
 _GNT_SOURCE = flags.DEFINE_string("gnt_source", None, "Folder of sound .gnt files.")
 _LMDB_SOURCE = flags.DEFINE_string("lmdb_source", None, "Folder of a sound LMDB.")
@@ -44,20 +44,20 @@ def main():
     work = Path(_WORK_DIR.value)
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
-    limits = _fuzzing.Limits(_SECONDS.value, _MEGABYTES.value * 1_000_000)
+    limits = batches.Limits(_SECONDS.value, _MEGABYTES.value * 1_000_000)
     reports = []
     if _GNT.value:
-        originals = _gnt_fuzz.records_of(Path(_GNT_SOURCE.value))
+        originals = gnt_fuzz.records_of(Path(_GNT_SOURCE.value))
         work.mkdir(parents=True, exist_ok=True)
-        reports.append(_batches("gnt", _GNT.value, _gnt_fuzz.fuzz, originals, work, limits))
+        reports.append(_batches("gnt", _GNT.value, gnt_fuzz.fuzz, originals, work, limits))
     if _LMDB.value or _LMDB_PAGES.value:
-        originals = _lmdb_fuzz.values_of(Path(_LMDB_SOURCE.value))
+        originals = lmdb_fuzz.values_of(Path(_LMDB_SOURCE.value))
         work.mkdir(parents=True, exist_ok=True)
     if _LMDB.value:
-        reports.append(_batches("lmdb", _LMDB.value, _lmdb_fuzz.fuzz, originals, work, limits))
+        reports.append(_batches("lmdb", _LMDB.value, lmdb_fuzz.fuzz, originals, work, limits))
     if _LMDB_PAGES.value:
-        report = _fuzzing.Report()
-        _lmdb_page_fuzz.fuzz(originals, _LMDB_PAGES.value, _SEED.value, work, limits, report)
+        report = batches.Report()
+        lmdb_page_fuzz.fuzz(originals, _LMDB_PAGES.value, _SEED.value, work, limits, report)
         print(report.totals("lmdb pages"), flush=True)
         reports.append(report)
     failures = sum(len(report.failures) for report in reports)
@@ -71,9 +71,9 @@ def _batches(
     fuzz: Callable[..., None],
     originals: list,
     work: Path,
-    limits: _fuzzing.Limits,
-) -> _fuzzing.Report:
-    report = _fuzzing.Report()
+    limits: batches.Limits,
+) -> batches.Report:
+    report = batches.Report()
     for batch, start in enumerate(range(0, count, _BATCH.value)):
         size = min(_BATCH.value, count - start)
         fuzz(originals, batch, size, _SEED.value, work, limits, report)

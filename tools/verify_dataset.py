@@ -21,9 +21,9 @@ from lsgan_tf import atomic, command
 from lsgan_tf.datasets import workers
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.errors import UserError
-from tools import _contact_sheet, _dataset_report, _layout_check, _shard_check
-from tools._faults import Faults
-from tools._shard_check import Context, ShardReport, Statistics
+from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
+from tools.verifying.faults import Faults
+from tools.verifying.shard_check import Context, ShardReport, Statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Findings:
 
 
 def verify(
-    directory: Path, contents: Manifest, font: _contact_sheet.Font, *, processes: int
+    directory: Path, contents: Manifest, font: contact_sheet.Font, *, processes: int
 ) -> Findings:
     """Checks the data set in `directory` against its manifest.
 
@@ -46,7 +46,7 @@ def verify(
 
     Args:
         directory: a complete data set.
-        contents: its manifest, see `_layout_check.load_manifest`.
+        contents: its manifest, see `layout_check.load_manifest`.
         font: for the contact sheet.
         processes: worker processes; each holds one record at a time.
 
@@ -55,9 +55,9 @@ def verify(
     """
     started = time.monotonic()
     faults = Faults()
-    notes = _layout_check.check(directory, contents, faults)
-    choice = _contact_sheet.Choice.of(contents)
-    statistics, gallery = Statistics.empty(contents), _contact_sheet.Gallery(choice)
+    notes = layout_check.check(directory, contents, faults)
+    choice = contact_sheet.Choice.of(contents)
+    statistics, gallery = Statistics.empty(contents), contact_sheet.Gallery(choice)
     by_shard: dict[int, Faults] = {}
     for report in _reports(directory, contents, choice, processes):
         by_shard[report.number] = report.faults
@@ -66,17 +66,17 @@ def verify(
     for number in sorted(by_shard):  # they come in any order
         faults.extend(by_shard[number])
     seconds = time.monotonic() - started
-    sheet = _contact_sheet.draw(gallery, choice, contents, font)
+    sheet = contact_sheet.draw(gallery, choice, contents, font)
     return Findings(faults, notes, statistics, sheet, seconds)
 
 
 def _reports(
-    directory: Path, contents: Manifest, choice: _contact_sheet.Choice, processes: int
+    directory: Path, contents: Manifest, choice: contact_sheet.Choice, processes: int
 ) -> Iterator[ShardReport]:
     """Yields the report of each shard as it comes, and shows the progress."""
     context = Context(directory, contents, choice)
     tasks = [
-        workers.Task(_shard_check.check_shard, (number, context))
+        workers.Task(shard_check.check_shard, (number, context))
         for number in range(len(contents.shards))
     ]
     total = sum(shard.count for shard in contents.shards)
@@ -109,18 +109,18 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
 def main() -> None:
     values = flags.FLAGS.flag_values_dict()
     directory = Path(values["dataset_dir"])
-    contents = _layout_check.load_manifest(directory)
+    contents = layout_check.load_manifest(directory)
     sheet = _sheet_path(directory, values["contact_sheet"])
-    font = _contact_sheet.Font(Path(values["font"]) if values["font"] else None)
+    font = contact_sheet.Font(Path(values["font"]) if values["font"] else None)
     findings = verify(directory, contents, font, processes=values["processes"])
     # Names may hold characters that the terminal's encoding lacks.
     sys.stdout.reconfigure(errors="backslashreplace")
-    report = _dataset_report.lines(directory, contents, findings.statistics, findings.seconds)
+    report = dataset_report.lines(directory, contents, findings.statistics, findings.seconds)
     print("\n".join(report))
     if findings.sheet is not None:
         atomic.write_bytes(sheet, findings.sheet)
-        print(f"  sheet       {_dataset_report.shown(str(sheet))}")
-    print("\n".join(_dataset_report.verdict(findings.faults, findings.notes, findings.statistics)))
+        print(f"  sheet       {dataset_report.shown(str(sheet))}")
+    print("\n".join(dataset_report.verdict(findings.faults, findings.notes, findings.statistics)))
     sys.exit(1 if findings.faults.count else 0)
 
 

@@ -19,8 +19,9 @@ from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
 from lsgan_tf.errors import UserError
 from tests.tools.test_gnt import record
-from tools import _gnt_survey, _hwdb_characters, convert_hwdb
+from tools import convert_hwdb
 from tools.convert_hwdb import Options
+from tools.sources import gnt_survey, hwdb_characters
 
 COMMAND = [sys.executable, "-m", "tools.convert_hwdb"]
 
@@ -129,7 +130,7 @@ def test_level1(source, target):
 
 def test_level1_has_3755_characters():
     every = [chr(code) for code in range(0x3400, 0xFFFF)]
-    assert sum(map(_hwdb_characters.is_level1, every)) == 3755
+    assert sum(map(hwdb_characters.is_level1, every)) == 3755
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -247,7 +248,7 @@ def test_shards_begin_within_files_and_nothing_is_lost(tmp_path, target):
 
 
 def test_surveys_are_small_and_find_their_way():
-    survey = _gnt_survey.FileSurvey()
+    survey = gnt_survey.FileSurvey()
     for number in range(1_000_000):
         survey.add_damage() if number % 1000 < 300 else survey.add_character(50 * number)
     for item in (0, 299, 300, 600, 700, 999_999):
@@ -406,11 +407,11 @@ def test_a_file_that_may_not_be_read(source, target):
 
 
 def test_a_file_that_changes_before_it_is_converted(source):
-    listing = convert_hwdb._gnt_sources.find([source])
-    piece = _gnt_survey.Piece(listing.files[0], 0, 0, 0, 3)
+    listing = convert_hwdb.gnt_sources.find([source])
+    piece = gnt_survey.Piece(listing.files[0], 0, 0, 0, 3)
     write(source / "w1.gnt", *[shade("中", 1)] * 9)
     with pytest.raises(UserError, match=r"w1.gnt has changed since this conversion began"):
-        list(piece.items(_hwdb_characters.Selection()))
+        list(piece.items(hwdb_characters.Selection()))
 
 
 def test_a_changed_source_is_not_mixed_with_earlier_work(source, target):

@@ -22,8 +22,9 @@ from lsgan_tf.datasets import manifest
 from lsgan_tf.errors import UserError
 from tests.datasets import making
 from tests.tools import lmdbs
-from tools import _lmdb_source, convert_lsun
+from tools import convert_lsun
 from tools.convert_lsun import Options
+from tools.sources import lmdb_source
 
 COMMAND = [sys.executable, "-m", "tools.convert_lsun"]
 
@@ -75,10 +76,10 @@ def test_training_reads_it(source, target):
 
 def test_more_pictures_than_one_opening_reads(tmp_path, target, monkeypatch):
     source = lmdbs.of_pictures(tmp_path / "lmdb", 23)
-    file = _lmdb_source.data_file(source)
+    file = lmdb_source.data_file(source)
     keys = sorted(map(lmdbs.key, range(23)))
-    monkeypatch.setattr(_lmdb_source, "_ENTRIES_PER_OPENING", 5)
-    read = list(_lmdb_source.values(file, keys[4], 4, 16))
+    monkeypatch.setattr(lmdb_source, "_ENTRIES_PER_OPENING", 5)
+    read = list(lmdb_source.values(file, keys[4], 4, 16))
     assert [(value.number, value.key) for value in read] == list(enumerate(keys))[4:20]
 
 

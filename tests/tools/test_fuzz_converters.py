@@ -11,18 +11,17 @@ import pytest
 from PIL import Image
 
 from tests.tools import lmdbs
-from tools import (
-    _fuzzing,
-    _gnt_fuzz,
-    _gnt_mutations,
-    _gnt_oracle,
-    _lmdb_fuzz,
-    _lmdb_mutations,
-    _lmdb_page_fuzz,
-    _watched,
-    convert_lsun,
+from tools import _watched, convert_lsun
+from tools.fuzzing import (
+    batches,
+    gnt_fuzz,
+    gnt_mutations,
+    gnt_oracle,
+    lmdb_fuzz,
+    lmdb_mutations,
+    lmdb_page_fuzz,
 )
-from tools._gnt_oracle import Loss
+from tools.fuzzing.gnt_oracle import Loss
 
 TEXT = "啊阿埃挨哎唉哀皑癌蔼矮艾碍爱隘"
 
@@ -77,14 +76,14 @@ def test_a_small_run(gnt_source, lmdb_source, tmp_path):
     work = tmp_path / "work"
     done = fuzz(
         f"--work_dir={work}", f"--gnt_source={gnt_source}", f"--lmdb_source={lmdb_source}",
-        "--gnt=100", f"--lmdb={len(_lmdb_mutations.MUTATIONS)}", "--lmdb_pages=1",
+        "--gnt=100", f"--lmdb={len(lmdb_mutations.MUTATIONS)}", "--lmdb_pages=1",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" 0 checks failed") == 5
     lines = [line.split() for line in done.stdout.splitlines()]
-    for kind in _gnt_mutations.MUTATIONS:
+    for kind in gnt_mutations.MUTATIONS:
         assert any(line[:2] == [kind, "5"] for line in lines), kind
-    for kind in _lmdb_mutations.MUTATIONS:
+    for kind in lmdb_mutations.MUTATIONS:
         assert any(line[:2] == [kind, "1"] for line in lines), kind
     assert ["sound", "100", "100", "0"] in lines
     assert not list(work.iterdir())
@@ -110,13 +109,13 @@ def test_a_missing_source_is_told(tmp_path):
 
 
 def test_what_must_become_of_a_gnt_file():
-    whole = _gnt_oracle.expect(sound())
+    whole = gnt_oracle.expect(sound())
     assert "".join(picture.text for picture in whole.pictures) == TEXT[:6]
     assert (whole.losses, whole.left_out) == ((), (0, 0))
     first, second, *others = sound()
 
     def losses(stretch):
-        expected = _gnt_oracle.expect([first, stretch, *others])
+        expected = gnt_oracle.expect([first, stretch, *others])
         certain = [picture.text for picture in expected.pictures if picture.certain]
         assert certain == [TEXT[0], *TEXT[2:6]]
         return expected.losses
@@ -125,30 +124,30 @@ def test_what_must_become_of_a_gnt_file():
     assert losses(record("阿", tag=b"\xff\xff")) == (Loss(16, 17, 1),)
     assert losses(second[:-1]) == (Loss(16, 31, 1),)
     assert losses(second[:12] + b"\0\0\0" + second[12:]) == (Loss(16, 35, 1),)
-    symbol = _gnt_oracle.expect([first, record("，"), *others])
+    symbol = gnt_oracle.expect([first, record("，"), *others])
     assert (len(symbol.pictures), symbol.losses, symbol.left_out) == (5, (), (1, 1))
 
 
 def test_what_cannot_be_told_of_a_gnt_file():
     # Neither number of the first is right, and what follows is no chain of three: it may be lost.
     bad = b"\x01" + record("啊")[1:6] + b"\x09" + record("啊")[7:]
-    expected = _gnt_oracle.expect([bad, *sound(2), bad, *sound(3)])
+    expected = gnt_oracle.expect([bad, *sound(2), bad, *sound(3)])
     assert [picture.certain for picture in expected.pictures] == [False] * 2 + [True] * 3
     assert expected.losses == (Loss(0, 64, 4),)
     # Sixteen bytes are missing, and the next record has sixteen: it ends where one begins.
-    assert _gnt_oracle.expect([record("啊", 8, 4)[:-16], *sound(4)]) is None
+    assert gnt_oracle.expect([record("啊", 8, 4)[:-16], *sound(4)]) is None
     # What was added repeats the first byte of the record it was added to, which thus is whole.
     one = record("啊")
-    expected = _gnt_oracle.expect([one[:1] + b"junk" + one[:1] + one[1:], *sound(3)])
+    expected = gnt_oracle.expect([one[:1] + b"junk" + one[:1] + one[1:], *sound(3)])
     assert [picture.text for picture in expected.pictures] == ["啊", *TEXT[:3]]
     assert expected.losses == (Loss(0, 5, 1),)
 
 
 def test_the_oracle_of_gnt_files_sees_what_is_wrong():
-    expected = _gnt_oracle.expect([*sound(2), record("挨", size=0), record("埃", ink=b"\x10")])
+    expected = gnt_oracle.expect([*sound(2), record("挨", size=0), record("埃", ink=b"\x10")])
     grey, dark = b"\x80" * 784, b"\x10" * 784
     right = [("啊", grey), ("阿", grey), ("埃", dark)]
-    assert _gnt_fuzz.differs(expected, right, [32]) is None
+    assert gnt_fuzz.differs(expected, right, [32]) is None
     for wrong, offsets, told in (
         (right[:2], [32], "picture 2 of 3 did not come out"),
         ([right[0], *right[2:]], [32], "picture 1 of 3 did not come out"),
@@ -159,15 +158,15 @@ def test_the_oracle_of_gnt_files_sees_what_is_wrong():
         (right, [32, 33], "2 reports in "),
         (right, [16, 32], "offset 16 is reported, but sound"),
     ):
-        assert told in _gnt_fuzz.differs(expected, wrong, offsets)
+        assert told in gnt_fuzz.differs(expected, wrong, offsets)
 
 
 def test_every_mutation_makes_other_bytes():
     rng = random.Random(0)
-    for name, mutation in _gnt_mutations.MUTATIONS.items():
+    for name, mutation in gnt_mutations.MUTATIONS.items():
         assert mutation(rng, sound(12)) != sound(12), name
     value = lmdbs.webp(np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8))
-    for name, mutation in _lmdb_mutations.MUTATIONS.items():
+    for name, mutation in lmdb_mutations.MUTATIONS.items():
         assert mutation(rng, value) != value, name
 
 
@@ -181,9 +180,9 @@ def test_the_oracle_of_lmdbs_sees_what_is_wrong(tmp_path):
 
     def failures(**changed):
         pixels = right | {key.encode(): value for key, value in changed.items()}
-        report = _fuzzing.Report()
+        report = batches.Report()
         made = {key: ("kind", values[key], pixels[key]) for key in values}
-        _lmdb_fuzz.check(tmp_path, made, report)
+        lmdb_fuzz.check(tmp_path, made, report)
         return [failure.partition("kind: ")[2] for failure in report.failures]
 
     assert failures() == []
@@ -196,8 +195,8 @@ def test_the_oracle_of_lmdbs_sees_what_is_wrong(tmp_path):
 def test_expected_pixels():
     picture = np.random.default_rng(1).integers(0, 256, (40, 48, 3), np.uint8)
     expected = Image.fromarray(picture).resize((32, 32), Image.Resampling.BILINEAR).tobytes()
-    assert _lmdb_fuzz.pixels(lmdbs.webp(picture)) == expected
-    assert _lmdb_fuzz.pixels(b"no picture") is None
+    assert lmdb_fuzz.pixels(lmdbs.webp(picture)) == expected
+    assert lmdb_fuzz.pixels(b"no picture") is None
 
 
 def test_the_tree_of_an_lmdb_without_its_values(tmp_path):
@@ -206,7 +205,7 @@ def test_the_tree_of_an_lmdb_without_its_values(tmp_path):
     keys = [b"key %03d" % number for number in range(200)]
     lmdbs.write(tmp_path / "lmdb", {key: large if key == keys[7] else small for key in keys})
     data = (tmp_path / "lmdb" / "data.mdb").read_bytes()
-    places = _lmdb_page_fuzz.tree(data)
+    places = lmdb_page_fuzz.tree(data)
     assert len(places["meta"]) == 2 * 152
     assert len(places["overflow"]) == 16
     assert places["branch"] and places["leaf"]

@@ -9,8 +9,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tools import _gnt
-from tools._gnt import Character, Damage
+from tools.sources import gnt
+from tools.sources.gnt import Character, Damage
 
 TEXT = "啊阿埃挨哎唉哀皑癌蔼"  # B0A1, B0A2, ...
 
@@ -31,8 +31,8 @@ def three(second):
 
 def read(data):
     """What is in a file, after checking that both walks agree and that all of it is covered."""
-    found = list(_gnt.records(io.BytesIO(data), len(data), bitmaps=True))
-    brief = list(_gnt.records(io.BytesIO(data), len(data), bitmaps=False))
+    found = list(gnt.records(io.BytesIO(data), len(data), bitmaps=True))
+    brief = list(gnt.records(io.BytesIO(data), len(data), bitmaps=False))
     assert [_without_bitmap(item) for item in found] == [_without_bitmap(item) for item in brief]
     assert all(item.bitmap is None for item in brief if isinstance(item, Character))
     offset = 0
@@ -211,14 +211,14 @@ def test_reading_may_start_at_any_character():
     for number, item in enumerate(found):
         if isinstance(item, Character):
             stream = io.BytesIO(data)
-            later = list(_gnt.records(stream, len(data), bitmaps=True, start=item.offset))
+            later = list(gnt.records(stream, len(data), bitmaps=True, start=item.offset))
             assert later == found[number:]
 
 
 def test_a_stream_that_ends_early():
     data = three(b"")
     with pytest.raises(EOFError):
-        list(_gnt.records(io.BytesIO(data), len(data) + 1, bitmaps=True))
+        list(gnt.records(io.BytesIO(data), len(data) + 1, bitmaps=True))
 
 
 def handwriting(count, rng):
@@ -297,7 +297,7 @@ def test_time_is_linear_and_memory_bounded(name):
 
     def seconds(data):
         begin = time.process_time()
-        for _ in _gnt.records(io.BytesIO(data), len(data), bitmaps=True):
+        for _ in gnt.records(io.BytesIO(data), len(data), bitmaps=True):
             pass
         return time.process_time() - begin
 

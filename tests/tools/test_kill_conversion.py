@@ -12,7 +12,7 @@ from tools import kill_conversion
 @pytest.mark.parametrize("converter", ["lsun", "hwdb"])
 def test_a_killed_converter_ends_with_the_same_bytes(converter, tmp_path, real_data):
     if converter == "lsun":
-        source = f"--lmdb_dir={lmdbs.of_pictures(tmp_path / 'lmdb', 1500, size=32)}"
+        source = f"--lmdb_dir={lmdbs.of_pictures(tmp_path / 'lmdb', 600, size=16)}"
     else:
         source = f"--source={real_data / 'casia_hwdb' / 'hwdb1.1_test_100chars_gnt.zip'}"
     own = [f"--work_dir={tmp_path / 'work'}", "--kills=3"]

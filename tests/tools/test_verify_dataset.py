@@ -18,14 +18,8 @@ from PIL import Image
 from lsgan_tf.datasets import example, manifest, records, tfrecord, workers
 from lsgan_tf.errors import UserError
 from tests.datasets import making
-from tools import (
-    _contact_sheet,
-    _example_parser,
-    _faults,
-    _layout_check,
-    _shard_check,
-    verify_dataset,
-)
+from tools import verify_dataset
+from tools.verifying import contact_sheet, example_parser, faults, layout_check, shard_check
 
 COMMAND = [sys.executable, "-m", "tools.verify_dataset"]
 FIRST, SECOND = (f"tiny-train.tfrecord-0000{number}-of-00002" for number in range(2))
@@ -74,15 +68,15 @@ def tiny(made, tmp_path):
 
 
 def findings(directory):
-    contents = _layout_check.load_manifest(directory)
-    font = _contact_sheet.Font(None)
+    contents = layout_check.load_manifest(directory)
+    font = contact_sheet.Font(None)
     return verify_dataset.verify(directory, contents, font, processes=1)
 
 
 def layout_faults(directory):
     """What is wrong without a look into the shards."""
-    found = _faults.Faults()
-    _layout_check.check(directory, _layout_check.load_manifest(directory), found)
+    found = faults.Faults()
+    layout_check.check(directory, layout_check.load_manifest(directory), found)
     return found.listed
 
 
@@ -198,7 +192,7 @@ def test_colours_duplicates_and_empty_classes(tmp_path):
 
 
 def test_results_do_not_depend_on_the_processes(made):
-    contents, font = _layout_check.load_manifest(made), _contact_sheet.Font(None)
+    contents, font = layout_check.load_manifest(made), contact_sheet.Font(None)
     one, two = (verify_dataset.verify(made, contents, font, processes=count) for count in (1, 2))
     assert one.sheet == two.sheet
     assert np.array_equal(one.statistics.pixels, two.statistics.pixels)
@@ -366,7 +360,7 @@ def test_tensorflow_writes_examples_that_parse():
 
     def parsed(features):
         data = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-        return _example_parser.parse(data, declared)
+        return example_parser.parse(data, declared)
 
     assert parsed(features) == {"image": b"abc", "label": 300, "low": -2}
     for wrong, expected in (
@@ -375,7 +369,7 @@ def test_tensorflow_writes_examples_that_parse():
         (tf.train.FloatList(value=[1]), "float, not int"),
     ):
         kind = "float_list" if isinstance(wrong, tf.train.FloatList) else "int64_list"
-        with pytest.raises(_example_parser.Malformed, match=expected):
+        with pytest.raises(example_parser.Malformed, match=expected):
             parsed(features | {"label": tf.train.Feature(**{kind: wrong})})
 
 
@@ -388,11 +382,11 @@ def test_random_bytes_parse_or_are_malformed():
         data = bytearray(sound)
         data[rng.integers(len(data))] = rng.integers(256)
         del data[rng.integers(len(data)) :]
-        with pytest.raises(_example_parser.Malformed):
-            _example_parser.parse(bytes(data), declared)
+        with pytest.raises(example_parser.Malformed):
+            example_parser.parse(bytes(data), declared)
         malformed += 1
     assert malformed == 3000
-    assert _example_parser.parse(sound, declared) == {"image": b"abc", "label": 300}
+    assert example_parser.parse(sound, declared) == {"image": b"abc", "label": 300}
 
 
 def test_a_stale_index(tiny):
@@ -497,8 +491,8 @@ def test_200_random_mutations_of_a_shard_are_each_found_by_the_checksums_alone(m
         shutil.copy(made / "index" / f"{FIRST}.u64", tmp_path / "index" / f"{file}.u64")
         mutants.append(dataclasses.replace(sound, file=file))
     contents = dataclasses.replace(contents, shards=tuple(mutants))
-    context = _shard_check.Context(tmp_path, contents, _contact_sheet.Choice.of(contents))
-    tasks = [workers.Task(_shard_check.check_shard, (number, context)) for number in range(200)]
+    context = shard_check.Context(tmp_path, contents, contact_sheet.Choice.of(contents))
+    tasks = [workers.Task(shard_check.check_shard, (number, context)) for number in range(200)]
     reports = list(workers.run(tasks, 2, verify_dataset.tqdm.tqdm(disable=True)))
     assert len(reports) == 200
     for report in reports:
@@ -542,15 +536,15 @@ def test_rows_of_many_classes_and_names_that_cannot_be_drawn():
     contents = manifest.Manifest(
         "x", (8, 8, 1), "png", names, {}, "", "", {}, "", (shard,), 0, (), {}
     )
-    choice = _contact_sheet.Choice.of(contents)
+    choice = contact_sheet.Choice.of(contents)
     assert choice.classes == (0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27)
-    font = _contact_sheet.Font(None)
+    font = contact_sheet.Font(None)
     assert font.shown("一") == "U+4E00" and font.shown("Ärger") == "Ärger"
     assert font.shown("a\nb") == "U+0061 U+000A U+0062"
-    gallery = _contact_sheet.Gallery(choice)
+    gallery = contact_sheet.Gallery(choice)
     gallery.offer((0, 9), 5, Image.new("L", (8, 8), 77))
     gallery.offer((0, 10), 6, Image.new("L", (8, 8), 99))  # no row is its
-    tiles = sheet_tiles(_contact_sheet.draw(gallery, choice, contents, font), 12, 1, 56)
+    tiles = sheet_tiles(contact_sheet.draw(gallery, choice, contents, font), 12, 1, 56)
     assert tiles[:, 0, 0, 0].tolist() == [128, 128, 77, *[128] * 9]
 
 
@@ -561,12 +555,12 @@ def test_sheets_of_large_noise_stay_small(labelled):
         "x", (200, 200, 3), "png", ("a",) if labelled else None, {}, "", "", {}, "", (shard,), 0,
         (), {},
     )  # fmt: skip
-    choice = _contact_sheet.Choice.of(contents)
-    gallery, rng = _contact_sheet.Gallery(choice), np.random.default_rng(0)
+    choice = contact_sheet.Choice.of(contents)
+    gallery, rng = contact_sheet.Gallery(choice), np.random.default_rng(0)
     for number in range(64):
         noise = rng.integers(0, 256, (200, 200, 3), np.uint8)
         gallery.offer((0, number), 0 if labelled else None, Image.fromarray(noise))
-    data = _contact_sheet.draw(gallery, choice, contents, _contact_sheet.Font(None))
+    data = contact_sheet.draw(gallery, choice, contents, contact_sheet.Font(None))
     assert 150_000 < len(data) <= 300_000
 
 
@@ -599,7 +593,7 @@ def list_another_shard(path):
 def test_what_is_no_set_to_check(tiny, arrange, expected):
     arrange(tiny)
     with pytest.raises(UserError) as error:
-        _layout_check.load_manifest(tiny)
+        layout_check.load_manifest(tiny)
     assert expected in str(error.value)
 
 
@@ -639,7 +633,7 @@ def test_ctrl_c_ends_quietly(tmp_path):
 
 
 def test_a_dead_worker_is_a_clear_error(tiny):
-    contents, font = _layout_check.load_manifest(tiny), _contact_sheet.Font(None)
+    contents, font = layout_check.load_manifest(tiny), contact_sheet.Font(None)
     doomed = dataclasses.replace(contents, flags={"x": Doom()})
     with pytest.raises(UserError, match="a worker process died while it read .*tiny"):
         verify_dataset.verify(tiny, doomed, font, processes=1)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from lsgan_tf.errors import UserError
-from tools import _archives, _files
+from tools.sources import archives, file_listing
 
 EXTENSION = ".gnt"
 
@@ -67,7 +67,7 @@ class GntFile:
                 if self.member is None:
                     yield stack.enter_context(open(self.path, "rb", buffering=0))
                 else:
-                    archive = stack.enter_context(_archives.open_zip(self.path))
+                    archive = stack.enter_context(archives.open_zip(self.path))
                     yield stack.enter_context(archive.open(self.member))
             self._check_unchanged()
         except _BROKEN as error:
@@ -116,7 +116,7 @@ def find(sources: Sequence[Path]) -> Listing:
                 "file, and these have the same name. Rename one, or leave it out"
             )
     for file, version in files:
-        digest.update(f"{file.name}\0{file.size}\0{version}\n".encode(*_files.ANY_NAME))
+        digest.update(f"{file.name}\0{file.size}\0{version}\n".encode(*file_listing.ANY_NAME))
     return Listing(tuple(file for file, _ in files), digest.hexdigest(), ignored)
 
 
@@ -139,7 +139,7 @@ def _find_in(source: Path) -> _Found:
 
 def _in_folder(root: Path) -> _Found:
     found, others = [], []
-    for path in _files.visible_files(root):
+    for path in file_listing.visible_files(root):
         name = path.relative_to(root).as_posix()
         if _extension(name) == EXTENSION:
             found.append(_plain(name, path))
@@ -151,8 +151,8 @@ def _in_folder(root: Path) -> _Found:
 def _in_zip(path: Path) -> _Found:
     found, others = [], []
     stamp = _stamp(path)
-    with _archives.open_zip(path) as archive:
-        for member in _archives.files(path, archive):
+    with archives.open_zip(path) as archive:
+        for member in archives.files(path, archive):
             name = member.filename
             parts = PurePosixPath(name).parts
             if any(part.startswith(".") or part == "__MACOSX" for part in parts):

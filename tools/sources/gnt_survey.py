@@ -15,9 +15,9 @@ import tqdm
 
 from lsgan_tf.datasets import workers
 from lsgan_tf.errors import UserError
-from tools import _gnt
-from tools._gnt_sources import GntFile
-from tools._hwdb_characters import Selection
+from tools.sources import gnt
+from tools.sources.gnt_sources import GntFile
+from tools.sources.hwdb_characters import Selection
 
 START_EVERY = 256  # items
 LISTED_DAMAGES = 5
@@ -77,11 +77,11 @@ class Piece:
     skip: int  # items before the first
     count: int
 
-    def items(self, selection: Selection) -> Iterator[_gnt.Character | _gnt.Damage]:
+    def items(self, selection: Selection) -> Iterator[gnt.Character | gnt.Damage]:
         """Reads them; raises `UserError` as `GntFile.opened` does."""
         taken = 0
         with self.file.opened() as stream:
-            every = _gnt.records(stream, self.file.size, bitmaps=True, start=self.offset)
+            every = gnt.records(stream, self.file.size, bitmaps=True, start=self.offset)
             items = (item for item in every if _is_item(item, selection))
             for item in itertools.islice(items, self.skip, self.skip + self.count):
                 yield item
@@ -126,8 +126,8 @@ def _survey_file(
     found = Survey([FileSurvey()])
     characters = 0
     with file.opened() as stream:
-        for item in _gnt.records(stream, file.size, bitmaps=False):
-            if isinstance(item, _gnt.Damage):
+        for item in gnt.records(stream, file.size, bitmaps=False):
+            if isinstance(item, gnt.Damage):
                 found.files[0].add_damage()
                 found.damaged += 1
                 if len(found.damages) < LISTED_DAMAGES:
@@ -151,13 +151,13 @@ def _survey_file(
     return number, found
 
 
-def where(file: GntFile, item: _gnt.Character | _gnt.Damage) -> str:
+def where(file: GntFile, item: gnt.Character | gnt.Damage) -> str:
     """The place of an item, for people."""
     return f"{file.name}, offset {item.offset}"
 
 
-def _is_item(found: _gnt.Character | _gnt.Damage, selection: Selection) -> bool:
-    return isinstance(found, _gnt.Damage) or selection.excludes(found.text) is None
+def _is_item(found: gnt.Character | gnt.Damage, selection: Selection) -> bool:
+    return isinstance(found, gnt.Damage) or selection.excludes(found.text) is None
 
 
 def cut(

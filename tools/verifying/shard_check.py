@@ -13,10 +13,10 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures, shards, workers
 from lsgan_tf.datasets.manifest import Manifest
-from tools import _example_parser, _layout_check
-from tools._contact_sheet import Choice, Gallery
-from tools._faults import Faults
-from tools._shard_reader import ShardReader
+from tools.verifying import example_parser, layout_check
+from tools.verifying.contact_sheet import Choice, Gallery
+from tools.verifying.faults import Faults
+from tools.verifying.shard_reader import ShardReader
 
 _PNG_CHUNK_BYTES = 12  # length, name and checksum around its data
 
@@ -32,7 +32,7 @@ class Statistics:
 
     @staticmethod
     def empty(contents: Manifest) -> "Statistics":
-        names = _layout_check.value_names(contents)
+        names = layout_check.value_names(contents)
         return Statistics(
             pixels=np.zeros((contents.image_shape[2], 256), np.int64),
             values={name: np.zeros(len(names[name]), np.int64) for name in names},
@@ -106,13 +106,13 @@ class _Check:
 
     def _record(self, where: str, record: int, payload: bytes) -> None:
         workers.count()
-        names = _layout_check.value_names(self._context.contents)
+        names = layout_check.value_names(self._context.contents)
         try:
-            values = _example_parser.parse(payload, {"image": bytes, **dict.fromkeys(names, int)})
+            values = example_parser.parse(payload, {"image": bytes, **dict.fromkeys(names, int)})
             encoded = values.pop("image")
             _check_values(values, names)
             image = decoded(encoded, self._context.contents)
-        except (_example_parser.Malformed, pictures.BadImage, _OutOfRange) as error:
+        except (example_parser.Malformed, pictures.BadImage, _OutOfRange) as error:
             self.faults.add(where, str(error))
             return
         self.statistics.add(image, encoded, values)

@@ -10,7 +10,7 @@ import tqdm
 
 from lsgan_tf import atomic
 from lsgan_tf.errors import UserError
-from tools import _archives
+from tools.sources import archives
 
 _BLOCK_BYTES = 1 << 20
 
@@ -22,7 +22,7 @@ def is_zip(path: Path) -> bool:
 
 def describe(path: Path) -> str:
     """The zip's name and what tells its content from another's; raises as `unpack` does."""
-    with _archives.open_zip(path) as archive:
+    with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
     return f"{path} ({member.filename}, CRC-32 {member.CRC:08x})"
 
@@ -40,7 +40,7 @@ def unpack(path: Path, scratch: Path) -> Path:
     Raises:
         UserError: the zip is broken or hostile, holds no LMDB or several, or the disk is too full.
     """
-    with _archives.open_zip(path) as archive:
+    with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
         target = scratch / f"{member.CRC:08x}.mdb"  # of this zip and no other
         _make(scratch)
@@ -57,7 +57,7 @@ def unpack(path: Path, scratch: Path) -> Path:
 
 
 def _data_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = _archives.files(path, archive)
+    members = archives.files(path, archive)
     found = [member for member in members if Path(member.filename).name == "data.mdb"]
     if len(found) == 1:
         return found[0]

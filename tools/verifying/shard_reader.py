@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lsgan_tf.datasets import pictures, tfrecord
-from tools._faults import Faults
+from tools.verifying.faults import Faults
 
 MAX_RECORD_BYTES = pictures.MAX_FILE_BYTES  # what is longer is not held in memory
 _CHUNK_BYTES = 1 << 20

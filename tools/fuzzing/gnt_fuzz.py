@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from lsgan_tf.errors import UserError
-from tools import _converted_set, _fuzzing, _gnt_mutations, _gnt_oracle
-from tools._gnt_oracle import Expected, Picture
+from tools.fuzzing import batches, converted_set, gnt_mutations, gnt_oracle
+from tools.fuzzing.gnt_oracle import Expected, Picture
 
 _SIDE = 28
 _RECORDS = (6, 12)  # of a file, at least and at most
@@ -31,7 +31,7 @@ def records_of(source: Path) -> list[list[bytes]]:
             size = struct.unpack_from("<I", data, offset)[0]
             records.append(data[offset : offset + size])
             offset += max(size, 1)
-        expected = _gnt_oracle.expect(records)
+        expected = gnt_oracle.expect(records)
         if expected is None or expected.losses or len(records) < _RECORDS[1]:
             raise UserError(f"{path} is damaged, or has less than {_RECORDS[1]} records")
         files.append(records)
@@ -46,8 +46,8 @@ def fuzz(
     count: int,
     seed: int,
     work: Path,
-    limits: _fuzzing.Limits,
-    report: _fuzzing.Report,
+    limits: batches.Limits,
+    report: batches.Report,
 ) -> None:
     """Makes, converts and checks one batch of `count` files, and one that is no GNT file.
 
@@ -66,7 +66,7 @@ def fuzz(
         report.tally(kind).inputs += 1
     failures = len(report.failures)
     flags = [f"--source={source}", f"--max_bad={_MANY}", f"--image_size={_SIDE}", "--processes=2"]
-    ended = _fuzzing.convert("convert_hwdb", flags, folder, limits, report)
+    ended = batches.convert("convert_hwdb", flags, folder, limits, report)
     if ended is not None:
         status, said = ended
         if status:
@@ -83,7 +83,7 @@ def fuzz(
 def _mutated(
     rng: random.Random, originals: list[list[bytes]], number: int
 ) -> tuple[str, list[bytes], Expected]:
-    kinds = list(_gnt_mutations.MUTATIONS)
+    kinds = list(gnt_mutations.MUTATIONS)
     kind = kinds[number % len(kinds)]
     while True:  # until it can be said what must come out, and something must
         whole = rng.choice(originals)
@@ -93,18 +93,18 @@ def _mutated(
             length = rng.randint(*_RECORDS)
             first = rng.randrange(len(whole) - length + 1)
             records = whole[first : first + length]
-        stretches = _gnt_mutations.MUTATIONS[kind](rng, records)
-        expected = _gnt_oracle.expect(stretches)
+        stretches = gnt_mutations.MUTATIONS[kind](rng, records)
+        expected = gnt_oracle.expect(stretches)
         # A file of which nothing can be read ends the conversion, see _no_gnt.
         if expected and (not stretches or any(picture.certain for picture in expected.pictures)):
             return kind, stretches, expected
 
 
-def _check(folder: Path, expected: dict[str, Expected], report: _fuzzing.Report) -> None:
-    contents = _converted_set.manifest(folder / "set")
+def _check(folder: Path, expected: dict[str, Expected], report: batches.Report) -> None:
+    contents = converted_set.manifest(folder / "set")
     names, writers = contents["class_names"], contents["extra_features"]["writer"]
     pictures, offsets = defaultdict(list), defaultdict(list)
-    for item in _converted_set.items(folder / "set", contents):
+    for item in converted_set.items(folder / "set", contents):
         pictures[writers[item.values["writer"]]].append((names[item.values["label"]], item.pixels))
     for skip in contents["skipped"]:
         name, offset = _WHERE.fullmatch(skip["where"]).groups()
@@ -162,19 +162,19 @@ def _no_gnt(
     rng: random.Random,
     originals: list[list[bytes]],
     folder: Path,
-    limits: _fuzzing.Limits,
-    report: _fuzzing.Report,
+    limits: batches.Limits,
+    report: batches.Report,
 ) -> None:
     """A file of which nothing can be read, alone or beside a sound one, is refused by name."""
     source = folder / "source"
     source.mkdir(parents=True)
     whole = rng.choice(originals)
-    (source / "bad.gnt").write_bytes(_gnt_mutations.no_gnt(rng, whole))
+    (source / "bad.gnt").write_bytes(gnt_mutations.no_gnt(rng, whole))
     if rng.random() < 0.5:
         (source / "good.gnt").write_bytes(whole[0])
     failures = len(report.failures)
     flags = [f"--source={source}", f"--max_bad={_MANY}", "--processes=2"]
-    ended = _fuzzing.convert("convert_hwdb", flags, folder, limits, report)
+    ended = batches.convert("convert_hwdb", flags, folder, limits, report)
     if ended is not None:
         status, said = ended
         told = f"error: {source / 'bad.gnt'} is not a GNT file: no record in it can be read"

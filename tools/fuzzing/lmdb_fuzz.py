@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
-from tools import _converted_set, _fuzzing, _lmdb_mutations
+from tools.fuzzing import batches, converted_set, lmdb_mutations
 
 _SIDE = 32
 _SOUND_PER_BATCH = 100
@@ -41,8 +41,8 @@ def fuzz(
     count: int,
     seed: int,
     work: Path,
-    limits: _fuzzing.Limits,
-    report: _fuzzing.Report,
+    limits: batches.Limits,
+    report: batches.Report,
 ) -> None:
     """Makes, converts and checks one LMDB of `count` mutated values and some sound ones.
 
@@ -61,7 +61,7 @@ def fuzz(
     failures = len(report.failures)
     flags = [f"--lmdb_dir={folder / 'source'}", f"--max_bad={_MANY}", f"--image_size={_SIDE}",
              "--processes=2"]  # fmt: skip
-    ended = _fuzzing.convert("convert_lsun", flags, folder, limits, report)
+    ended = batches.convert("convert_lsun", flags, folder, limits, report)
     if ended is not None:
         status, said = ended
         if status:
@@ -74,9 +74,9 @@ def fuzz(
 
 def _kind(number: int) -> str:
     """Every kind in turn; the costly ones a few times, then others in their place."""
-    kinds = list(_lmdb_mutations.MUTATIONS.values())
+    kinds = list(lmdb_mutations.MUTATIONS.values())
     if number >= _COSTLY_PER_BATCH * len(kinds):
-        kinds = [kind for kind in kinds if kind not in _lmdb_mutations.COSTLY]
+        kinds = [kind for kind in kinds if kind not in lmdb_mutations.COSTLY]
     return kinds[number % len(kinds)].__name__
 
 
@@ -84,11 +84,11 @@ def _mutated(rng: random.Random, kind: str, value: bytes) -> tuple[bytes, bytes 
     """A value, and the pixels that must become of it; None: it must be reported."""
     if kind == "sound":
         return value, _sound_pixels(value)
-    mutation = _lmdb_mutations.MUTATIONS[kind]
+    mutation = lmdb_mutations.MUTATIONS[kind]
     changed = mutation(rng, value)
-    if mutation in _lmdb_mutations.HOPELESS:
+    if mutation in lmdb_mutations.HOPELESS:
         return changed, None
-    if mutation in _lmdb_mutations.HARMLESS:
+    if mutation in lmdb_mutations.HARMLESS:
         return changed, _sound_pixels(value)
     return changed, pixels(changed)
 
@@ -117,7 +117,7 @@ def pixels(value: bytes) -> bytes | None:
 
 
 def check(
-    folder: Path, made: dict[bytes, tuple[str, bytes, bytes | None]], report: _fuzzing.Report
+    folder: Path, made: dict[bytes, tuple[str, bytes, bytes | None]], report: batches.Report
 ) -> None:
     """Compares `folder`/set, made from `folder`/source, with what must have become of it.
 
@@ -126,8 +126,8 @@ def check(
         made: key -> (kind of mutation, value, pixels that must become of it or None).
         report: takes what is found.
     """
-    contents = _converted_set.manifest(folder / "set")
-    found = [item.pixels for item in _converted_set.items(folder / "set", contents)]
+    contents = converted_set.manifest(folder / "set")
+    found = [item.pixels for item in converted_set.items(folder / "set", contents)]
     keys = sorted(made)
     reported = set()
     for skip in contents["skipped"]:

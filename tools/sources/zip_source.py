@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 
 from lsgan_tf.datasets import pictures
-from tools import _archives
-from tools._image_sources import Entry, Source, check_not_empty, is_picture, labelled
+from tools.sources import archives
+from tools.sources.image_sources import Entry, Source, check_not_empty, is_picture, labelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def zipped(path: Path, labels: str) -> Source:
     """
     names, ignored = [], 0
     digest = hashlib.sha256()
-    for member in _archives.files(path, _opened(path)):
+    for member in archives.files(path, _opened(path)):
         if not is_picture(member.filename):
             ignored += 1
             continue
@@ -65,4 +65,4 @@ def zipped(path: Path, labels: str) -> Source:
 
 
 # A worker reads many shards of one zip, or of a few in turns.
-_opened = functools.lru_cache(maxsize=4)(_archives.open_zip)
+_opened = functools.lru_cache(maxsize=4)(archives.open_zip)

@@ -2,7 +2,7 @@
 
 A file is handled as its stretches: one per record, which a mutation changes, removes, cuts, adds
 to or puts others beside. What must become of the records then follows from the stretches alone,
-see `_gnt_oracle`.
+see `gnt_oracle`.
 """
 
 import random
@@ -174,7 +174,7 @@ def empty(rng: random.Random, records: Stretches) -> Stretches:
     return []
 
 
-# The empty file is last: it is rarer than the others, see `_gnt_fuzz`.
+# The empty file is last: it is rarer than the others, see `gnt_fuzz`.
 MUTATIONS: dict[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (

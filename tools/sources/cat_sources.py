@@ -12,9 +12,9 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
-from tools import _archives, _cat_faces, _files
-from tools._image_sources import Entry, FileReader, FolderReader, is_hidden
-from tools._zip_source import ZipReader
+from tools.sources import archives, cat_faces, file_listing
+from tools.sources.image_sources import Entry, FileReader, FolderReader, is_hidden
+from tools.sources.zip_source import ZipReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
 
@@ -46,7 +46,7 @@ class Cat:
     picture: CatFile
     annotation: CatFile | None
 
-    def face(self) -> _cat_faces.Face:
+    def face(self) -> cat_faces.Face:
         """Finds the face from the annotation and the header of the picture.
 
         Raises:
@@ -55,11 +55,11 @@ class Cat:
         if self.annotation is None:
             raise pictures.BadImage(f"it has no annotation {self.name}{ANNOTATION}")
         with self.annotation.reader.opened(self.annotation.path) as file:
-            points = _cat_faces.landmarks(file.read(_cat_faces.MAX_ANNOTATION_BYTES + 1))
+            points = cat_faces.landmarks(file.read(cat_faces.MAX_ANNOTATION_BYTES + 1))
         if self.picture.size > pictures.MAX_FILE_BYTES:
             raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
         with self.picture.reader.opened(self.picture.path) as file:
-            return _cat_faces.face(points, pictures.size(file))
+            return cat_faces.face(points, pictures.size(file))
 
     def decode(self) -> Image.Image | pictures.BadImage:
         """Its picture (mode L or RGB), or the `BadImage` that says what is wrong with it."""
@@ -130,7 +130,7 @@ def _by_name(files: Iterable[CatFile], extension: str) -> dict[str, CatFile]:
 
 def _files_of(source: Path) -> Iterator[CatFile]:
     if source.is_dir():
-        names = [path.relative_to(source).as_posix() for path in _files.visible_files(source)]
+        names = [path.relative_to(source).as_posix() for path in file_listing.visible_files(source)]
         return _plain(source, [name for name in names if not is_hidden(name)])
     if not source.is_file():
         raise UserError(f"--source={source} does not exist")
@@ -150,8 +150,8 @@ def _plain(folder: Path, names: Iterable[str]) -> Iterator[CatFile]:
 
 def _zipped(path: Path) -> Iterator[CatFile]:
     reader = ZipReader(path)
-    with _archives.open_zip(path) as archive:
-        for member in _archives.files(path, archive):
+    with archives.open_zip(path) as archive:
+        for member in archives.files(path, archive):
             name = member.filename
             if not is_hidden(name):
                 yield CatFile(name, f"{name} in {path}", reader, member.file_size, member.CRC)
@@ -175,5 +175,5 @@ def _identity(cats: Sequence[Cat]) -> str:
     for cat in cats:
         for file in (cat.picture, cat.annotation):
             text = f"{file.path}\0{file.size}\0{file.version}\n" if file else "\n"
-            digest.update(text.encode(*_files.ANY_NAME))
+            digest.update(text.encode(*file_listing.ANY_NAME))
     return digest.hexdigest()

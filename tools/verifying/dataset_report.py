@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from lsgan_tf.datasets.manifest import Manifest
-from tools import _layout_check
-from tools._faults import Faults
-from tools._shard_check import Statistics
+from tools.verifying import layout_check
+from tools.verifying.faults import Faults
+from tools.verifying.shard_check import Statistics
 
 _FULL_HISTOGRAM = 20  # values
 _MAX_NAMED = 10
@@ -33,7 +33,7 @@ def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: 
         *(("", "...") for _ in contents.skipped[_MAX_SKIPS : _MAX_SKIPS + 1]),
         *(("left out", f"{count} {what}") for what, count in contents.left_out.items()),
     ]
-    for name, names in _layout_check.value_names(contents).items():
+    for name, names in layout_check.value_names(contents).items():
         pairs += _histogram(name, names, statistics.values[name].tolist())
     pairs += [
         *_pixels(statistics),

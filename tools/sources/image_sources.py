@@ -16,7 +16,7 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
-from tools._files import ANY_NAME, visible_files
+from tools.sources.file_listing import ANY_NAME, visible_files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from lsgan_tf.datasets import manifest, pictures, shards
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.errors import UserError
-from tools._faults import Faults
+from tools.verifying.faults import Faults
 
 _MAX_METADATA_BYTES = 1 << 26
 # What looking up fields in JSON of another structure raises.

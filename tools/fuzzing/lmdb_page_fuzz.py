@@ -6,7 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
-from tools import _converted_set, _fuzzing, _lmdb_fuzz
+from tools.fuzzing import batches, converted_set, lmdb_fuzz
 
 _PICTURES = 150
 _CONVERSIONS_PER_LINE = 25
@@ -21,8 +21,8 @@ def fuzz(
     count: int,
     seed: int,
     work: Path,
-    limits: _fuzzing.Limits,
-    report: _fuzzing.Report,
+    limits: batches.Limits,
+    report: batches.Report,
 ) -> None:
     """Converts a small LMDB `count` times, each time with other bytes of its tree changed.
 
@@ -30,8 +30,8 @@ def fuzz(
     """
     sound = work / "pages-sound"
     rng = random.Random(f"{seed} pages")
-    _lmdb_fuzz.write(
-        sound, {_lmdb_fuzz.random_key(rng): value for value in rng.choices(originals, k=_PICTURES)}
+    lmdb_fuzz.write(
+        sound, {lmdb_fuzz.random_key(rng): value for value in rng.choices(originals, k=_PICTURES)}
     )
     data = (sound / "data.mdb").read_bytes()
     places = tree(data)
@@ -54,17 +54,17 @@ def fuzz(
     shutil.rmtree(sound)
 
 
-def _convert(folder: Path, kind: str, limits: _fuzzing.Limits, report: _fuzzing.Report) -> None:
+def _convert(folder: Path, kind: str, limits: batches.Limits, report: batches.Report) -> None:
     flags = [f"--lmdb_dir={folder / 'source'}", f"--max_bad={_PICTURES}", "--image_size=8",
              "--processes=2"]  # fmt: skip
-    ended = _fuzzing.convert("convert_lsun", flags, folder, limits, report)
+    ended = batches.convert("convert_lsun", flags, folder, limits, report)
     if ended is None:
         report.outcomes["(failures)"] += 1
         return
     status, said = ended
     if status == 0:
-        contents = _converted_set.manifest(folder / "set")
-        kept = sum(1 for _ in _converted_set.items(folder / "set", contents))
+        contents = converted_set.manifest(folder / "set")
+        kept = sum(1 for _ in converted_set.items(folder / "set", contents))
         report.tally(kind).kept += kept
         report.tally(kind).reported += contents["skipped_count"]
         report.outcomes["converted"] += 1

@@ -1,0 +1,1 @@
+"""Mutated archives, and what must become of them."""

@@ -1,0 +1,1 @@
+"""What converters read: archives, folders, and the formats in them."""
