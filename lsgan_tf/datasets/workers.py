@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +25,8 @@ from lsgan_tf.errors import UserError
 # Of mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST_PICTURE_BLOCK = 1 << 25  # bytes; larger ones are given back at once
+
+_SECONDS_TO_DIE = 10
 
 
 class Task(NamedTuple):
@@ -87,8 +90,10 @@ def _uninterrupted() -> Iterator[None]:
 
 def _why_died(workers: Iterable[BaseProcess]) -> str:
     """What to tell about workers one of which has died; the pool has then ended the others."""
-    for worker in workers:
-        worker.join(10)
+    # Not `join`: it comes back early if the pool's own thread is first to hear of the death.
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while any(worker.exitcode is None for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
     died_of = {-worker.exitcode for worker in workers if worker.exitcode}
     if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
         return (
