@@ -6,6 +6,8 @@ from pathlib import Path
 
 from absl import flags
 
+flags.disclaim_key_flags()  # they are the converter's own, so that its --help shows them
+
 
 def define(image_size: int | None, *, crop: bool = True) -> None:
     """Defines --output_dir, --image_size, --encoding, --max_bad, --processes, and --crop.

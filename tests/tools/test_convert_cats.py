@@ -402,7 +402,8 @@ def test_ordinary_mistakes_print_no_traceback(arguments, expected):
 
 
 def test_flags_and_options_are_the_same():
-    helped = run("--helpfull").stdout
+    helped = run("--help").stdout
+    assert "--output_dir" in helped and "--source" in helped
     for field in dataclasses.fields(Options):
         assert f"--{field.name}" in helped
     assert "--crop" not in helped

@@ -176,7 +176,7 @@ IMAGES = np.zeros((4, 8, 8), np.uint8)
         ),
         (
             {"images": IMAGES, "labels": np.arange(4), "class_names": np.array([*"abc", "d\ne"])},
-            "one line of text",
+            "a name is one line of",
         ),
     ],
 )
@@ -235,6 +235,38 @@ def test_encrypted_zip(flat, target, tmp_path):
         data[place + 8] |= 1  # the flag bit in the central directory
     archive.write_bytes(data)
     assert "locked.zip is encrypted" in failure(archive, target)
+
+
+def test_encrypted_npz(target, tmp_path):
+    np.savez(tmp_path / "locked.npz", images=IMAGES)
+    data = bytearray((tmp_path / "locked.npz").read_bytes())
+    data[data.find(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.npz").write_bytes(data)
+    assert "locked.npz is encrypted" in failure(tmp_path / "locked.npz", target)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damaged_zip_members_of_any_method_are_named(method, target, tmp_path):
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.png", making.png(making.picture(1)))
+        archive.writestr("b.png", rng.integers(0, 50, 3000, np.uint8).tobytes())
+        place = archive.getinfo("b.png").header_offset + 35
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[place : place + 500] = bytes(range(250, 0, -1)) * 2
+    (tmp_path / "a.zip").write_bytes(data)
+    assert "b.png: it cannot be unpacked: " in failure(tmp_path / "a.zip", target)
+    assert convert(tmp_path / "a.zip", target, max_bad=1).skipped_count == 1
+
+
+def test_a_zip_whose_names_are_no_text(flat, target, tmp_path):
+    archive = zipped(flat, tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    entry = data.find(b"PK\x01\x02")
+    data[entry + 9] |= 8  # says that its name is UTF-8
+    data[entry + 46] = 0xFF
+    archive.write_bytes(data)
+    assert "a.zip is not a readable zip: 'utf-8' codec" in failure(archive, target)
 
 
 def test_zip_bomb_is_a_bad_image(flat, target, tmp_path, monkeypatch):
@@ -368,7 +400,8 @@ def test_ordinary_mistakes_print_no_traceback(arguments, expected):
 
 
 def test_flags_and_options_are_the_same():
-    helped = run("--helpfull").stdout
+    helped = run("--help").stdout
+    assert "--output_dir" in helped and "--source" in helped
     for field in dataclasses.fields(Options):
         assert f"--{field.name}" in helped or f"--[no]{field.name}" in helped
 

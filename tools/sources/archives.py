@@ -1,19 +1,28 @@
 """Zips from outside: opened with care, read in place."""
 
+import lzma
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from lsgan_tf.errors import UserError
+
+# What opening or reading a damaged zip raises. ValueError: names that are no text, offsets that are
+# too large. `BadImage` is one, too: let it pass where it may come through.
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError,
+    ValueError,
+)  # fmt: skip
 
 _ENCRYPTED = 0x1
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens a zip; raises `UserError` if it is none or is damaged."""
+    """Opens a zip or .npz; raises `UserError` if it is none or is damaged."""
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path} is not a readable zip: {error}") from error
+    except BROKEN as error:
+        raise UserError(f"{path} is not a readable {path.suffix[1:].lower()}: {error}") from error
 
 
 def files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

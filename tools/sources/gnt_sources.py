@@ -4,10 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import lzma
 import os
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -28,10 +25,6 @@ _OTHER_KINDS = {
     "offline databases HWDB1",
     ".alz": "is an ALZip archive; unpack it (unalz FILE.alz) and pass the folder",
 }
-
-_BROKEN = (
-    OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError,
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +63,7 @@ class GntFile:
                     archive = stack.enter_context(archives.open_zip(self.path))
                     yield stack.enter_context(archive.open(self.member))
             self._check_unchanged()
-        except _BROKEN as error:
+        except archives.BROKEN as error:
             raise UserError(
                 f"{self.full_name} cannot be read: {getattr(error, 'strerror', None) or error}. "
                 "Get it again, or leave it out"

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import zipfile
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,11 +12,11 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
+from tools.sources import archives
 from tools.sources.image_sources import Entry, Source
 
 _MAX_CLASSES = 100_000
 _MAX_ITEM_BYTES = 4096  # of one class name: 1024 characters
-_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +37,14 @@ def arrays(path: Path, labels: str) -> Source:
     """Lists the rows of `images`; labels are used unless `labels` is "none".
 
     Raises:
-        UserError: an array is missing, of the wrong type or shape, or labels are out of range.
+        UserError: it is broken or encrypted, an array is missing, of the wrong type or shape, or
+            labels are out of range.
     """
     if labels == "folders":
         raise UserError(f"--labels=folders: {path} has no folders; use --labels=auto or none")
-    with _archive(path) as archive:
+    with archives.open_zip(path) as archive:
         digest = hashlib.sha256()
-        for member in archive.infolist():
+        for member in archives.files(path, archive):
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode())
         shape = _image_shape(archive, path)
         ids, class_names = None, None
@@ -76,7 +76,7 @@ class _Rows:
             while self._next < row:
                 self._read_row()
             return Image.fromarray(np.frombuffer(self._read_row(), np.uint8).reshape(self._picture))
-        except _BROKEN as error:
+        except archives.BROKEN as error:
             # Unlike a bad file in a folder, a break in the stream loses everything behind it.
             raise UserError(f"{self._path}: images[{row}] cannot be read: {error}") from error
 
@@ -93,13 +93,6 @@ class _Rows:
 
 
 _rows = functools.lru_cache(maxsize=1)(_Rows)
-
-
-def _archive(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except _BROKEN as error:
-        raise UserError(f"{path} is not a readable .npz: {error}") from error
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
@@ -130,7 +123,7 @@ def _image_shape(archive: zipfile.ZipFile, path: Path) -> tuple[int, ...]:
             raise ValueError(f"its shape is {shape}, not [N, H, W], [N, H, W, 1] or [N, H, W, 3]")
         if min(shape) < 1 or shape[1] * shape[2] > pictures.MAX_PIXELS:
             raise ValueError(f"its shape is {shape}")
-    except _BROKEN as error:
+    except archives.BROKEN as error:
         raise UserError(f"{path}: array `images` cannot be used: {error}") from error
     return shape
 
@@ -170,7 +163,7 @@ def _small_array(archive: zipfile.ZipFile, path: Path, name: str, max_items: int
                 raise ValueError(f"{dtype} {shape} is larger than {max_items} items can be")
             data = file.read(int(np.prod(shape)) * dtype.itemsize)
         return np.frombuffer(data, dtype).reshape(shape)
-    except _BROKEN as error:
+    except archives.BROKEN as error:
         raise UserError(f"{path}: array `{name}` cannot be used: {error}") from error
 
 

@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import zipfile
-import zlib
 from pathlib import Path
 
 from lsgan_tf.datasets import pictures
@@ -33,7 +31,9 @@ class ZipReader:
         try:
             with _opened(self.path).open(name) as file:
                 yield file
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+        except pictures.BadImage:  # of whoever reads the file
+            raise
+        except archives.BROKEN as error:
             raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
 
     def _bytes(self, entry: Entry) -> bytes:
