@@ -16,6 +16,11 @@ FORMAT_VERSION = 2
 ENCODINGS = ("png", "jpeg")
 
 
+def text(name: str) -> str:
+    """A name as it can be stored and printed: file names need not be UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @dataclasses.dataclass(frozen=True)
 class Skipped:
     """A source image that was left out."""
@@ -129,13 +134,13 @@ def _parse(data: dict[str, Any]) -> Manifest:
         job=_typed(data, "job", str),
         shards=tuple(_parse_shard(shard) for shard in _typed(data, "shards", list)),
         skipped_count=_typed(data, "skipped_count", int),
-        skipped=tuple(Skipped(**entry) for entry in _typed(data, "skipped", list)),
+        skipped=tuple(_parse_skipped(entry) for entry in _typed(data, "skipped", list)),
         left_out={
             what: _typed(data["left_out"], what, int) for what in _typed(data, "left_out", dict)
         },
     )
     shape = manifest.image_shape
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape):
+    if len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
         raise ValueError(f"image_shape {list(shape)} is not [height, width, channels]")
     if shape[2] not in (1, 3):
         raise ValueError(f"images have {shape[2]} channels, not 1 or 3")
@@ -144,9 +149,17 @@ def _parse(data: dict[str, Any]) -> Manifest:
     for feature, names in {"label": manifest.class_names or (), **manifest.extra_features}.items():
         if not all(isinstance(name, str) for name in names):
             raise ValueError(f"the names of {feature} are not all strings")
+    if min(manifest.skipped_count, *manifest.left_out.values(), 0) < 0:
+        raise ValueError("it counts fewer than none")
     if not sum(shard.count for shard in manifest.shards):
         raise ValueError("it lists no records")
     return manifest
+
+
+def _parse_skipped(entry: dict[str, Any]) -> Skipped:
+    if not isinstance(entry, dict):
+        raise ValueError("an entry of skipped is not an object")
+    return Skipped(_typed(entry, "where", str), _typed(entry, "why", str))
 
 
 def _parse_shard(entry: dict[str, Any]) -> Shard:

@@ -18,6 +18,7 @@ import itertools
 import json
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,20 +29,32 @@ import tqdm
 
 from lsgan_tf import atomic
 from lsgan_tf.datasets import manifest, shards, unfinished, workers
-from lsgan_tf.datasets.manifest import Manifest, Skipped
+from lsgan_tf.datasets.manifest import Manifest, Skipped, text
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.errors import UserError
 
-__all__ = ["Plan", "Record", "ShardJob", "Skipped", "dataset_name", "shard_bounds", "write"]
+__all__ = [
+    "LOADABLE_NAME",
+    "Plan",
+    "Record",
+    "ShardJob",
+    "Skipped",
+    "check_target",
+    "dataset_name",
+    "shard_bounds",
+    "write",
+]
+
+LOADABLE_NAME = re.compile(r"\w[\w.-]*")  # of a directory that --dataset=NAME finds
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """Everything that decides the bytes of a data set, and how to make them.
 
-    Two plans are the same job, and may continue each other's work, when all fields but `jobs` are
-    equal and there are as many jobs: `source_identity` and `flags` must therefore determine what
-    the jobs yield.
+    Two plans are the same job, and may continue each other's work, when all fields but `jobs` and
+    `source` are equal and there are as many jobs: `source_identity` and `flags` must therefore
+    determine what the jobs yield.
     """
 
     image_shape: tuple[int, int, int]  # height, width, channels (1 or 3)
@@ -62,7 +75,7 @@ class Plan:
         identity = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name != "jobs"
+            if field.name not in ("jobs", "source")
         }
         identity |= {"format": manifest.FORMAT_VERSION, "jobs": len(self.jobs)}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -82,6 +95,31 @@ def dataset_name(directory: Path) -> str:
     """The name in the shards' file names: the directory's, made fit for TensorFlow Datasets."""
     name = re.sub(r"\W+", "_", Path(directory).resolve().name, flags=re.ASCII).strip("_").lower()
     return name if name[:1].isalpha() else f"images_{name}".rstrip("_")
+
+
+def check_target(directory: Path) -> Path:
+    """Tells early, before a source is read, that `write` would refuse this directory.
+
+    Returns:
+        The directory without symbolic links, so that it has one name for all processes.
+
+    Raises:
+        UserError: it is a file, holds what no conversion wrote, or another process writes to it.
+    """
+    directory = Path(directory).resolve()
+    try:
+        with _locked(directory, wait_for_lock=False):
+            if not (directory / manifest.FILE_NAME).exists():
+                unfinished.check(directory, dataset_name(directory))
+    except OSError as error:
+        raise atomic.write_error(error, directory) from error
+    if not LOADABLE_NAME.fullmatch(directory.name):
+        print(
+            f"warning: --dataset={directory.name!r} will not load this; name the directory with "
+            "letters, digits, '.', '_' and '-'",
+            file=sys.stderr,
+        )
+    return directory
 
 
 def write(
@@ -106,9 +144,9 @@ def write(
 
     Raises:
         UserError: the directory holds something else, another process writes to it, more than
-            `max_bad` images were skipped, there was no image, the disk is full, a worker died.
+            `max_bad` images were skipped, a split has no image, the disk is full, a worker died.
     """
-    directory = Path(directory)
+    directory = Path(directory).resolve()
     for names in (plan.class_names or (), *plan.extra_features.values()):
         _check_names(names)
     try:
@@ -129,9 +167,10 @@ def _check_names(names: tuple[str, ...]) -> None:
     for name, times in Counter(names).items():
         if times > 1:
             raise UserError(f"two classes are named {name!r}")
-        if not name or len(name.splitlines()) > 1 or name != name.strip():
+        if not name or len(name.splitlines()) > 1 or name != name.strip() or name != text(name):
             raise UserError(
-                f"class name {name!r}: a name is one line of text without blanks at its ends"
+                f"class name {text(name)!r}: a name is one line of UTF-8 text without blanks at "
+                "its ends"
             )
 
 
@@ -182,13 +221,14 @@ def _write_shards(
             kept += job.expected
     total = sum(job.expected for job in plan.jobs)
     with tqdm.tqdm(total=total, initial=kept, unit="image", desc=directory.name) as bar:
-        _check_bad(results, max_bad, total)
         for result in workers.run(missing, processes, bar):
             results[result.shard.file] = result
-            # Shards under way are still finished: they make the restart with --max_bad short.
-            if _skipped(results)[0] > max_bad:
+            # Beyond --max_bad it goes on, to tell how many there are: the restart is then short.
+            if bad := _skipped(results)[0]:
+                bar.set_postfix(bad=bad)
+            if bad > max_bad + shards.MAX_LISTED_SKIPS:
                 missing.clear()
-    _check_bad(results, max_bad, total)
+    _check_bad(directory, results, max_bad, total)
     return results
 
 
@@ -199,16 +239,21 @@ def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped
     return sum(result.skipped_count for result in complete), first
 
 
-def _check_bad(results: dict[str, ShardResult | None], max_bad: int, total: int) -> None:
+def _check_bad(
+    directory: Path, results: dict[str, ShardResult | None], max_bad: int, total: int
+) -> None:
     count, listed = _skipped(results)
     if count <= max_bad:
         return
     at_least = "" if all(results.values()) else "at least "
-    lines = "".join(f"\n  {skip.where}: {skip.why}" for skip in listed[:5])
-    more = f"\n  and {count - 5} more" if count > 5 else ""
+    lines = [f"{skip.where}: {skip.why}" for skip in listed]
+    path = directory / shards.SCRATCH_DIRECTORY / shards.SKIPPED_LIST
+    atomic.write_bytes(path, "\n".join([*lines, ""]).encode())
+    shown = "".join(f"\n  {line}" for line in lines[:5])
+    more = f"\n  and {count - 5} more, listed in {path}" if count > 5 else ""
     raise UserError(
         f"{at_least}{count} of {total} images cannot be used, more than --max_bad={max_bad}:"
-        f"{lines}{more}\nSkip them with --max_bad={count} or more, which keeps what is already "
+        f"{shown}{more}\nSkip them with --max_bad={count} or more, which keeps what is already "
         "converted, or repair or remove them and start over with the same command."
     )
 
@@ -216,15 +261,22 @@ def _check_bad(results: dict[str, ShardResult | None], max_bad: int, total: int)
 def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> Manifest:
     skipped_count, skipped = _skipped(results)
     written = tuple(result.shard for result in results.values())
-    if not sum(shard.count for shard in written):
-        raise UserError(f"no image of {plan.source} can be used; {directory} stays unfinished")
+    counts = Counter()
+    for shard in written:
+        counts[shard.split] += shard.count
+    for split, count in counts.items():
+        if not count:  # TensorFlow Datasets reads no such split
+            raise UserError(
+                f"no image of {text(plan.source)} can be used for the split {split!r}; {directory} "
+                "stays unfinished"
+            )
     finished = Manifest(
         name=dataset_name(directory),
         image_shape=plan.image_shape,
         encoding=plan.encoding,
         class_names=plan.class_names,
         extra_features=plan.extra_features,
-        source=plan.source,
+        source=text(plan.source),
         tool=plan.tool,
         flags=plan.flags,
         job=plan.fingerprint(),

@@ -12,11 +12,12 @@ import numpy as np
 
 from lsgan_tf import atomic
 from lsgan_tf.datasets import example, tfrecord, workers
-from lsgan_tf.datasets.manifest import Shard, Skipped
+from lsgan_tf.datasets.manifest import Shard, Skipped, text
 from lsgan_tf.errors import UserError
 
 INDEX_DIRECTORY = "index"
 SCRATCH_DIRECTORY = "unfinished"
+SKIPPED_LIST = "skipped.txt"  # in the scratch directory, when there are too many
 MAX_LISTED_SKIPS = 10_000  # per data set; the rest is only counted
 
 
@@ -75,7 +76,7 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
             if isinstance(item, Skipped):
                 skipped_count += 1
                 if len(skipped) < MAX_LISTED_SKIPS:
-                    skipped.append(item)
+                    skipped.append(Skipped(text(item.where), text(item.why)))
                 continue
             framed = tfrecord.frame(_payload(item))
             digest.update(framed)
@@ -94,10 +95,12 @@ def finished_shard(directory: Path, file: str) -> ShardResult | None:
         result = ShardResult.load(state_path(directory, file))
         shard_bytes = os.path.getsize(directory / file)
         index_bytes = os.path.getsize(index_path(directory, file))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"cannot continue in {directory}: shard {file}: {error}") from error
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None  # a broken state file: the shard is written anew
+    except OSError as error:
+        raise UserError(
+            f"cannot continue: {state_path(directory, file)} cannot be read: {error.strerror}"
+        ) from error
     sound = shard_bytes == result.shard.bytes and index_bytes == 8 * (result.shard.count + 1)
     return result if sound else None
 

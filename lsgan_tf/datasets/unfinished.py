@@ -11,6 +11,11 @@ from lsgan_tf.errors import UserError
 _MARKER = "job.json"
 
 
+def check(directory: Path, name: str) -> None:
+    """Raises `UserError` if `directory` holds a file that no unfinished conversion wrote."""
+    _files(directory, name)
+
+
 def claim(directory: Path, name: str, job: str) -> None:
     """Marks the directory as the work of `job`, unless it already is; drops that of another job.
 
@@ -23,13 +28,12 @@ def claim(directory: Path, name: str, job: str) -> None:
         UserError: the directory holds a file that no unfinished conversion wrote; names it.
     """
     marker = directory / shards.SCRATCH_DIRECTORY / _MARKER
-    if marker.exists() and marker.read_bytes() == job.encode():
-        for leftover in directory.rglob(".*.tmp"):
-            leftover.unlink()
-        return
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"{directory} is a file, not a directory")
     ours = _files(directory, name)
+    if marker.exists() and marker.read_bytes() == job.encode():
+        for path in ours:
+            if path.name.startswith("."):  # what a kill left of a file
+                path.unlink()
+        return
     if marker.exists():
         print(
             f"dropping the unfinished work in {directory}: it is of other flags or images",
@@ -47,17 +51,21 @@ def _files(directory: Path, name: str) -> list[Path]:
     """All files of `directory`, each of which an unfinished conversion into it has written.
 
     Raises:
-        UserError: names a file that is none of them.
+        UserError: it is a file, or names a file in it that is none of them.
     """
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is a file, not a directory")
     scratch, index = re.escape(shards.SCRATCH_DIRECTORY), re.escape(shards.INDEX_DIRECTORY)
     shard = rf"{re.escape(name)}-\w+\.tfrecord-\d{{5}}-of-\d{{5}}"
-    temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json)\.\d+\.tmp"
+    metadata = r"(dataset_info|features)\.json|\w+\.labels\.txt"
+    skipped = re.escape(shards.SKIPPED_LIST)
+    temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json|{skipped})\.\d+\.tmp"
     # Without the marker there is at most what a kill while it was written has left.
     written = rf"{scratch}/\.{re.escape(_MARKER)}\.\d+\.tmp"
     if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
         written = (
-            rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{index}/{shard}\.u64|{shard}"
-            rf"|(dataset_info|features)\.json|\w+\.labels\.txt|(({scratch}|{index})/)?{temporary}"
+            rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{scratch}/{skipped}"
+            rf"|{index}/{shard}\.u64|{shard}|{metadata}|(({scratch}|{index})/)?{temporary}"
         )
     found = [path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()]
     for path in found:

@@ -100,6 +100,8 @@ def _why_died(workers: Iterable[BaseProcess]) -> str:
             "a worker process crashed in a library that reads the source: the source is probably "
             "damaged. Get it again; what is already converted is kept."
         )
+    if any(code > 0 for code in (worker.exitcode or 0 for worker in workers)):
+        return "a worker process could not start or ended by itself; its message is printed above"
     return (
         "a worker process was killed, perhaps for lack of memory. Run the same command "
         "again, it continues; fewer --processes need less memory."

@@ -37,11 +37,11 @@ def png(pixels):
     return buffer.getvalue()
 
 
-def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0):
+def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0, name="picture "):
     for number in range(start, stop):
         time.sleep(seconds)
         if number in bad:
-            yield records.Skipped(f"picture {number}", "it is bad")
+            yield records.Skipped(f"{name}{number}", "it is bad")
             continue
         label = number % 2 if labelled else None
         yield records.Record(png(picture(number, channels=channels)), label)
@@ -58,20 +58,23 @@ def produce_by_hand(start, stop):
         yield dataclasses.replace(record, extra={"hand": record.label})
 
 
-def plan(count, shards=2, channels=1, labelled=True, source="test", **options):
+def plan(
+    count, shards=2, channels=1, labelled=True, source="test", identity="test",
+    bad=(), seconds=0.0, name="picture ",
+):  # fmt: skip
     bounds = [count * number // shards for number in range(shards + 1)]
     return records.Plan(
         image_shape=(8, 8, channels),
         encoding="png",
         class_names=CLASS_NAMES if labelled else None,
         source=source,
-        source_identity=source,
+        source_identity=identity,
         tool="test",
         flags={"count": count},
         jobs=[
             records.ShardJob(
                 produce,
-                (start, stop, channels, labelled, *options.values()),
+                (start, stop, channels, labelled, bad, seconds, name),
                 stop - start,
             )
             for start, stop in zip(bounds[:-1], bounds[1:], strict=True)

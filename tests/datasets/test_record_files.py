@@ -121,7 +121,9 @@ def test_unreadable_manifest(tiny, content, expected):
         ({"shards": []}, "lists no records"),
         ({"shards": "none"}, "shards is not of type list"),
         ({"class_names": [1]}, "not all strings"),
-        ({"skipped": [{"nonsense": 1}]}, "is wrong"),
+        ({"skipped": [{"nonsense": 1}]}, "has no 'where'"),
+        ({"skipped_count": -1}, "counts fewer than none"),
+        ({"image_shape": [8, 8, True]}, "is not [height, width, channels]"),
     ],
 )
 def test_wrong_manifest(tiny, changes, expected):

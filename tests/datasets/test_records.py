@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from lsgan_tf.datasets import manifest, records
+from lsgan_tf.datasets import manifest, records, shards
 from lsgan_tf.errors import UserError
 from tests.datasets import making
 
@@ -67,7 +67,7 @@ def test_the_number_of_processes_changes_nothing(made, tmp_path):
     assert contents(tmp_path / "tiny") == contents(made)
 
 
-@pytest.mark.parametrize("changed", [{"count": 51}, {"count": 50, "source": "another"}])
+@pytest.mark.parametrize("changed", [{"count": 51}, {"count": 50, "identity": "another"}])
 def test_a_data_set_of_other_flags_is_refused(tiny, changed):
     before = contents(tiny)
     with pytest.raises(UserError, match="already holds a data set made from test"):
@@ -94,9 +94,72 @@ def test_temporary_files_of_a_kill_are_removed(made, tmp_path):
     with pytest.raises(UserError, match="--max_bad=0"):
         records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
     for folder in ("", "index/", "unfinished/"):
-        (tmp_path / "tiny" / f"{folder}.something.123.tmp").write_text("half")
+        left = f"{folder}.tiny-train.tfrecord-00000-of-00002.123.tmp"
+        (tmp_path / "tiny" / left).write_text("half")
     records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
     assert set(contents(tmp_path / "tiny")) == set(contents(made))
+
+
+@pytest.mark.parametrize("foreign", [".notes.tmp", "index/.notes.12.tmp", "mine.txt"])
+def test_resuming_beside_foreign_files_is_refused_untouched(foreign, tmp_path):
+    with pytest.raises(UserError, match="--max_bad=0"):
+        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+    (tmp_path / "tiny" / foreign).write_text("mine")
+    before = contents(tmp_path / "tiny")
+    with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
+        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+    with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
+        records.check_target(tmp_path / "tiny")
+    assert contents(tmp_path / "tiny") == before
+
+
+def test_a_directory_has_one_lock_by_whatever_name(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "alias").symlink_to(tmp_path / "real")
+    with filelock.FileLock(tmp_path / ".real.lock"):
+        for refused in (
+            lambda: records.write(tmp_path / "alias", making.plan(4), processes=1),
+            lambda: records.check_target(tmp_path / "alias"),
+        ):
+            with pytest.raises(UserError, match="another process is writing"):
+                refused()
+    assert records.check_target(tmp_path / "alias") == tmp_path / "real"
+
+
+def test_another_spelling_of_the_source_is_the_same_job(made):
+    again = records.write(made, making.plan(50, source="./test", identity="test"), processes=1)
+    assert again == manifest.load(made)
+
+
+def test_a_name_that_training_will_not_find_is_told(tmp_path, capsys):
+    records.check_target(tmp_path / "2024 x")
+    assert "--dataset='2024 x' will not load this" in capsys.readouterr().err
+
+
+def test_a_broken_state_file_costs_its_shard_only(tmp_path, made):
+    with pytest.raises(UserError, match="--max_bad=0"):
+        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+    for number, state in enumerate((b"[]", b"{")):
+        path = shards.state_path(tmp_path / "tiny", f"tiny-train.tfrecord-0000{number}-of-00002")
+        path.write_bytes(state)
+    done = records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+    assert sum(shard.count for shard in done.shards) == 49
+
+
+def test_a_split_without_images_is_an_error(tmp_path):
+    plan = making.plan(4, bad=(2, 3))
+    plan.jobs[1] = dataclasses.replace(plan.jobs[1], split="validation")
+    with pytest.raises(UserError, match="for the split 'validation'"):
+        records.write(tmp_path / "set", plan, processes=1, max_bad=2)
+
+
+def test_names_that_are_no_text(tmp_path):
+    plan = making.plan(4, bad=(1,), name="caf\udce9.png ")
+    written = records.write(tmp_path / "set", plan, processes=1, max_bad=1)
+    assert [skip.where for skip in written.skipped] == ["caf\\xe9.png 1"]
+    plan = dataclasses.replace(making.plan(4), class_names=("even", "caf\udce9"))
+    with pytest.raises(UserError, match="one line of UTF-8 text"):
+        records.write(tmp_path / "other", plan, processes=1)
 
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
@@ -191,6 +254,18 @@ def test_bad_images_are_counted_named_and_bounded(tmp_path):
     assert sum(shard.count for shard in done.shards) == 56
     assert json.loads((tmp_path / "set" / "manifest.json").read_text())["skipped_count"] == 4
     assert "4 images were skipped" in done.summary(tmp_path / "set")
+
+
+def test_all_bad_images_are_found_and_listed_at_once(tmp_path):
+    plan = making.plan(60, shards=6, bad=tuple(range(0, 60, 5)))
+    with pytest.raises(UserError) as failure:
+        records.write(tmp_path / "set", plan, processes=1)
+    listed = tmp_path / "set" / "unfinished" / "skipped.txt"
+    assert str(failure.value).startswith("12 of 60 images cannot be used, more than --max_bad=0")
+    assert f"and 7 more, listed in {listed}" in str(failure.value)
+    assert listed.read_text().splitlines() == [f"picture {n}: it is bad" for n in range(0, 60, 5)]
+    done = records.write(tmp_path / "set", plan, processes=1, max_bad=12)
+    assert done.skipped_count == 12 and not listed.exists()
 
 
 def test_raising_max_bad_keeps_the_shards_that_are_complete(tmp_path):
