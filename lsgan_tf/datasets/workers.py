@@ -98,7 +98,7 @@ def _why_died(workers: Iterable[BaseProcess]) -> str:
     if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
         return (
             "a worker process crashed in a library that reads the source: the source is probably "
-            "damaged. Get it again; what is already converted is kept."
+            "damaged. Get it again and run the same command."
         )
     if any(code > 0 for code in (worker.exitcode or 0 for worker in workers)):
         return "a worker process could not start or ended by itself; its message is printed above"
