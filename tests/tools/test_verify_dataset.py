@@ -404,47 +404,71 @@ def test_a_stale_index(tiny):
     ]
 
 
-@pytest.mark.parametrize(
-    ("file", "change", "expected"),
-    [
-        (
-            "dataset_info.json",
-            lambda info: info["splits"][0]["shardLengths"].__setitem__(1, "13"),
-            "dataset_info.json: entry 1 of train: 13, but 12 in the manifest",
-        ),
-        (
-            "dataset_info.json",
-            lambda info: info["splits"][0].update(name="test"),
-            "dataset_info.json: splits: 'test', but 'train' in the manifest",
-        ),
-        (
-            "dataset_info.json",
-            lambda info: info.update(name="other"),
-            "dataset_info.json: name: 'other', but 'tiny' in the manifest",
-        ),
-        (
-            "dataset_info.json",
-            lambda info: info.update(splits=3),
-            "dataset_info.json: it is not laid out as expected: TypeError",
-        ),
-        (
-            "features.json",
-            lambda data: data["featuresDict"]["features"].pop("hand"),
-            "features.json: features: 'image', 'label', but 'hand', 'image', 'label' in the",
-        ),
-        (
-            "features.json",
-            lambda data: data["featuresDict"]["features"]["image"]["image"].update(
-                encodingFormat="jpeg"
-            ),
-            "features.json: encoding of image: 'jpeg', but 'png' in the manifest",
-        ),
-    ],
-)
-def test_metadata_that_contradicts_the_manifest(tiny, file, change, expected):
-    change_json(tiny / file, change)
-    (fault,) = layout_faults(tiny)
-    assert fault.startswith(expected)
+def change_info(change):
+    return "dataset_info.json", change
+
+
+def change_split(**changes):
+    return "dataset_info.json", lambda info: info["splits"][0].update(changes)
+
+
+def change_feature(name, change):
+    return "features.json", lambda data: change(data["featuresDict"]["features"][name])
+
+
+CLASS = "tensorflow_datasets.core.features."
+TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+WRONG_METADATA = [
+    (change_split(shardLengths=["12", "13"]), "splits.train.shardLengths[1]: '13'", "'12'"),
+    (change_split(shardLengths=["12"]), "number of splits.train.shardLengths: 1", "2"),
+    (change_split(filepathTemplate="{SPLIT}"), "splits.train.filepathTemplate: '{SPLIT}'",
+     f"'{TEMPLATE}'"),
+    (change_info(lambda info: info["splits"].append(info["splits"][0])), "number of splits: 2",
+     "1"),
+    (change_info(lambda info: info.update(name="other")), "name: 'other'", "'tiny'"),
+    (change_info(lambda info: info.update(fileFormat="riegeli")), "fileFormat: 'riegeli'",
+     "'tfrecord'"),
+    (change_info(lambda info: info.pop("version")), "version: nothing", "'1.0.0'"),
+    (change_info(lambda info: info.update(other=3)), "other: 3", "nothing"),
+    (change_info(lambda info: info["supervisedKeys"]["tuple"]["items"][1].update(featureKey="x")),
+     "supervisedKeys.tuple.items[1].featureKey: 'x'", "'label'"),
+    (("features.json", lambda data: data.update(pythonClassName="x.Y")), "pythonClassName: 'x.Y'",
+     f"'{CLASS}features_dict.FeaturesDict'"),
+    (change_feature("label", lambda label: label.pop("pythonClassName")),
+     "featuresDict.features.label.pythonClassName: nothing",
+     f"'{CLASS}class_label_feature.ClassLabel'"),
+    (change_feature("image", lambda image: image["image"].update(encodingFormat="jpeg")),
+     "featuresDict.features.image.image.encodingFormat: 'jpeg'", "'png'"),
+    (change_feature("image", lambda image: image["image"]["shape"]["dimensions"].reverse()),
+     "featuresDict.features.image.image.shape.dimensions[0]: '1'", "'8'"),
+    (change_feature("hand", lambda hand: hand["classLabel"].update(numClasses="3")),
+     "featuresDict.features.hand.classLabel.numClasses: '3'", "'2'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "found", "wanted"), WRONG_METADATA)
+def test_metadata_that_contradicts_the_manifest(tiny, change, found, wanted):
+    file, edit = change
+    change_json(tiny / file, edit)
+    assert layout_faults(tiny) == [f"{file}: {found}, but the manifest asks for {wanted}"]
+
+
+def test_metadata_without_what_the_manifest_declares(tiny):
+    change_json(tiny / "dataset_info.json", lambda info: info["splits"][0].update(name="test"))
+    change_json(tiny / "features.json", lambda data: data["featuresDict"]["features"].pop("hand"))
+    info, more_info, feature = layout_faults(tiny)
+    assert info.startswith("dataset_info.json: splits.test: {")
+    assert info.endswith("but the manifest asks for nothing")
+    assert more_info.startswith("dataset_info.json: splits.train: nothing, but the manifest asks")
+    assert feature.startswith("features.json: featuresDict.features.hand: nothing, but the man")
+
+
+def test_metadata_of_another_structure(tiny):
+    change_json(tiny / "dataset_info.json", lambda info: info.update(splits=3))
+    (tiny / "features.json").write_text("[]")
+    info, features = layout_faults(tiny)
+    assert info.startswith("dataset_info.json: it is not laid out as expected: TypeError")
+    assert features == "features.json: it does not hold a JSON object"
 
 
 def test_metadata_files_that_cannot_be_read(tiny):
@@ -456,7 +480,7 @@ def test_metadata_files_that_cannot_be_read(tiny):
     assert [fault.split(": ")[:2] for fault in listed] == [
         ["dataset_info.json", "it is not valid JSON"],
         ["features.json", "it is not valid JSON"],
-        ["label.labels.txt", "entry 1 of names"],
+        ["label.labels.txt", "names[1]"],
         ["hand.labels.txt", "it is missing"],
     ]
 

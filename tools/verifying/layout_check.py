@@ -1,6 +1,5 @@
 """Checks everything about a data set but its records: which files there are, and its metadata."""
 
-import itertools
 import json
 import os
 import re
@@ -14,6 +13,9 @@ from lsgan_tf.errors import UserError
 from tools.verifying.faults import Faults
 
 _MAX_METADATA_BYTES = 1 << 26
+_MAX_SHOWN = 80  # characters of a value
+_VERSION = "1.0.0"  # of the data set, for TensorFlow Datasets
+_CLASSES = "tensorflow_datasets.core.features."
 # What looking up fields in JSON of another structure raises.
 _UNEXPECTED = (
     LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError,
@@ -128,6 +130,9 @@ class _Metadata:
         except (ValueError, RecursionError) as error:
             self._faults.add(file, f"it is not valid JSON: {error}")
             return
+        if not isinstance(data, dict):
+            self._faults.add(file, "it does not hold a JSON object")
+            return
         try:
             compare(file, data)
         except _UNEXPECTED as error:
@@ -153,52 +158,77 @@ class _Metadata:
 
     def _compare_info(self, file: str, info: dict[str, Any]) -> None:
         contents = self._contents
-        self._compare(file, "name", info["name"], contents.name)
-        self._compare(file, "fileFormat", info["fileFormat"], "tfrecord")
-        found = {split["name"]: split for split in info["splits"]}
         by_split: dict[str, list[manifest.Shard]] = {}
         for shard in contents.shards:
             by_split.setdefault(shard.split, []).append(shard)
-        self._compare(file, "splits", sorted(found), sorted(by_split))
-        for name in found.keys() & by_split.keys():
-            split, listed = found[name], by_split[name]
-            lengths = [int(length) for length in split["shardLengths"]]
-            self._compare_each(file, name, lengths, [shard.count for shard in listed])
-            size = sum(shard.bytes for shard in listed)
-            self._compare(file, f"numBytes of {name}", int(split.get("numBytes", 0)), size)
+        expected = {
+            "description": str(info.get("description", "")),  # free text
+            "fileFormat": "tfrecord",
+            "name": contents.name,
+            "splits": {name: _split_info(name, listed) for name, listed in by_split.items()},
+            "version": _VERSION,
+        }
+        if contents.class_names is not None:
+            keys = [{"featureKey": name} for name in ("image", "label")]
+            expected["supervisedKeys"] = {"tuple": {"items": keys}}
+        splits = {split["name"]: split for split in info["splits"]}  # in any order
+        self._compare(file, "number of splits", len(info["splits"]), len(by_split))
+        self._compare(file, "", info | {"splits": splits}, expected)
 
     def _compare_features(self, file: str, data: dict[str, Any]) -> None:
-        contents, features = self._contents, data["featuresDict"]["features"]
-        expected = value_names(contents)
-        self._compare(file, "features", sorted(features), sorted({"image", *expected}))
-        image = features["image"]["image"]
-        shape = [int(side) for side in image["shape"]["dimensions"]]
-        self._compare(file, "shape of image", shape, list(contents.image_shape))
-        self._compare(file, "encoding of image", image["encodingFormat"], contents.encoding)
-        self._compare(file, "dtype of image", image["dtype"], "uint8")
-        for name in expected.keys() & features.keys():
-            classes = int(features[name]["classLabel"].get("numClasses", 0))
-            self._compare(file, f"numClasses of {name}", classes, len(expected[name]))
+        contents = self._contents
+        image = {
+            "dtype": "uint8",
+            "encodingFormat": contents.encoding,
+            "shape": {"dimensions": [str(side) for side in contents.image_shape]},
+        }
+        features = {"image": {"image": image, "pythonClassName": _CLASSES + "image_feature.Image"}}
+        for name, values in value_names(contents).items():
+            features[name] = {
+                "classLabel": _without_zeros(numClasses=len(values)),
+                "pythonClassName": _CLASSES + "class_label_feature.ClassLabel",
+            }
+        expected = {
+            "featuresDict": {"features": features},
+            "pythonClassName": _CLASSES + "features_dict.FeaturesDict",
+        }
+        self._compare(file, "", data, expected)
 
     def _compare_names(self, file: str, names: tuple[str, ...]) -> None:
         text = self._read(file)
         if text is not None:
-            self._compare_each(file, "names", text.removesuffix("\n").split("\n"), list(names))
-
-    def _compare_each(self, file: str, what: str, found: list[Any], expected: list[Any]) -> None:
-        self._compare(file, f"number of {what}", len(found), len(expected))
-        for number, pair in enumerate(zip(found, expected, strict=False)):
-            if pair[0] != pair[1]:
-                self._compare(file, f"entry {number} of {what}", *pair)
-                return
+            self._compare(file, "names", text.removesuffix("\n").split("\n"), list(names))
 
     def _compare(self, file: str, what: str, found: Any, expected: Any) -> None:
-        if found != expected:
-            shown = (", ".join(itertools.islice(map(_brief, side), 10))
-                     if isinstance(side, list) else _brief(side)
-                     for side in (found, expected))  # fmt: skip
-            self._faults.add(file, "{}: {}, but {} in the manifest".format(what, *shown))
+        """Notes each field of objects that differs, and the first such entry of each list."""
+        if isinstance(found, dict) and isinstance(expected, dict):
+            for key in sorted(found.keys() | expected.keys()):
+                field = f"{what}.{key[:_MAX_SHOWN]}".removeprefix(".")
+                self._compare(file, field, found.get(key), expected.get(key))
+        elif isinstance(found, list) and isinstance(expected, list):
+            self._compare(file, f"number of {what}", len(found), len(expected))
+            for number, pair in enumerate(zip(found, expected, strict=False)):
+                if pair[0] != pair[1]:
+                    self._compare(file, f"{what}[{number}]", *pair)
+                    return
+        elif found != expected:
+            wanted = _brief(expected)
+            self._faults.add(file, f"{what}: {_brief(found)}, but the manifest asks for {wanted}")
+
+
+def _split_info(name: str, listed: list[manifest.Shard]) -> dict[str, Any]:
+    return {
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        "name": name,
+        "shardLengths": [str(shard.count) for shard in listed],
+        **_without_zeros(numBytes=sum(shard.bytes for shard in listed)),
+    }
+
+
+def _without_zeros(**numbers: int) -> dict[str, str]:
+    """As protocol buffers are written in JSON: 64 bits are strings, what is 0 is left out."""
+    return {name: str(number) for name, number in numbers.items() if number}
 
 
 def _brief(value: Any) -> str:
-    return repr(value)[:60]
+    return "nothing" if value is None else repr(value)[:_MAX_SHOWN]
