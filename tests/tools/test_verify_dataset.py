@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.datasets import example, manifest, records, tfrecord, workers
+from lsgan_tf.datasets import example, manifest, records, tfds_metadata, tfrecord, workers
 from lsgan_tf.errors import UserError
 from tests.datasets import making
 from tools import verify_dataset
@@ -469,6 +469,21 @@ def test_metadata_of_another_structure(tiny):
     info, features = layout_faults(tiny)
     assert info.startswith("dataset_info.json: it is not laid out as expected: TypeError")
     assert features == "features.json: it does not hold a JSON object"
+
+
+def test_a_split_without_records(tiny):
+    file = "tiny-validation.tfrecord-00000-of-00001"
+    (tiny / file).write_bytes(b"")
+    np.zeros(1, "<u8").tofile(tiny / "index" / f"{file}.u64")
+    empty = manifest.Shard(file, "validation", 0, 0, hashlib.sha256(b"").hexdigest())
+    contents = manifest.load(tiny)
+    contents = dataclasses.replace(contents, shards=(*contents.shards, empty))
+    contents.save(tiny)
+    tfds_metadata.write(tiny, contents)
+    assert findings(tiny).faults.listed == [
+        "manifest.json: its split 'validation' has no records, and TensorFlow Datasets cannot read "
+        "such a split"
+    ]
 
 
 def test_metadata_files_that_cannot_be_read(tiny):

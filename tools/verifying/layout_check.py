@@ -63,6 +63,7 @@ def value_names(contents: Manifest) -> dict[str, tuple[str, ...]]:
 def check(directory: Path, contents: Manifest, faults: Faults) -> list[str]:
     """Adds what is wrong to `faults`; returns what is unusual without being wrong."""
     _check_names(contents, faults)
+    _check_splits(contents, faults)
     _check_files(directory, contents, faults)
     _Metadata(directory, contents, faults).check()
     listed = dict.fromkeys(shard.file for shard in contents.shards)
@@ -86,6 +87,16 @@ def _check_names(contents: Manifest, faults: Faults) -> None:
         for name, times in Counter(names).items():
             if times > 1:
                 faults.add(manifest.FILE_NAME, f"{times} values of {feature} are named {name!r}")
+
+
+def _check_splits(contents: Manifest, faults: Faults) -> None:
+    counts: Counter[str] = Counter()
+    for shard in contents.shards:
+        counts[shard.split] += shard.count
+    for split, count in counts.items():
+        if not count:
+            what = "has no records, and TensorFlow Datasets cannot read such a split"
+            faults.add(manifest.FILE_NAME, f"its split {split!r} {what}")
 
 
 def _check_files(directory: Path, contents: Manifest, faults: Faults) -> None:
