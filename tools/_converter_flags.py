@@ -6,6 +6,8 @@ from pathlib import Path
 
 from absl import flags
 
+from tools.sources import file_listing
+
 flags.disclaim_key_flags()  # they are the converter's own, so that its --help shows them
 
 
@@ -32,9 +34,13 @@ def define(image_size: int | None, *, crop: bool = True) -> None:
 
 
 def split_sources(values: Sequence[str]) -> list[Path]:
-    """The paths of the --source flags; a path that exists is not split at its commas."""
+    """The paths of the --source flags; a path that exists is not split at its commas.
+
+    Raises:
+        UserError: one may not be looked at.
+    """
     paths = []
     for value in values:
-        parts = [value] if Path(value).exists() else value.split(",")
+        parts = [value] if file_listing.kind(Path(value)) else value.split(",")
         paths += [Path(part) for part in parts if part]
     return paths

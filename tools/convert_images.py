@@ -17,7 +17,7 @@ from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
 from lsgan_tf.errors import UserError
 from tools import _converter_flags
-from tools.sources import image_sources, npz_source, zip_source
+from tools.sources import file_listing, image_sources, npz_source, zip_source
 from tools.sources.image_sources import Entry, Reader, Source
 
 
@@ -48,9 +48,10 @@ def convert(source: Path, output_dir: Path, options: Options) -> manifest.Manife
 
 
 def _open_source(source: Path, labels: str) -> Source:
-    if source.is_dir():
+    kind = file_listing.kind(source)
+    if kind == "folder":
         return image_sources.folder(source, labels)
-    if not source.is_file():
+    if kind is None:
         raise UserError(f"--source={source} does not exist")
     if source.suffix.lower() == ".npz":
         return npz_source.arrays(source, labels)

@@ -491,6 +491,8 @@ def test_sources_on_the_command_line(tmp_path, monkeypatch):
     assert convert_hwdb.split_sources(["a,b", "c,d", "e"]) == [
         Path("a,b"), Path("c"), Path("d"), Path("e")
     ]  # fmt: skip
+    names = [f"HWDB1.{number}" for number in range(100)]
+    assert convert_hwdb.split_sources([",".join(names)]) == [Path(name) for name in names]
 
 
 def run(*arguments):

@@ -349,6 +349,23 @@ def test_sources_of_no_known_kind(name, expected, target, tmp_path):
     assert expected in failure(tmp_path / name, target)
 
 
+def test_a_name_longer_than_any_file_has(target, tmp_path):
+    assert f"{'x' * 300} does not exist" in failure(tmp_path / ("x" * 300), target)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any folder")
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_folders_that_may_not_be_entered(mode, flat, target):
+    (flat / "locked").mkdir()
+    save(flat / "locked" / "7.png")
+    (flat / "locked").chmod(mode)
+    try:
+        assert "Permission denied" in failure(flat, target)
+        assert "Permission denied" in failure(flat / "locked" / "7.png", target)
+    finally:
+        (flat / "locked").chmod(0o700)
+
+
 def test_circular_links_end(flat, target):
     (flat / "loop").symlink_to(flat)
     assert sum(shard.count for shard in convert(flat, target).shards) == 6

@@ -129,10 +129,11 @@ def _by_name(files: Iterable[CatFile], extension: str) -> dict[str, CatFile]:
 
 
 def _files_of(source: Path) -> Iterator[CatFile]:
-    if source.is_dir():
+    kind = file_listing.kind(source)
+    if kind == "folder":
         names = [path.relative_to(source).as_posix() for path in file_listing.visible_files(source)]
         return _plain(source, [name for name in names if not is_hidden(name)])
-    if not source.is_file():
+    if kind is None:
         raise UserError(f"--source={source} does not exist")
     if source.suffix.lower() == ".zip":
         return _zipped(source)

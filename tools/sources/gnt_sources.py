@@ -117,9 +117,10 @@ _Found = tuple[list[tuple[GntFile, int]], list[str]]  # with CRC or time of chan
 
 
 def _find_in(source: Path) -> _Found:
-    if source.is_dir():
+    kind = file_listing.kind(source)
+    if kind == "folder":
         return _in_folder(source)
-    if not source.is_file():
+    if kind is None:
         raise UserError(f"--source={source} does not exist")
     if source.suffix.lower() == ".zip":
         return _in_zip(source)
