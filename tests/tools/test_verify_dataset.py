@@ -296,6 +296,12 @@ def test_files_too_many(tiny):
     ]
 
 
+def test_hidden_files_are_no_fault(tiny):
+    for name in (".DS_Store", f"._{FIRST}", f"index/._{FIRST}.u64", "index/.DS_Store"):
+        (tiny / name).write_bytes(b"x")
+    assert layout_faults(tiny) == []
+
+
 def test_swapped_shards(tiny):
     (tiny / FIRST).rename(tiny / "kept")
     (tiny / SECOND).rename(tiny / FIRST)

@@ -111,8 +111,9 @@ def _check_files(directory: Path, contents: Manifest, faults: Faults) -> None:
 
 
 def _names(directory: Path, faults: Faults) -> list[str]:
+    """What a directory holds but hidden files, which file managers and copying leave behind."""
     try:
-        return sorted(os.listdir(directory))
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
     except FileNotFoundError:
         return []
     except OSError as error:
