@@ -4,7 +4,8 @@
 
 Every checksum, record, image, label and metadata file is compared with the manifest. Prints what is
 wrong, what the set holds and, as the last line, whether it is sound; the exit status is 0 if it is
-and 1 if not. A contact sheet of some of its images is written beside the set.
+and 1 if not. A contact sheet of some of its images is written beside the set, where it replaces an
+earlier one and nothing else.
 """
 
 import dataclasses
@@ -103,7 +104,20 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
             f"the contact sheet {path} cannot be written: {path.parent} is no directory, or not a "
             "writable one. Choose another place with --contact_sheet=PATH.png"
         )
+    if chosen is None and _is_foreign(path):
+        raise UserError(
+            f"{path}, where the contact sheet would go, is not one that verify_dataset drew, so it "
+            "is not replaced. Move it, or choose another place with --contact_sheet=PATH.png; a "
+            "file that is named there is replaced, whatever it holds."
+        )
     return path
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return os.path.lexists(path) and not contact_sheet.is_sheet(path)
+    except OSError:
+        return True
 
 
 def main() -> None:
@@ -126,7 +140,11 @@ def main() -> None:
 
 def _define_flags() -> None:
     flags.DEFINE_string("dataset_dir", None, "the data set: DATA_DIR/NAME", required=True)
-    flags.DEFINE_string("contact_sheet", None, "a .png to write; default: <dataset_dir>.png")
+    flags.DEFINE_string(
+        "contact_sheet", None,
+        "a .png to write, in place of whatever is there; default: <dataset_dir>.png, which only "
+        "takes the place of an earlier contact sheet",
+    )  # fmt: skip
     flags.DEFINE_string(
         "font", None, "font file for class names that DejaVu Sans lacks, such as Chinese characters"
     )

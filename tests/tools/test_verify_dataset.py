@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -656,6 +657,42 @@ def test_ordinary_mistakes(tiny, arguments, expected):
     assert done.returncode == 1
     assert expected in done.stderr and "Traceback" not in done.stderr
     assert not done.stdout and not tiny.with_name("tiny.png").exists()
+
+
+def test_an_earlier_sheet_is_replaced(tiny):
+    sheet = tiny.with_name("tiny.png")
+    sheet.write_bytes(findings(tiny).sheet + b"x")
+    assert run(f"--dataset_dir={tiny}").returncode == 0
+    assert sheet.read_bytes() == findings(tiny).sheet
+    with Image.open(sheet) as image:
+        image.load()
+        assert image.info == {"Software": "lsgan_tf verify_dataset"}
+
+
+def test_a_file_of_the_user_is_only_replaced_if_he_names_it(tiny):
+    photo = tiny.with_name("tiny.png")
+    photo.write_bytes(flat(3))
+    done = run(f"--dataset_dir={tiny}")
+    assert done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr
+    assert f"error: {photo}, where the contact sheet would go, is not one that" in done.stderr
+    assert photo.read_bytes() == flat(3)
+    assert run(f"--dataset_dir={tiny}", f"--contact_sheet={photo}").returncode == 0
+    assert photo.read_bytes() == findings(tiny).sheet
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        Path.touch,
+        os.mkfifo,
+        lambda path: path.symlink_to("absent"),
+        lambda path: path.write_bytes(flat(3) + b"lsgan_tf verify_dataset"),
+    ],
+)
+def test_what_is_no_contact_sheet(tiny, arrange):
+    arrange(tiny.with_name("tiny.png"))
+    with pytest.raises(UserError, match="tiny.png, where the contact sheet would go"):
+        verify_dataset._sheet_path(tiny, None)
 
 
 def test_ctrl_c_ends_quietly(tmp_path):

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import heapq
 import math
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,16 @@ _TEXT_MARGIN = 8
 _MAX_NAME = 24  # characters
 _MIN_COLUMNS = 6
 _GREY = 128  # of images.grid, and of tiles that are missing
+
+
+def _text_chunk(keyword: bytes, text: bytes) -> bytes:
+    """A tEXt chunk of a PNG file (PNG, second edition, 11.3.4.3)."""
+    body = b"tEXt" + keyword + b"\0" + text
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+_MARK = _text_chunk(b"Software", b"lsgan_tf verify_dataset")
+_MARK_AT = 33  # after the signature and the header, which have 8 and 25 bytes
 
 Place = tuple[int, int]  # number of the shard, of the record in it
 
@@ -170,7 +182,7 @@ def draw(gallery: Gallery, choice: Choice, contents: Manifest, font: Font) -> by
     scale = max(1, -(-MIN_TILE // side))
     columns = GRID if choice.classes is None else PER_CLASS
     while any(rows := _rows(gallery, choice, columns)):
-        data = images.encode_png(_sheet(rows, scale, choice, contents, font))
+        data = _marked(images.encode_png(_sheet(rows, scale, choice, contents, font)))
         if len(data) <= MAX_BYTES or (scale > 1 and columns <= _MIN_COLUMNS):
             return data
         if scale > 1:
@@ -178,6 +190,18 @@ def draw(gallery: Gallery, choice: Choice, contents: Manifest, font: Font) -> by
         else:
             scale *= min(0.95, math.sqrt(MAX_BYTES / len(data)))
     return None
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether `draw` made this file: whether it has its mark; raises `OSError`."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        return False
+    with open(path, "rb") as file:
+        return file.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
+
+
+def _marked(png: bytes) -> bytes:
+    return png[:_MARK_AT] + _MARK + png[_MARK_AT:]
 
 
 def _rows(gallery: Gallery, choice: Choice, columns: int) -> list[list[np.ndarray]]:
