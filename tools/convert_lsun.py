@@ -9,6 +9,8 @@ interrupted continues when the same command is run again.
 """
 
 import dataclasses
+import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import tqdm
 from absl import flags
 
 from lsgan_tf import command
-from lsgan_tf.datasets import manifest, pictures, records, workers
+from lsgan_tf.datasets import manifest, pictures, records, shards, workers
 from lsgan_tf.errors import UserError
 from tools import _converter_flags
 from tools.sources import lmdb_source, lmdb_zip
@@ -52,34 +54,56 @@ def convert(
         val_lmdb: becomes the split "validation".
 
     Raises:
-        UserError: an LMDB cannot be used, more than `max_bad` of its images cannot be used, or as
-            `records.write` does.
+        UserError: an LMDB cannot be used, both are the same, `scratch_dir` lies in `output_dir`,
+            more than `max_bad` of the images cannot be used, or as `records.write` does.
     """
+    output_dir = records.check_target(output_dir)
+    scratch = _scratch(output_dir, options.scratch_dir)
     splits = {"train": lmdb_dir} | ({"validation": val_lmdb} if val_lmdb else {})
-    plan = _plan_without_jobs({name: _describe(path) for name, path in splits.items()}, options)
-    zipped = any(map(lmdb_zip.is_zip, splits.values()))
-    if zipped and (done := _converted_before(output_dir, plan)):
-        return done
-    scratch = (options.scratch_dir or output_dir.parent) / f".{output_dir.name}.unpacked"
-    for name, path in splits.items():
-        file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else path
-        plan = _with_split(plan, name, path, lmdb_source.data_file(file), options)
-    done = records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+    files = {name: _file(path) for name, path in splits.items()}
+    if val_lmdb and files["train"].samefile(files["validation"]):
+        raise UserError(f"--val_lmdb={val_lmdb} is the same as --lmdb_dir; pass another LMDB")
+    plan = _plan_without_jobs(splits, options)
+    done = _converted_before(output_dir, plan)
+    if done and all(map(lmdb_zip.is_zip, splits.values())):
+        # Other LMDBs are listed in any case, which tells whether they are still the same.
+        shutil.rmtree(output_dir / shards.SCRATCH_DIRECTORY, ignore_errors=True)
+    else:
+        for name, path in splits.items():
+            file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else files[name]
+            plan = _with_split(plan, name, path, file, options)
+        done = records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
     shutil.rmtree(scratch, ignore_errors=True)
     return done
 
 
+def _scratch(output_dir: Path, parent: Path | None) -> Path:
+    """Where the zips for `output_dir`, a resolved path, are unpacked: no other output uses it."""
+    if parent and Path(os.path.realpath(parent)).is_relative_to(output_dir):
+        raise UserError(
+            f"--scratch_dir={parent} lies in --output_dir={output_dir}. Choose a directory outside"
+        )
+    own = hashlib.sha256(os.fsencode(output_dir)).hexdigest()[:8]
+    return (parent or output_dir.parent) / f".{output_dir.name}.{own}.unpacked"
+
+
+def _file(path: Path) -> Path:
+    return path if lmdb_zip.is_zip(path) else lmdb_source.data_file(path)
+
+
 def _describe(path: Path) -> str:
-    return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else str(path)
+    # What is no zip is told apart by its listing.
+    return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else "LMDB"
 
 
-def _plan_without_jobs(sources: dict[str, str], options: Options) -> records.Plan:
+def _plan_without_jobs(splits: dict[str, Path], options: Options) -> records.Plan:
     target = options.target()
+    sources = {name: _describe(path) for name, path in splits.items()}
     return records.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
         class_names=None,
-        source=", ".join(sources.values()),
+        source=", ".join(map(str, splits.values())),
         source_identity="",
         tool="tools.convert_lsun",
         flags=dataclasses.asdict(target) | {"max_images": options.max_images, "splits": sources},
@@ -88,12 +112,12 @@ def _plan_without_jobs(sources: dict[str, str], options: Options) -> records.Pla
 
 
 def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest | None:
-    """The finished set of these zips, which need not be unpacked again to see that it is done.
+    """The finished set at `output_dir`, if there is one, made with the flags of `plan`.
 
-    An LMDB that is not zipped is listed in any case, which tells whether it is still the same.
+    Of zips, the flags tell the content: they need not be unpacked to see that all is done.
 
     Raises:
-        UserError: there is a finished set of something else.
+        UserError: the finished set was made with other flags.
     """
     if not (output_dir / manifest.FILE_NAME).exists():
         return None
@@ -101,8 +125,8 @@ def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest
     if (found.tool, found.flags) == (plan.tool, plan.flags):
         return found
     raise UserError(
-        f"{output_dir} already holds a data set, made from {found.source} with other flags. Choose "
-        "another directory or delete this one."
+        f"{output_dir} already holds a data set, made from {found.source} with other flags or from "
+        "another state of the source. Choose another directory or delete this one."
     )
 
 
@@ -112,8 +136,12 @@ def _with_split(
     """The plan with the jobs of one more LMDB, which is at `file`."""
     held = lmdb_source.entries(file)
     count = min(options.max_images, held) if options.max_images and split == "train" else held
-    print(f"{path}: {held} images, {count} of them become the split {split!r}", flush=True)
+    print(
+        f"{manifest.text(str(path))}: {held} images, {count} of them become the split {split!r}",
+        flush=True,
+    )
     bounds = records.shard_bounds(count)
+    changed = "" if lmdb_zip.is_zip(path) else file.stat().st_mtime_ns
     listing = _list(file, [start for start, _ in bounds], count)
     jobs = [
         records.ShardJob(
@@ -121,7 +149,7 @@ def _with_split(
         )
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
     ]
-    identity = f"{plan.source_identity}{split} {held} {listing.identity}\n"
+    identity = f"{plan.source_identity}{split} {held} {listing.identity} {changed}\n"
     return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
 
 

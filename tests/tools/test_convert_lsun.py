@@ -1,5 +1,7 @@
 """LMDBs laid out like LSUN's, their zips, and everything that can be wrong with either."""
 
+import errno
+import hashlib
 import io
 import itertools
 import os
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from pathlib import Path
 
 import lmdb
 import numpy as np
@@ -24,7 +27,7 @@ from tests.datasets import making
 from tests.tools import lmdbs
 from tools import convert_lsun
 from tools.convert_lsun import Options
-from tools.sources import lmdb_source
+from tools.sources import lmdb_source, lmdb_zip
 
 COMMAND = [sys.executable, "-m", "tools.convert_lsun"]
 
@@ -109,6 +112,37 @@ def test_a_validation_split(source, target, tmp_path):
     assert datasets.facts("lsun_tiny", str(target.parent)).num_examples == 7
 
 
+def test_both_splits_from_one_lmdb_are_refused(source, target, tmp_path):
+    archive = zipped(source, tmp_path / "lmdb.zip")
+    for one, other in (
+        (source, source / "data.mdb"),
+        (archive, tmp_path / "x" / ".." / "lmdb.zip"),
+    ):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        assert "is the same as --lmdb_dir" in failure(one, target, val_lmdb=other)
+
+
+def test_a_repaired_lmdb_is_another_source(source, target):
+    convert(source, target)
+    file = source / "data.mdb"
+    time = file.stat().st_mtime_ns + 1_000_000_000
+    os.utime(file, ns=(time, time))
+    with pytest.raises(UserError, match="another state of the source"):
+        convert(source, target)
+
+
+def test_another_spelling_of_the_path_continues(tmp_path, target, monkeypatch, capfd):
+    values = {lmdbs.key(n): lmdbs.webp(making.picture(n, 8, 3)) for n in range(5)}
+    source = lmdbs.write(tmp_path / "lmdb", values | {b"bad": b""})
+    assert "--max_bad=1" in failure(source, target)
+    (shard,) = target.glob("*.tfrecord-*")
+    written = shard.stat().st_mtime_ns
+    monkeypatch.chdir(tmp_path)
+    assert convert(Path("lmdb"), target, max_bad=1).source == "lmdb"
+    assert shard.stat().st_mtime_ns == written
+    assert "dropping the unfinished work" not in capfd.readouterr().err
+
+
 def test_bytes_do_not_depend_on_the_processes(real_data, target):
     source = real_data / "lsun_layout" / "bedroom_lmdb"
     for processes in (1, 2):
@@ -147,8 +181,8 @@ def test_the_file_itself_may_be_named(source, target):
     assert convert(source / "data.mdb", target).shards[0].count == 20
 
 
-def zipped(source, path, *more):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def zipped(source, path, *more, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
         for name in ("data.mdb", "lock.mdb"):
             archive.write(source / name, f"{source.name}/{name}")
         for name in more:
@@ -159,14 +193,78 @@ def zipped(source, path, *more):
 def test_a_zip_gives_the_same_shards_and_leaves_nothing_behind(source, target, tmp_path):
     archive = zipped(source, tmp_path / "tiny_train_lmdb.zip")
     convert(source, target.parent / "folder" / "lsun_tiny")
-    done = convert(archive, target)
+    convert(archive, target)
     assert shards(target) == shards(target.parent / "folder" / "lsun_tiny")
     left = {path.name for path in target.parent.iterdir()}
     assert left == {"lsun_tiny", ".lsun_tiny.lock", "folder"}
-    archive.touch()
-    assert convert(archive, target) == done  # without unpacking, as the time stamps tell
     with pytest.raises(UserError, match="already holds a data set"):
         convert(archive, target, image_size=4)
+
+
+def test_a_finished_zip_is_not_unpacked_again(source, target, tmp_path, monkeypatch):
+    archive = zipped(source, tmp_path / "lmdb.zip")
+    done = convert(archive, target)
+    renamed = archive.rename(tmp_path / "renamed.zip")
+    renamed.touch()
+    (target / "unfinished").mkdir()  # what a kill between the manifest and the end leaves
+    scratch = scratch_of(target)
+    scratch.mkdir()
+    (scratch / "00000000-1.mdb").write_text("unpacked")
+    with monkeypatch.context() as patched:
+        patched.delattr(lmdb_zip, "unpack")
+        assert convert(renamed, target) == done
+    assert not scratch.exists() and not (target / "unfinished").exists()
+    other = zipped(lmdbs.of_pictures(tmp_path / "tiny_train_lmdb_2", 21), tmp_path / "other.zip")
+    other.replace(renamed)
+    with pytest.raises(UserError, match="from another state of the source"):
+        convert(renamed, target)
+
+
+def test_a_zip_with_a_folder_is_compared_although_finished(source, target, tmp_path):
+    archive = zipped(source, tmp_path / "lmdb.zip")
+    val_lmdb = lmdbs.of_pictures(tmp_path / "val_lmdb", 5)
+    done = convert(archive, target, val_lmdb)
+    assert convert(archive, target, val_lmdb) == done
+    shutil.rmtree(val_lmdb)
+    lmdbs.of_pictures(val_lmdb, 6)
+    with pytest.raises(UserError, match="another state of the source"):
+        convert(archive, target, val_lmdb)
+
+
+def scratch_of(target, parent=None):
+    own = hashlib.sha256(bytes(target.resolve())).hexdigest()[:8]
+    return (parent or target.parent) / f".{target.name}.{own}.unpacked"
+
+
+def test_outputs_of_one_name_share_a_scratch_dir(tmp_path):
+    values = {lmdbs.key(n): lmdbs.webp(making.picture(n, 8, 3)) for n in range(5)}
+    archive = zipped(lmdbs.write(tmp_path / "lmdb", values | {b"bad": b""}), tmp_path / "lmdb.zip")
+    one, other, scratch = tmp_path / "1" / "lsun", tmp_path / "2" / "lsun", tmp_path / "scratch"
+    assert "--max_bad=1" in failure(archive, one, scratch_dir=scratch)
+    convert(archive, other, max_bad=1, scratch_dir=scratch)
+    assert list(scratch.iterdir()) == [scratch_of(one, scratch)]
+    with zipfile.ZipFile(archive) as opened:
+        member = opened.getinfo("lmdb/data.mdb")
+    (unpacked,) = scratch.rglob("*.mdb")
+    assert unpacked.name == f"{member.CRC:08x}-{member.file_size}.mdb"
+
+
+@pytest.mark.parametrize("inside", ["", "scratch", "a/../b"])
+def test_a_scratch_dir_in_the_output_is_refused(inside, source, target, tmp_path):
+    archive = zipped(source, tmp_path / "lmdb.zip")
+    assert "Choose a directory outside" in failure(archive, target, scratch_dir=target / inside)
+    assert not target.exists()
+
+
+def test_a_scratch_dir_that_cannot_be_written_to(source, target, tmp_path):
+    archive = zipped(source, tmp_path / "lmdb.zip")
+    (tmp_path / "file").touch()
+    message = failure(archive, target, scratch_dir=tmp_path / "file")
+    assert str(scratch_of(target, tmp_path / "file")) in message and "--scratch_dir" in message
+    (scratch_of(target) / "lock").mkdir(parents=True)  # no lock can be made there
+    message = failure(archive, target)
+    assert message.startswith(f"cannot unpack {archive} into {scratch_of(target)}: ")
+    assert message.endswith("Choose another directory with --scratch_dir")
 
 
 def test_an_unpacked_zip_is_used_again_after_a_failure(tmp_path, target):
@@ -174,7 +272,7 @@ def test_an_unpacked_zip_is_used_again_after_a_failure(tmp_path, target):
     source = lmdbs.write(tmp_path / "lmdb", values | {b"bad": b"no picture"})
     archive = zipped(source, tmp_path / "lmdb.zip")
     assert "--max_bad=1" in failure(archive, target)
-    (unpacked,) = (target.parent / ".lsun_tiny.unpacked").glob("*.mdb")
+    (unpacked,) = scratch_of(target).glob("*.mdb")
     written = unpacked.stat().st_mtime_ns
     (unpacked.parent / ".half.123.tmp").write_text("what a kill leaves")
     assert "--max_bad=1" in failure(archive, target)
@@ -218,7 +316,22 @@ def test_a_damaged_zip_leaves_no_half_lmdb(source, target, tmp_path):
     assert "lmdb.zip is damaged: tiny_train_lmdb/data.mdb cannot be unpacked" in failure(
         archive, target
     )
-    assert not list(target.parent.rglob("*.mdb"))
+    assert not scratch_of(target).exists()
+
+
+def test_damage_that_other_parts_of_the_unpacking_find(source, target, tmp_path):
+    archive = zipped(source, tmp_path / "lzma.zip", method=zipfile.ZIP_LZMA)
+    data = bytearray(archive.read_bytes())
+    data[100:2000] = b"\xff" * 1900
+    archive.write_bytes(data)
+    assert "lzma.zip is damaged: tiny_train_lmdb/data.mdb cannot" in failure(archive, target)
+    archive = tmp_path / "name.zip"
+    with zipfile.ZipFile(archive, "w") as writing:
+        writing.write(source / "data.mdb", "ünï/data.mdb")
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace("ünï".encode(), b"\xff" * 5, 1))
+    assert "name.zip is damaged: ünï/data.mdb cannot be unpacked" in failure(archive, target)
+    assert not scratch_of(target).exists()
 
 
 def test_bad_values_are_skipped_and_named(tmp_path, target):
@@ -335,6 +448,31 @@ def test_what_is_not_there(tmp_path, target):
     assert "nowhere does not exist" in failure(tmp_path / "nowhere", target)
     (tmp_path / "folder").mkdir()
     assert "folder has no data.mdb" in failure(tmp_path / "folder", target)
+
+
+def test_a_name_that_is_too_long(tmp_path, target):
+    for name in ("n" * 300, "n" * 300 + ".zip"):
+        message = failure(tmp_path / name, target)
+        assert message == f"cannot read {tmp_path / name}: File name too long"
+
+
+def test_a_folder_one_may_not_enter(source, target, monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)  # root may enter every folder
+    with pytest.raises(UserError, match=f"cannot read {source}: Permission denied"):
+        lmdb_source.data_file(source)
+
+
+def test_a_name_that_is_not_utf_8(source, target, tmp_path):
+    odd = source.rename(tmp_path / os.fsdecode(b"\xff_lmdb"))
+    arguments = [f"--lmdb_dir={odd}", f"--output_dir={target}", "--image_size=8"]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/\\xff_lmdb: 20 images, 20 of them" in done.stdout
+    damaged(odd, lambda data: b"hello" * 9999)
+    assert "is no LMDB that lmdb" in failure(odd, target.parent / "other")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

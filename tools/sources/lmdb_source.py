@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -43,13 +44,17 @@ def data_file(path: Path) -> Path:
     """The file of the LMDB at `path`: a folder with a data.mdb, or that file itself.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or one may not look for it.
     """
-    file = path / _DATA_FILE if path.is_dir() else path
-    if not file.is_file():
-        what = f"has no {_DATA_FILE}" if path.is_dir() else "does not exist"
-        raise UserError(f"{path} {what}. An LMDB is a folder with a {_DATA_FILE} in it")
-    return file
+    try:
+        folder = path.is_dir()
+        file = path / _DATA_FILE if folder else path
+        if file.is_file():
+            return file
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    what = f"has no {_DATA_FILE}" if folder else "does not exist"
+    raise UserError(f"{path} {what}. An LMDB is a folder with a {_DATA_FILE} in it")
 
 
 def entries(file: Path) -> int:
@@ -190,7 +195,8 @@ def _environment(file: Path) -> lmdb.Environment:
         with open(file, "rb") as readable:  # lmdb does not tell why it cannot open a file
             if not readable.read(1):
                 raise UserError(f"{file} is no LMDB: it has 0 bytes. Copy or download it again")
-        return lmdb.open(str(file), subdir=False, readonly=True, lock=False, create=False)
+        name = os.fsencode(file)  # which need not be UTF-8
+        return lmdb.open(name, subdir=False, readonly=True, lock=False, create=False)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
     except lmdb.Error as error:

@@ -1,8 +1,8 @@
 """LSUN's LMDBs still zipped, as they are downloaded: unpacked for the time of the conversion."""
 
+import os
 import shutil
 import zipfile
-import zlib
 from pathlib import Path
 
 import filelock
@@ -17,14 +17,18 @@ _BLOCK_BYTES = 1 << 20
 
 def is_zip(path: Path) -> bool:
     """Whether `path` is a zip by its name."""
-    return path.suffix.lower() == ".zip" and path.is_file()
+    return path.suffix.lower() == ".zip" and os.path.isfile(path)
 
 
 def describe(path: Path) -> str:
-    """The zip's name and what tells its content from another's; raises as `unpack` does."""
+    """What tells the zip's content from another's, whatever the zip is called.
+
+    Raises:
+        UserError: the zip's list of members is broken or hostile, or names no LMDB or several.
+    """
     with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
-    return f"{path} ({member.filename}, CRC-32 {member.CRC:08x})"
+    return f"{member.filename}, {member.file_size} bytes, CRC-32 {member.CRC:08x}"
 
 
 def unpack(path: Path, scratch: Path) -> Path:
@@ -38,22 +42,36 @@ def unpack(path: Path, scratch: Path) -> Path:
         The LMDB's file, in `scratch`.
 
     Raises:
-        UserError: the zip is broken or hostile, holds no LMDB or several, or the disk is too full.
+        UserError: the zip is broken or hostile, holds no LMDB or several, the disk is too full,
+            or `scratch` cannot be written to. Without any LMDB in it, `scratch` is removed.
     """
     with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
-        target = scratch / f"{member.CRC:08x}.mdb"  # of this zip and no other
-        _make(scratch)
+        target = scratch / f"{member.CRC:08x}-{member.file_size}.mdb"  # of this zip and no other
         try:
+            scratch.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(scratch / "lock", timeout=0):
-                for leftover in scratch.glob(".*.tmp"):
-                    leftover.unlink()
-                if not (target.exists() and target.stat().st_size == member.file_size):
-                    _check_space(path, member, scratch)
-                    _copy(path, archive, member, target)
+                try:
+                    _unpack(path, archive, member, target)
+                finally:
+                    if not any(scratch.glob("*.mdb")):
+                        shutil.rmtree(scratch, ignore_errors=True)
         except filelock.Timeout:
             raise UserError(f"another process is unpacking into {scratch}; wait for it") from None
+        except OSError as error:
+            raise UserError(
+                f"cannot unpack {path} into {scratch}: {error.strerror}. Choose another directory "
+                "with --scratch_dir"
+            ) from error
     return target
+
+
+def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    for leftover in target.parent.glob(".*.tmp"):
+        leftover.unlink()
+    if not (target.exists() and target.stat().st_size == member.file_size):
+        _check_space(path, member, target.parent)
+        _copy(path, archive, member, target)
 
 
 def _data_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -66,13 +84,6 @@ def _data_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         raise UserError(f"{path} holds no data.mdb, so no LMDB, but {some or 'nothing'}")
     names = ", ".join(member.filename for member in found)
     raise UserError(f"{path} holds several LMDBs: {names}. Unpack it and pass one with --lmdb_dir")
-
-
-def _make(scratch: Path) -> None:
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {scratch.parent}: {error.strerror}") from error
 
 
 def _check_space(path: Path, member: zipfile.ZipInfo, scratch: Path) -> None:
@@ -103,7 +114,7 @@ def _blocks(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo):
             while block := file.read(_BLOCK_BYTES):  # never more than the declared size in all
                 yield block
                 done += len(block)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
+    except archives.BROKEN as error:
         raise UserError(
             f"{path} is damaged: {member.filename} cannot be unpacked beyond byte {done}: {error}. "
             "Download it again"
