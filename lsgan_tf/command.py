@@ -1,6 +1,7 @@
 """How the commands start: quietly, and with mistakes told in a sentence."""
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -34,7 +35,13 @@ def _own_flags():
 
 
 def run(main, flags_parser=parse_flags):
-    """Parses the flags, then calls `main()`; never returns. A `UserError` ends it with status 1."""
+    """Parses the flags, then calls `main()`; never returns. A `UserError` ends it with status 1.
+
+    Nothing that is printed ends it: not a reader of stdout or stderr that has left, nor one that
+    never was, nor a character that their encoding lacks, which is escaped.
+    """
+    sys.stdout = _unfailing(sys.stdout, sys.__stdout__, 1)
+    sys.stderr = _unfailing(sys.stderr, sys.__stderr__, 2)
 
     def start(_):
         try:
@@ -44,6 +51,42 @@ def run(main, flags_parser=parse_flags):
             sys.exit("interrupted")
 
     app.run(start, flags_parser=flags_parser)
+
+
+def _unfailing(stream, of_process, descriptor):
+    if stream is not of_process:
+        return stream  # somebody has put another in its place
+    if stream is None:  # the process was started without it
+        _into_nowhere(descriptor)
+        encoding, line_buffering = "utf-8", False
+    else:
+        stream.flush()
+        encoding, line_buffering = stream.encoding, stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(
+        io.BufferedWriter(_UnfailingFile(descriptor, "wb", closefd=False)),
+        encoding,
+        "backslashreplace",
+        line_buffering=line_buffering,
+    )
+
+
+class _UnfailingFile(io.FileIO):
+    """A pipe whose reader may leave: what is written from then on is lost."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            _into_nowhere(self.fileno())
+            return super().write(data)
+
+
+def _into_nowhere(descriptor):
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != descriptor:  # the same if it was the first that was free
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+    os.set_inheritable(descriptor, True)
 
 
 def start_tensorflow():

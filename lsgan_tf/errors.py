@@ -18,5 +18,16 @@ def exit_on_user_error():
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(1)
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey or not show as escapes, lines excepted.
+
+    Names come from outside and may hold control characters.
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
