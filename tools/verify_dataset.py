@@ -23,6 +23,7 @@ from lsgan_tf.datasets import workers
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.errors import UserError
 from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
+from tools.verifying.dataset_report import shown
 from tools.verifying.faults import Faults
 from tools.verifying.shard_check import Context, ShardReport, Statistics
 
@@ -81,7 +82,7 @@ def _reports(
         for number in range(len(contents.shards))
     ]
     total = sum(shard.count for shard in contents.shards)
-    with tqdm.tqdm(total=total, unit="image", desc=directory.name) as bar:
+    with tqdm.tqdm(total=total, unit="image", desc=shown(directory.name)) as bar:
         try:
             yield from workers.run(tasks, processes, bar)
         except UserError as error:  # whose advice is for conversions
@@ -133,7 +134,7 @@ def main() -> None:
     print("\n".join(report))
     if findings.sheet is not None:
         atomic.write_bytes(sheet, findings.sheet)
-        print(f"  sheet       {dataset_report.shown(str(sheet))}")
+        print(f"  sheet       {shown(str(sheet))}")
     print("\n".join(dataset_report.verdict(findings.faults, findings.notes, findings.statistics)))
     sys.exit(1 if findings.faults.count else 0)
 

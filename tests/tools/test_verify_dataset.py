@@ -523,6 +523,24 @@ def test_many_faults_are_counted_and_the_first_listed(tiny):
     assert not tiny.with_name("tiny.png").exists()
 
 
+def test_no_name_can_confuse_the_terminal(tiny):
+    hostile = "a\x1b[2Jb"
+
+    def change(data):
+        data.update(class_names=["black", hostile, "bright"], source=hostile)
+        data["shards"][0]["split"] = hostile
+
+    directory = tiny.rename(tiny.with_name(hostile))
+    (directory / f"{hostile}.tfrecord").touch()
+    change_json(directory / "manifest.json", change)
+    done = run(f"--dataset_dir={directory}")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    for line in ("fault: a\\x1b[2Jb.tfrecord: manifest.json does not list it", "8  a\\x1b[2Jb"):
+        assert line in done.stdout
+    assert "a\\x1b[2Jb: " in done.stderr  # the progress
+
+
 def test_200_random_mutations_of_a_shard_are_each_found_by_the_checksums_alone(made, tmp_path):
     contents = manifest.load(made)
     sound, rng = contents.shards[0], np.random.default_rng(0)
@@ -669,7 +687,7 @@ def test_an_earlier_sheet_is_replaced(tiny):
         assert image.info == {"Software": "lsgan_tf verify_dataset"}
 
 
-def test_a_file_of_the_user_is_only_replaced_if_he_names_it(tiny):
+def test_a_file_of_the_user_is_only_replaced_if_it_is_named(tiny):
     photo = tiny.with_name("tiny.png")
     photo.write_bytes(flat(3))
     done = run(f"--dataset_dir={tiny}")
