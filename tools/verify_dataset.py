@@ -128,8 +128,6 @@ def main() -> None:
     sheet = _sheet_path(directory, values["contact_sheet"])
     font = contact_sheet.Font(Path(values["font"]) if values["font"] else None)
     findings = verify(directory, contents, font, processes=values["processes"])
-    # Names may hold characters that the terminal's encoding lacks.
-    sys.stdout.reconfigure(errors="backslashreplace")
     report = dataset_report.lines(directory, contents, findings.statistics, findings.seconds)
     print("\n".join(report))
     if findings.sheet is not None:

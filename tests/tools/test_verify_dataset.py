@@ -81,8 +81,10 @@ def layout_faults(directory):
     return found.listed
 
 
-def run(*arguments):
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+def run(*arguments, **environment):
+    command = [*COMMAND, *map(str, arguments)]
+    environment = os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def change_json(path, change):
@@ -539,6 +541,22 @@ def test_no_name_can_confuse_the_terminal(tiny):
     for line in ("fault: a\\x1b[2Jb.tfrecord: manifest.json does not list it", "8  a\\x1b[2Jb"):
         assert line in done.stdout
     assert "a\\x1b[2Jb: " in done.stderr  # the progress
+
+
+@pytest.mark.parametrize("redirection", ["| true", ">&- 2>&-"])
+def test_the_verdict_stands_though_nobody_reads_the_report(tiny, redirection):
+    (tiny / SECOND).unlink()
+    status = tiny.with_name("status")
+    command = f"{{ {' '.join(COMMAND)} --dataset_dir={tiny}; echo $? > {status}; }} {redirection}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and status.read_text() == "1\n"
+    assert contact_sheet.is_sheet(tiny.with_name("tiny.png"))
+
+
+def test_characters_that_the_terminal_lacks(tiny):
+    change_json(tiny / "manifest.json", lambda data: data.update(source="Ärger"))
+    done = run(f"--dataset_dir={tiny}", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "source      \\xc4rger" in done.stdout
 
 
 def test_200_random_mutations_of_a_shard_are_each_found_by_the_checksums_alone(made, tmp_path):
