@@ -29,7 +29,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import cat_sources
 from tools.sources.cat_faces import Face
@@ -65,7 +65,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     source = ", ".join(map(str, sources))
     excluded = _excluded(options.exclude, listing)
     found = _survey(listing, excluded, options.image_size)
-    print(f"{source}: {_describe(listing, found)}", flush=True)
+    print(printable(f"{source}: {_describe(listing, found)}"), flush=True)
     if not any(isinstance(face, Face) for _, face in found.kept):
         _fail_without_faces(found, source)
     plan = _plan(listing, found, excluded, source, options)
@@ -176,12 +176,10 @@ def _produce(
 
 
 def main() -> None:
-    values = flags.FLAGS.flag_values_dict()
-    values["exclude"] = values["exclude"] and Path(values["exclude"])
-    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    output_dir = Path(values["output_dir"])
-    sources = _converter_flags.split_sources(values["source"])
-    print(convert(sources, output_dir, options).summary(output_dir))
+    options = _converter_flags.options(Options, exclude=_converter_flags.path("exclude"))
+    output_dir = _converter_flags.path("output_dir")
+    sources = _converter_flags.split_sources(flags.FLAGS["source"].value)
+    print(printable(convert(sources, output_dir, options).summary(output_dir)))
 
 
 def _define_flags() -> None:

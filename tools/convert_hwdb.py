@@ -18,7 +18,7 @@ from PIL import Image
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, printable
 from tools import _converter_flags
 from tools._converter_flags import split_sources
 from tools.sources import gnt, gnt_sources, gnt_survey, hwdb_characters
@@ -54,7 +54,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     found = gnt_survey.survey(listing.files, selection, options.processes)
     names = selection.class_names(found.kept)
     source = ", ".join(map(str, sources))
-    print(f"{source}: {_describe(listing, found, names)}", flush=True)
+    print(printable(f"{source}: {_describe(listing, found, names)}"), flush=True)
     _check(found, source, options.max_bad)
     plan = _plan(listing, found, selection, names, source, options)
     return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
@@ -74,16 +74,17 @@ def _describe(listing: Listing, found: Survey, names: Sequence[str]) -> str:
 
 
 def _check(found: Survey, source: str, max_bad: int) -> None:
+    lines = "".join(f"\n  {where}: {why}" for where, why in found.damages)
+    more = found.damaged - len(found.damages)
+    lines += f"\n  and {more} more" if more else ""
     if found.damaged > max_bad:
-        lines = "".join(f"\n  {where}: {why}" for where, why in found.damages)
-        more = found.damaged - len(found.damages)
         raise UserError(
             f"{found.damaged} records cannot be used, more than --max_bad={max_bad}:{lines}"
-            + (f"\n  and {more} more" if more else "")
-            + f"\nSkip them with --max_bad={found.damaged} or more, or get these files again."
+            f"\nSkip them with --max_bad={found.damaged} or more, or get these files again."
         )
     if not found.kept:
-        raise UserError(f"none of the characters in {source} is one to keep")
+        damages = f"; {found.damaged} records cannot be used:{lines}" if found.damaged else ""
+        raise UserError(f"none of the characters in {source} is one to keep{damages}")
 
 
 def _plan(
@@ -147,12 +148,10 @@ def _padded(image: Image.Image, size: int) -> Image.Image:
 
 
 def main() -> None:
-    values = flags.FLAGS.flag_values_dict()
-    values["characters"] = values["characters"] and Path(values["characters"])
-    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    output_dir = Path(values["output_dir"])
-    sources = split_sources(values["source"])
-    print(convert(sources, output_dir, options).summary(output_dir))
+    options = _converter_flags.options(Options, characters=_converter_flags.path("characters"))
+    output_dir = _converter_flags.path("output_dir")
+    sources = split_sources(flags.FLAGS["source"].value)
+    print(printable(convert(sources, output_dir, options).summary(output_dir)))
 
 
 def _define_flags() -> None:

@@ -15,7 +15,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import file_listing, image_sources, npz_source, zip_source
 from tools.sources.image_sources import Entry, Reader, Source
@@ -42,7 +42,7 @@ def convert(source: Path, output_dir: Path, options: Options) -> manifest.Manife
             or as `records.write` does.
     """
     listing = _open_source(source, options.labels)
-    print(_describe(listing, source), flush=True)
+    print(printable(_describe(listing, source)), flush=True)
     plan = _plan(listing, source, options)
     return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
@@ -131,10 +131,9 @@ def _produce(
 
 
 def main() -> None:
-    values = flags.FLAGS.flag_values_dict()
-    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    output_dir = Path(values["output_dir"])
-    print(convert(Path(values["source"]), output_dir, options).summary(output_dir))
+    source, output_dir = _converter_flags.path("source"), _converter_flags.path("output_dir")
+    done = convert(source, output_dir, _converter_flags.options(Options))
+    print(printable(done.summary(output_dir)))
 
 
 def _define_flags() -> None:

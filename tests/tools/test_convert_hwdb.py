@@ -172,6 +172,13 @@ def test_none_of_the_characters_is_kept(tmp_path, target):
     assert "none of the characters in" in failure(tmp_path / "w.gnt", target)
 
 
+def test_files_of_which_nothing_can_be_used_say_why(tmp_path, target):
+    write(tmp_path / "w.gnt")
+    message = failure(tmp_path / "w.gnt", target, max_bad=10)
+    assert "is one to keep; 1 records cannot be used:" in message
+    assert "\n  w.gnt, offset 0: the file is empty" in message
+
+
 def test_a_zip_and_single_files_give_the_same_shards_as_their_folder(source, target, tmp_path):
     from_folder = convert(source, target)
     archive = zipped(source, tmp_path / "gnt.zip")
@@ -316,7 +323,7 @@ def test_damage_is_reported_with_file_and_offset_and_skipped_up_to_max_bad(tmp_p
     assert message.splitlines() == [
         "3 records cannot be used, more than --max_bad=2:",
         "  a/w1.gnt, offset 38: its size field says 1 bytes, its width 3 and height 3 make 19",
-        "  a/w1.gnt, offset 95: its two bytes FF FF are no GBK character",
+        "  a/w1.gnt, offset 95: its two bytes FF FF stand for no visible character",
         "  w2.gnt, offset 19: the record has 19 bytes, but the file ends after 18",
         "Skip them with --max_bad=3 or more, or get these files again.",
     ]
@@ -512,6 +519,7 @@ def test_the_command(source, target):
     [
         (["--source=absent,w.gnt", "--output_dir=x"], "--source=absent does not exist"),
         (["--output_dir=x"], "source"),
+        (["--source=x", "--output_dir=x", "--characters="], "--characters= names nothing"),
         (["--source=absent", "--output_dir=x", "--fit=crop"], "stretch|pad"),
     ],
 )

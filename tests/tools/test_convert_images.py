@@ -398,6 +398,16 @@ def test_the_command(classes, target):
     assert again.returncode == 0 and "8 images" in again.stdout
 
 
+def test_control_characters_in_names_are_escaped(classes, target):
+    (classes / "odd").rename(classes / "\x1b[31modd")
+    (classes / "even" / "\a.png").write_bytes(b"not a picture")
+    arguments = (f"--source={classes}", f"--output_dir={target}", "--image_size=8")
+    failed, skipped = run(*arguments), run(*arguments, "--max_bad=1")
+    assert "(\\x1b[31modd, even)" in failed.stdout
+    assert "even/\\x07.png: " in failed.stderr and "even/\\x07.png: " in skipped.stdout
+    assert (failed.returncode, skipped.returncode) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -405,6 +415,7 @@ def test_the_command(classes, target):
         (["--source=absent", "--output_dir=x"], "image_size"),
         (["--source=absent", "--output_dir=x", "--image_size=0"], "image_size"),
         (["--source=absent", "--output_dir=x", "--image_size=8", "--crop=odd"], "none|center"),
+        (["--source=", "--output_dir=x", "--image_size=8"], "--source= names nothing"),
         (["photos", "--source=x", "--output_dir=x", "--image_size=8"], "not a flag: photos"),
         (["--source=x", "--output_dir=x", "--image_size=8", "--sice=8"], "'sice'"),
     ],

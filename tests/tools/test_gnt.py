@@ -118,7 +118,7 @@ def test_a_wrong_size_at_either_end(at):
 def test_a_tag_that_is_no_character_costs_that_record(tag):
     found = read(three(record(tag=tag)))
     assert texts(found) == TEXT[:5]
-    expected = f"its two bytes {tag.hex(' ').upper()} are no GBK character"
+    expected = f"its two bytes {tag.hex(' ').upper()} stand for no visible character"
     assert only_damage(found) == Damage(16, 16, expected)
 
 

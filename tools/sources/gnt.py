@@ -93,7 +93,7 @@ def records(
 
 @functools.cache
 def character(tag: bytes) -> str | None:
-    """The character of a record's two bytes; None if they stand for none."""
+    """The character of a record's two bytes; None if they stand for none that can be seen."""
     try:
         text = tag[:1].decode("ascii") if tag[1] == 0 else tag.decode("gbk")
     except UnicodeDecodeError:
@@ -142,7 +142,7 @@ def _cut(offset: int, header: Header, following: int | None, size: int) -> Damag
 def _character(window: Window, offset: int, header: Header, bitmaps: bool) -> Character | Damage:
     text = character(header.tag)
     if text is None:
-        why = f"its two bytes {header.tag.hex(' ').upper()} are no GBK character"
+        why = f"its two bytes {header.tag.hex(' ').upper()} stand for no visible character"
         return Damage(offset, header.size, why)
     bitmap = None
     if bitmaps:

@@ -54,7 +54,7 @@ def selection(level1: bool, list_file: Path | None) -> Selection:
 
 @functools.cache
 def is_chinese(character: str) -> bool:
-    """Whether it is an ideograph."""
+    """Whether it is an ideograph; 〇 (U+3007), among the symbols of GBK and Unicode, is not."""
     code = ord(character)
     return (
         0x3400 <= code < 0x4DC0
