@@ -27,6 +27,8 @@ from tools.verifying.dataset_report import shown
 from tools.verifying.faults import Faults
 from tools.verifying.shard_check import Context, ShardReport, Statistics
 
+_MAX_NAME_BYTES = 230  # file systems take 255, and atomic writes add to the name
+
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
@@ -98,13 +100,12 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
     path = Path(chosen) if chosen else absolute.with_name(f"{absolute.name}.png")
     if path.suffix.lower() != ".png":
         raise UserError(f"--contact_sheet={path} must end in .png")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserError(f"--contact_sheet={path} is a directory; it must be a file's name")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(
-            f"the contact sheet {path} cannot be written: {path.parent} is no directory, or not a "
-            "writable one. Choose another place with --contact_sheet=PATH.png"
-        )
+        raise _not_writable(path, f"{path.parent} is no directory, or not a writable one")
+    if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
+        raise _not_writable(path, "its name is too long")
     if chosen is None and _is_foreign(path):
         raise UserError(
             f"{path}, where the contact sheet would go, is not one that verify_dataset drew, so it "
@@ -112,6 +113,13 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
             "file that is named there is replaced, whatever it holds."
         )
     return path
+
+
+def _not_writable(path: Path, why: str) -> UserError:
+    return UserError(
+        f"the contact sheet {path} cannot be written: {why}. Choose another place with "
+        "--contact_sheet=PATH.png"
+    )
 
 
 def _is_foreign(path: Path) -> bool:

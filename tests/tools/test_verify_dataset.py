@@ -685,7 +685,9 @@ def test_what_is_no_set_to_check(tiny, arrange, expected):
         (["--dataset_dir=absent"], "--dataset_dir=absent is not a directory"),
         (["--font=README.md"], "--font=README.md cannot be read as a font"),
         (["--contact_sheet=sheet.jpg"], "must end in .png"),
-        (["--contact_sheet=absent/a.png"], "--contact_sheet=PATH.png"),
+        (["--contact_sheet=absent/a.png"], "absent is no directory, or not a writable one"),
+        (["--contact_sheet=" + "a" * 240 + ".png"], "its name is too long. Choose another place"),
+        (["--dataset_dir=" + "a" * 300], "is not a directory"),
     ],
 )
 def test_ordinary_mistakes(tiny, arguments, expected):

@@ -28,7 +28,7 @@ def load_manifest(directory: Path) -> Manifest:
     Raises:
         UserError: there is no set, its conversion is not finished, its manifest is not sound.
     """
-    if not directory.is_dir():
+    if not os.path.isdir(directory):  # False as well where the path is too long
         raise UserError(f"--dataset_dir={directory} is not a directory")
     if not os.path.exists(directory / manifest.FILE_NAME):
         if os.path.isdir(directory / shards.SCRATCH_DIRECTORY):
