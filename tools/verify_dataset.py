@@ -106,7 +106,7 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
         raise _not_writable(path, f"{path.parent} is no directory, or not a writable one")
     if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
         raise _not_writable(path, "its name is too long")
-    if chosen is None and _is_foreign(path):
+    if not chosen and _is_foreign(path):
         raise UserError(
             f"{path}, where the contact sheet would go, is not one that verify_dataset drew, so it "
             "is not replaced. Move it, or choose another place with --contact_sheet=PATH.png; a "

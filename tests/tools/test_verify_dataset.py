@@ -729,8 +729,9 @@ def test_a_file_of_the_user_is_only_replaced_if_it_is_named(tiny):
 )
 def test_what_is_no_contact_sheet(tiny, arrange):
     arrange(tiny.with_name("tiny.png"))
-    with pytest.raises(UserError, match="tiny.png, where the contact sheet would go"):
-        verify_dataset._sheet_path(tiny, None)
+    for chosen in (None, ""):
+        with pytest.raises(UserError, match="tiny.png, where the contact sheet would go"):
+            verify_dataset._sheet_path(tiny, chosen)
 
 
 def test_ctrl_c_ends_quietly(tmp_path):
