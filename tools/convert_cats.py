@@ -61,6 +61,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` of its pictures or annotations
             cannot be used, or as `records.write` does.
     """
+    output_dir = records.check_target(output_dir)
     listing = cat_sources.find(sources)
     source = ", ".join(map(str, sources))
     excluded = _excluded(options.exclude, listing)

@@ -49,6 +49,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` records cannot be used, or as
             `records.write` does.
     """
+    output_dir = records.check_target(output_dir)
     selection = hwdb_characters.selection(options.level1, options.characters)
     listing = gnt_sources.find(sources)
     found = gnt_survey.survey(listing.files, selection, options.processes)

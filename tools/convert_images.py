@@ -41,6 +41,7 @@ def convert(source: Path, output_dir: Path, options: Options) -> manifest.Manife
         UserError: the source cannot be used, more than `max_bad` of its images cannot be used,
             or as `records.write` does.
     """
+    output_dir = records.check_target(output_dir)
     listing = _open_source(source, options.labels)
     print(printable(_describe(listing, source)), flush=True)
     plan = _plan(listing, source, options)

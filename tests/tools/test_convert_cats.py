@@ -371,6 +371,13 @@ def test_sources_on_the_command_line(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_foreign_target_is_refused_before_the_source_is_read(archive, target):
+    target.mkdir(parents=True)
+    (target / "thesis.txt").write_text("unsaved")
+    assert "thesis.txt" in failure(archive / "absent", target)
+    assert [file.name for file in target.iterdir()] == ["thesis.txt"]
+
+
 def run(*arguments):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
 

@@ -502,6 +502,26 @@ def test_sources_on_the_command_line(tmp_path, monkeypatch):
     assert convert_hwdb.split_sources([",".join(names)]) == [Path(name) for name in names]
 
 
+def test_a_folder_whose_name_is_no_text(source, target, tmp_path):
+    other = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lat_\xe9dir"))
+    source.rename(other)
+    (other / "b").rename(other / os.fsdecode(b"\xe9"))
+    refused = run(f"--source={other}", f"--output_dir={target}", "--processes=1")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert "Rename the file" in refused.stderr
+    (other / os.fsdecode(b"\xe9")).rename(other / "b")
+    done = run(f"--source={other}", f"--output_dir={target}", "--processes=1")
+    assert done.returncode == 0, done.stderr
+    assert "lat_\\xe9dir" in manifest.load(target).source
+
+
+def test_a_foreign_target_is_refused_before_the_source_is_read(source, target):
+    target.mkdir(parents=True)
+    (target / "thesis.txt").write_text("unsaved")
+    assert "thesis.txt" in failure(source / "absent", target)
+    assert [file.name for file in target.iterdir()] == ["thesis.txt"]
+
+
 def run(*arguments):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
 

@@ -385,6 +385,32 @@ def test_resizing_and_jpeg(tmp_path, target):
     assert images.shape == (1, 16, 16, 3) and images.std() > 5
 
 
+def test_names_that_are_no_text(classes, target, tmp_path):
+    other = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lat_\xe9dir"))
+    (classes / "odd").rename(classes / other.name)
+    arguments = (f"--output_dir={target}", "--image_size=8")
+    refused = run(f"--source={classes}", *arguments)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert "xe9dir': a name is" in refused.stderr and "one line of UTF-8 text" in refused.stderr
+    (classes / other.name).rename(classes / "odd")
+    classes.rename(other)
+    (other / "odd" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"not a picture")
+    failed = run(f"--source={other}", *arguments)
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    assert "odd/caf\\xe9.png: " in failed.stderr
+    done = run(f"--source={other}", *arguments, "--max_bad=1")
+    assert done.returncode == 0, done.stderr
+    assert [skip.where for skip in manifest.load(target).skipped] == ["odd/caf\\xe9.png"]
+    assert "lat_\\xe9dir" in manifest.load(target).source
+
+
+def test_a_foreign_target_is_refused_before_the_source_is_read(flat, target):
+    target.mkdir(parents=True)
+    (target / "thesis.txt").write_text("unsaved")
+    assert "thesis.txt" in failure(flat / "absent", target)
+    assert [file.name for file in target.iterdir()] == ["thesis.txt"]
+
+
 def run(*arguments):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
 
