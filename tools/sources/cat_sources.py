@@ -13,7 +13,7 @@ from PIL import Image
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
 from tools.sources import archives, cat_faces, file_listing
-from tools.sources.image_sources import Entry, FileReader, FolderReader, is_hidden
+from tools.sources.image_sources import Entry, FileReader, FolderReader
 from tools.sources.zip_source import ZipReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
@@ -132,7 +132,7 @@ def _files_of(source: Path) -> Iterator[CatFile]:
     kind = file_listing.kind(source)
     if kind == "folder":
         names = [path.relative_to(source).as_posix() for path in file_listing.visible_files(source)]
-        return _plain(source, [name for name in names if not is_hidden(name)])
+        return _plain(source, [name for name in names if not file_listing.is_hidden(name)])
     if kind is None:
         raise UserError(f"--source={source} does not exist")
     if source.suffix.lower() == ".zip":
@@ -154,7 +154,7 @@ def _zipped(path: Path) -> Iterator[CatFile]:
     with archives.open_zip(path) as archive:
         for member in archives.files(path, archive):
             name = member.filename
-            if not is_hidden(name):
+            if not file_listing.is_hidden(name):
                 yield CatFile(name, f"{name} in {path}", reader, member.file_size, member.CRC)
 
 

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lsgan_tf.errors import UserError
 
@@ -47,6 +47,11 @@ def visible_files(root: Path) -> Iterator[Path]:
             path = Path(folder, name)
             if not name.startswith(".") and kind(path) == "file":
                 yield path
+
+
+def is_hidden(name: str) -> bool:
+    """Whether this path within a source is hidden, or in a folder that is."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def _raise(error: OSError) -> None:

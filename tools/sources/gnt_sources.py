@@ -148,8 +148,7 @@ def _in_zip(path: Path) -> _Found:
     with archives.open_zip(path) as archive:
         for member in archives.files(path, archive):
             name = member.filename
-            parts = PurePosixPath(name).parts
-            if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            if file_listing.is_hidden(name):
                 continue
             if _extension(name) == EXTENSION:
                 _check_text(name)

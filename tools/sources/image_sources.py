@@ -4,6 +4,7 @@ A source lists its entries once, in the parent process; a reader, which is pickl
 the pictures of any of them in a worker.
 """
 
+import abc
 import contextlib
 import dataclasses
 import hashlib
@@ -16,7 +17,7 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.errors import UserError
-from tools.sources.file_listing import ANY_NAME, visible_files
+from tools.sources.file_listing import ANY_NAME, is_hidden, visible_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +38,6 @@ class Reader(Protocol):
         ...
 
 
-class FileReader(Reader, Protocol):
-    """A reader of a source that consists of files."""
-
-    def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """Opens any of its files, which raises `BadImage`, now or on reading, if it is damaged."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True)
 class Source:
     """The listing of a source."""
@@ -56,11 +49,12 @@ class Source:
     ignored: int = 0  # files that are not pictures by their name
 
 
-@dataclasses.dataclass(frozen=True)
-class FolderReader:
-    """Reads files below `root`."""
+class FileReader(abc.ABC):
+    """A reader of a source that consists of files."""
 
-    root: Path
+    @abc.abstractmethod
+    def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
+        """Opens any of its files, which raises `BadImage`, now or on reading, if it is damaged."""
 
     def read(self, entries):
         """See `Reader.read`."""
@@ -70,6 +64,20 @@ class FolderReader:
             except pictures.BadImage as bad:
                 yield entry, bad
 
+    def _bytes(self, entry: Entry) -> bytes:
+        with self.opened(entry.name) as file:
+            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size a zip declares
+        if len(data) > pictures.MAX_FILE_BYTES:
+            raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
+        return data
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderReader(FileReader):
+    """Reads files below `root`."""
+
+    root: Path
+
     @contextlib.contextmanager
     def opened(self, name):
         """See `FileReader.opened`."""
@@ -78,13 +86,6 @@ class FolderReader:
                 yield file
         except OSError as error:
             raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
-
-    def _bytes(self, entry: Entry) -> bytes:
-        with self.opened(entry.name) as file:
-            data = file.read(pictures.MAX_FILE_BYTES + 1)
-        if len(data) > pictures.MAX_FILE_BYTES:
-            raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
-        return data
 
 
 def folder(root: Path, labels: str) -> Source:
@@ -114,11 +115,6 @@ def folder(root: Path, labels: str) -> Source:
 def is_picture(name: str) -> bool:
     """Whether this path within a source is a picture by its name, and not hidden."""
     return not is_hidden(name) and name.lower().endswith(pictures.EXTENSIONS)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether this path within a source is hidden, or in a folder that is."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def check_not_empty(names: Sequence[str], source: Path) -> None:

@@ -8,22 +8,20 @@ from pathlib import Path
 
 from lsgan_tf.datasets import pictures
 from tools.sources import archives
-from tools.sources.image_sources import Entry, Source, check_not_empty, is_picture, labelled
+from tools.sources.image_sources import (
+    FileReader,
+    Source,
+    check_not_empty,
+    is_picture,
+    labelled,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class ZipReader:
+class ZipReader(FileReader):
     """Reads members of the zip at `path`."""
 
     path: Path
-
-    def read(self, entries):
-        """See `Reader.read`."""
-        for entry in entries:
-            try:
-                yield entry, pictures.decode(self._bytes(entry))
-            except pictures.BadImage as bad:
-                yield entry, bad
 
     @contextlib.contextmanager
     def opened(self, name):
@@ -35,13 +33,6 @@ class ZipReader:
             raise
         except archives.BROKEN as error:
             raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
-
-    def _bytes(self, entry: Entry) -> bytes:
-        with self.opened(entry.name) as file:
-            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size it declares
-        if len(data) > pictures.MAX_FILE_BYTES:
-            raise pictures.BadImage(f"it unpacks to more than {pictures.MAX_FILE_BYTES} bytes")
-        return data
 
 
 def zipped(path: Path, labels: str) -> Source:
