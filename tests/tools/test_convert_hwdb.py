@@ -543,8 +543,8 @@ def test_the_command(source, target):
         (["--source=absent", "--output_dir=x", "--fit=crop"], "stretch|pad"),
     ],
 )
-def test_ordinary_mistakes_print_no_traceback(arguments, expected):
-    done = run(*arguments)
+def test_ordinary_mistakes_print_no_traceback(arguments, expected, target):
+    done = run(*(part.replace("=x", f"={target}") for part in arguments))
     assert done.returncode != 0
     assert expected in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

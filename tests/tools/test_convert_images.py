@@ -446,8 +446,8 @@ def test_control_characters_in_names_are_escaped(classes, target):
         (["--source=x", "--output_dir=x", "--image_size=8", "--sice=8"], "'sice'"),
     ],
 )
-def test_ordinary_mistakes_print_no_traceback(arguments, expected):
-    done = run(*arguments)
+def test_ordinary_mistakes_print_no_traceback(arguments, expected, target):
+    done = run(*(part.replace("=x", f"={target}") for part in arguments))
     assert done.returncode != 0
     assert expected in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
