@@ -21,16 +21,12 @@ from absl import flags
 from lsgan_tf import command
 from lsgan_tf.errors import UserError
 
-_WORK_DIR = flags.DEFINE_string("work_dir", None, "New directory for both sets.", required=True)
-_KILLS = flags.DEFINE_integer("kills", 10, "How often to kill it.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
-
 
 def main():
     if "--" not in sys.argv:
         raise UserError("the converter and its flags follow --, for example -- tools.convert_lsun")
     converter = sys.argv[sys.argv.index("--") + 1 :]
-    work = Path(_WORK_DIR.value)
+    work = Path(flags.FLAGS.work_dir)
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
     work.mkdir(parents=True, exist_ok=True)
@@ -67,9 +63,9 @@ def _undisturbed(converter, directory):
 
 def _disturbed(converter, directory, seconds):
     """Converts to the end in spite of being killed."""
-    chance = random.Random(_SEED.value)
+    chance = random.Random(flags.FLAGS.seed)
     kills = 0
-    while kills < _KILLS.value:
+    while kills < flags.FLAGS.kills:
         process = _start(converter, directory)
         try:
             status = process.wait(chance.uniform(0.05, 0.95) * seconds)
@@ -102,5 +98,12 @@ def compare(one, other):
     return (first.keys() | second.keys()) - same
 
 
+def _define_flags():
+    flags.DEFINE_string("work_dir", None, "New directory for both sets.", required=True)
+    flags.DEFINE_integer("kills", 10, "How often to kill it.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the moments.")
+
+
 if __name__ == "__main__":
+    _define_flags()
     command.run(main, flags_parser=_own_flags)
