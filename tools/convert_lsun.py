@@ -20,7 +20,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.datasets import manifest, pictures, records, shards, workers
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import lmdb_source, lmdb_zip
 
@@ -179,14 +179,11 @@ def _spelled(key: bytes) -> str:
 
 
 def main() -> None:
-    values = flags.FLAGS.flag_values_dict()
-    if values["scratch_dir"]:
-        values["scratch_dir"] = Path(values["scratch_dir"])
-    options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    output_dir = Path(values["output_dir"])
-    val_lmdb = Path(values["val_lmdb"]) if values["val_lmdb"] else None
-    done = convert(Path(values["lmdb_dir"]), output_dir, options, val_lmdb)
-    print(done.summary(output_dir))
+    path = _converter_flags.path
+    options = _converter_flags.options(Options, scratch_dir=path("scratch_dir"))
+    output_dir = path("output_dir")
+    done = convert(path("lmdb_dir"), output_dir, options, path("val_lmdb"))
+    print(printable(done.summary(output_dir)))
 
 
 def _define_flags() -> None:
