@@ -58,9 +58,12 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
     before = bar.n
     running: set[Future] = set()
     workers: set[BaseProcess] = set()
-    with ProcessPoolExecutor(
-        max(1, min(processes, len(tasks))), context, _start, (done, stop)
-    ) as pool:
+    with (
+        _noted_interrupts() as interrupts,
+        ProcessPoolExecutor(
+            max(1, min(processes, len(tasks))), context, _start, (done, stop)
+        ) as pool,
+    ):
         try:
             while tasks or running:
                 while tasks and len(running) < processes:
@@ -69,13 +72,37 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
                         running.add(pool.submit(task.function, *task.arguments))
                     workers.update(multiprocessing.active_children())
                 finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                if interrupts:
+                    raise KeyboardInterrupt
                 bar.update(before + done.value - bar.n)
                 for future in finished:
                     yield future.result()
+            if interrupts:  # since the last look
+                raise KeyboardInterrupt
         except BrokenProcessPool:
             raise UserError(_why_died(workers)) from None
         finally:
             stop.value = 1
+
+
+@contextlib.contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Notes Ctrl-C for as long as workers run, a second one as well as the first.
+
+    An exception at any place could end in one that swallows it, or in the middle of an ending.
+    """
+    noted: list[int] = []
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield noted
+        return
+    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager
