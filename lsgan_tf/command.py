@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -48,6 +49,7 @@ def run(main, flags_parser=parse_flags):
             with exit_on_user_error():
                 main()
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatient people press it twice
             sys.exit("interrupted")
 
     app.run(start, flags_parser=flags_parser)
