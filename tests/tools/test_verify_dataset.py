@@ -743,6 +743,8 @@ def test_ctrl_c_ends_quietly(tmp_path):
     with subprocess.Popen(
         [*COMMAND, f"--dataset_dir={directory}", "--processes=1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell in the background ignores it, and so would we.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         shown = ""
         while not re.search(r"[1-9]\d*(/240|image)", shown):  # the worker is at work
