@@ -124,10 +124,7 @@ def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest
     found = manifest.load(output_dir)
     if (found.tool, found.flags) == (plan.tool, plan.flags):
         return found
-    raise UserError(
-        f"{output_dir} already holds a data set, made from {found.source} with other flags or from "
-        "another state of the source. Choose another directory or delete this one."
-    )
+    raise records.another_set(output_dir, found)
 
 
 def _with_split(

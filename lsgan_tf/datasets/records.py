@@ -39,6 +39,7 @@ __all__ = [
     "Record",
     "ShardJob",
     "Skipped",
+    "another_set",
     "check_target",
     "dataset_name",
     "shard_bounds",
@@ -191,12 +192,17 @@ def _finished(directory: Path, plan: Plan) -> Manifest | None:
         return None
     finished = manifest.load(directory)
     if finished.job != plan.fingerprint():
-        raise UserError(
-            f"{directory} already holds a data set made from {finished.source} with other flags or "
-            f"from another state of the source (see {manifest.FILE_NAME} in it). Choose another "
-            "directory or delete this one."
-        )
+        raise another_set(directory, finished)
     return finished
+
+
+def another_set(directory: Path, finished: Manifest) -> UserError:
+    """What to tell about a finished set in the place of the one to be written."""
+    return UserError(
+        f"{directory} already holds a data set made from {finished.source} with other flags or "
+        f"from another state of the source (see {manifest.FILE_NAME} in it). Choose another "
+        "directory or delete this one."
+    )
 
 
 def _named_jobs(directory: Path, jobs: list[ShardJob]) -> Iterator[tuple[ShardJob, str]]:
