@@ -34,7 +34,7 @@ class Objective(Protocol):
         """Both losses at p_g = p_data under the optimal discriminator."""
 
 
-class _Serializable:
+class Serializable:
     """Lets Keras save a dataclass: its fields are its configuration."""
 
     def get_config(self):
@@ -47,7 +47,7 @@ class _Serializable:
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
-class LeastSquares(_Serializable):
+class LeastSquares(Serializable):
     """Least squares GAN (Mao et al., ICCV 2017).
 
         L_D = 1/2 E[(D(x) - b)^2] + 1/2 E[(D(G(z)) - a)^2]
@@ -93,7 +93,7 @@ class LeastSquares(_Serializable):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
-class SigmoidCrossEntropy(_Serializable):
+class SigmoidCrossEntropy(Serializable):
     """The regular GAN (Goodfellow et al., 2014) on logits, with the non-saturating G loss.
 
         L_D = E[-log s(D(x))] + E[-log(1 - s(D(G(z))))]

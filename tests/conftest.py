@@ -57,12 +57,13 @@ def data_dir(tmp_path_factory):
 def tiny_network(monkeypatch):
     """Registers `--network=tiny`, a pair of a few hundred weights for 8x8 images."""
     from lsgan_tf import networks
+    from lsgan_tf.networks.pairs import Pair
     from tests import tiny
 
     def make(image_shape, num_classes):
         return tiny.TinyGenerator(num_classes), tiny.TinyDiscriminator(num_classes)
 
-    pair = networks.Pair(make, tiny.SHAPE, True, "for tests")
+    pair = Pair(make, tiny.SHAPE, "for tests", conditional=True)
     monkeypatch.setitem(networks.PAIRS, "tiny", pair)
 
 

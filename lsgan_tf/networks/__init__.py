@@ -1,58 +1,15 @@
 """The pairs of networks, by name."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from lsgan_tf.errors import UserError
 from lsgan_tf.networks import character, dcgan, digit, light, scene
-from lsgan_tf.networks.base import Discriminator, Generator
 
-
-class Pair(NamedTuple):
-    """A registered pair: how to make it, and what it takes."""
-
-    make: Callable[..., tuple[Generator, Discriminator]]
-    image_shape: tuple[int, int, int] | None  # None: decided by the data
-    conditional: bool  # whether it can be conditioned on labels
-    what: str
-    needs_labels: bool = False  # whether it cannot do without them
-
-
-def _scene(image_shape, num_classes):
-    return scene.SceneGenerator(), scene.SceneDiscriminator()
-
-
-def _digit(image_shape, num_classes):
-    return digit.DigitGenerator(), digit.DigitDiscriminator()
-
-
-def _character(image_shape, num_classes):
-    return character.CharacterGenerator(num_classes), character.CharacterDiscriminator(num_classes)
-
-
-def _light(image_shape, num_classes):
-    return light.LightGenerator(num_classes), light.LightDiscriminator(num_classes)
-
-
-def _dcgan(image_shape, num_classes):
-    return (
-        dcgan.DCGANGenerator(image_shape, num_classes=num_classes),
-        dcgan.DCGANDiscriminator(image_shape, num_classes=num_classes),
-    )
-
-
+# One line a family: each file names its own pairs.
 PAIRS = {
-    "scene": Pair(_scene, scene.IMAGE_SHAPE, False, "112x112 scenes, VGG-style (ICCV 2017)"),
-    "digit": Pair(_digit, digit.IMAGE_SHAPE, False, "28x28 digits of small variability (PAMI)"),
-    "character": Pair(
-        _character,
-        character.IMAGE_SHAPE,
-        True,
-        "28x28 handwritten characters, by label (ICCV 2017)",
-        needs_labels=True,
-    ),
-    "light": Pair(_light, light.IMAGE_SHAPE, True, "28x28, two layers a side: pictures soon"),
-    "dcgan": Pair(_dcgan, None, True, "any square side that is a multiple of 16"),
+    **scene.PAIRS,
+    **character.PAIRS,
+    **dcgan.PAIRS,
+    **digit.PAIRS,
+    **light.PAIRS,
 }
 
 

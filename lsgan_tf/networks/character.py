@@ -23,6 +23,7 @@ from lsgan_tf.networks.layers import (
     norm_relu,
     score,
 )
+from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (28, 28, 1)
 LABEL_UNITS = 256
@@ -57,7 +58,7 @@ class CharacterGenerator(LabelledGenerator):
                 layers.Reshape((7, 7, 128)),
                 *(deconv(128), *norm_relu()),  # 14
                 deconv(1),  # 28
-                layers.Activation("sigmoid", dtype="float32"),
+                layers.Activation("sigmoid", dtype=keras.config.floatx()),
             ]
         )
         self.build_variables()
@@ -90,4 +91,19 @@ class CharacterDiscriminator(LabelledDiscriminator):
         features = self.first(images, training=training)
         for block in (self.second, self.hidden):
             features = block(concatenate_label(features, label), training=training)
-        return self.score(ops.cast(concatenate_label(features, label), "float32"))
+        features = concatenate_label(features, label)
+        return self.score(ops.cast(features, self.score.compute_dtype))
+
+
+PAIRS = {
+    "character": Pair(
+        lambda image_shape, num_classes: (
+            CharacterGenerator(num_classes),
+            CharacterDiscriminator(num_classes),
+        ),
+        IMAGE_SHAPE,
+        "28x28 handwritten characters, by label (ICCV 2017)",
+        conditional=True,
+        needs_labels=True,
+    )
+}

@@ -38,4 +38,4 @@ class LabelledDiscriminator(Discriminator):
             features = concatenate_label(features, label)
         else:
             features = self.body(features, training=training)
-        return self.score(ops.cast(features, "float32"))
+        return self.score(ops.cast(features, self.score.compute_dtype))

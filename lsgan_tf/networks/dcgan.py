@@ -20,6 +20,7 @@ from lsgan_tf.networks.layers import (
     score,
     tanh,
 )
+from lsgan_tf.networks.pairs import Pair
 
 LABEL_UNITS = 256
 
@@ -89,3 +90,16 @@ class DCGANDiscriminator(LabelledDiscriminator):
         )
         self.score = score()
         self.build_variables()
+
+
+PAIRS = {
+    "dcgan": Pair(
+        lambda image_shape, num_classes: (
+            DCGANGenerator(image_shape, num_classes=num_classes),
+            DCGANDiscriminator(image_shape, num_classes=num_classes),
+        ),
+        None,
+        "any square side that is a multiple of 16; 128 is the cats' (PAMI 2019)",
+        conditional=True,
+    )
+}

@@ -18,6 +18,7 @@ from lsgan_tf.networks.layers import (
     score,
     tanh,
 )
+from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -56,3 +57,12 @@ class DigitDiscriminator(Discriminator):
             ]
         )
         self.build_variables()
+
+
+PAIRS = {
+    "digit": Pair(
+        lambda image_shape, num_classes: (DigitGenerator(), DigitDiscriminator()),
+        IMAGE_SHAPE,
+        "28x28 digits of small variability (PAMI 2019)",
+    )
+}

@@ -61,13 +61,13 @@ def norm_leaky_relu():
 
 
 def tanh():
-    """The generators' last activation, in float32 whatever the precision of the rest."""
-    return layers.Activation("tanh", dtype="float32")
+    """The generators' last activation, in full precision whatever that of the rest."""
+    return layers.Activation("tanh", dtype=keras.config.floatx())
 
 
 def score():
-    """A discriminator's last layer: one linear score per image, in float32."""
-    return linear(1, dtype="float32")
+    """A discriminator's last layer: one linear score per image, in full precision."""
+    return linear(1, dtype=keras.config.floatx())
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")

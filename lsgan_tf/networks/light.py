@@ -19,6 +19,7 @@ from lsgan_tf.networks.layers import (
     score,
     tanh,
 )
+from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (28, 28, 1)
 LABEL_UNITS = 32
@@ -57,3 +58,16 @@ class LightDiscriminator(LabelledDiscriminator):
         )
         self.score = score()
         self.build_variables()
+
+
+PAIRS = {
+    "light": Pair(
+        lambda image_shape, num_classes: (
+            LightGenerator(num_classes),
+            LightDiscriminator(num_classes),
+        ),
+        IMAGE_SHAPE,
+        "28x28, two layers a side: pictures soon",
+        conditional=True,
+    )
+}

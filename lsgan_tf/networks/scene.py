@@ -17,6 +17,7 @@ from lsgan_tf.networks.layers import (
     score,
     tanh,
 )
+from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (112, 112, 3)
 
@@ -61,3 +62,12 @@ class SceneDiscriminator(Discriminator):
             ]
         )
         self.build_variables()
+
+
+PAIRS = {
+    "scene": Pair(
+        lambda image_shape, num_classes: (SceneGenerator(), SceneDiscriminator()),
+        IMAGE_SHAPE,
+        "112x112 scenes, VGG-style (ICCV 2017)",
+    )
+}
