@@ -1,11 +1,13 @@
 """The least-squares GAN as one Keras model. It knows no file, no flag and no data set."""
 
+import itertools
+
 import keras
 import tensorflow as tf
 
-from lsgan_tf import latents
+from lsgan_tf import averaging, latents, penalties
 from lsgan_tf.objectives import LeastSquares
-from lsgan_tf.optimizers import Adam, TakesSummedGradients
+from lsgan_tf.optimizers import Adam, apply_over_replicas
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -21,7 +23,12 @@ class GAN(keras.Model):
 
     One iteration is the authors': draw z, one step of D on real images and G(z), one step of G
     through the updated D with the same z. G runs forward once: its weights do not change during
-    D's step, so its images serve both.
+    D's step, so its images serve both. Other schedules:
+
+    - `n_critic` steps of D to one of G, each on a batch and latents of its own;
+    - `shared_latents=False`: G's step draws latents of its own, too;
+    - `schedule="simultaneous"`: both gradients are taken at the same weights, then both applied.
+      This is also what training G first and then D on the same generated images amounts to.
 
     Under a `tf.distribute` strategy make and compile the model inside `strategy.scope()`. Losses
     are means over the global batch, so the number of replicas changes nothing but the speed. All
@@ -31,39 +38,67 @@ class GAN(keras.Model):
       generator: a `networks.base.Generator`.
       discriminator: a `networks.base.Discriminator` of the same image shape and labels.
       objective: an `objectives.Objective`.
+      penalty: a `penalties.Penalty` added to D's loss, or None.
+      schedule: "alternating" or "simultaneous".
+      n_critic: steps of D to one of G, at least 1; an iteration takes as many batches.
+      shared_latents: whether G's step takes the latents of the last of D's.
+      loss_scale: what both losses (penalty included) are multiplied by for the gradients. The batch
+        size makes them sums over the batch, as in the authors' code: Adam does not notice, RMSProp
+        does while its mean square, which starts at one, forgets its start.
       ema_decay: decay of an average of G's weights and moving statistics, kept beside G, in
         [0, 1); 0 keeps none. It grows towards this value as (1 + step) / (10 + step), so that an
         early average is one of what was learned so far, not of the initial weights.
-      seed: of the latents, which are a function of (seed, step).
+      seed: of the latents and of the penalty's noise, which are functions of (seed, step).
 
     Attributes:
       step: int64 variable, iterations done.
       generator_ema: the averaged generator, or None.
 
     Raises:
-      ValueError: if the two networks do not fit each other.
+      ValueError: if the two networks do not fit each other, if D has batch norm where there is a
+        penalty, or if the schedule is none.
     """
 
-    def __init__(self, generator, discriminator, objective=None, ema_decay=0.0, seed=0, name="gan"):
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        objective=None,
+        penalty=None,
+        *,
+        schedule="alternating",
+        n_critic=1,
+        shared_latents=True,
+        loss_scale=1.0,
+        ema_decay=0.0,
+        seed=0,
+        name="gan",
+    ):
         super().__init__(name=name)
-        for trait in ("image_shape", "num_classes"):
-            of_g, of_d = getattr(generator, trait), getattr(discriminator, trait)
-            if of_g != of_d:
-                raise ValueError(
-                    f"The generator's {trait} is {of_g}, the discriminator's is {of_d}."
-                )
+        _check_pair(generator, discriminator)
+        _check_schedule(schedule, n_critic, shared_latents)
+        if penalty is not None:
+            _check_penalised(discriminator)
         if not 0.0 <= ema_decay < 1.0:
             raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
+        if not loss_scale > 0.0:
+            raise ValueError(f"loss_scale is {loss_scale}; it must be above 0.")
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective or LeastSquares()
+        self.penalty = penalty
+        self.schedule = schedule
+        self.n_critic = n_critic
+        self.shared_latents = shared_latents
+        self.loss_scale = loss_scale
         self.ema_decay = ema_decay
         self.seed = seed
-        self.generator_ema = _copy(generator) if ema_decay else None
+        self.generator_ema = averaging.copy(generator) if ema_decay else None
         self.step = self.add_weight(
             name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
         )
-        self._trackers = {name: keras.metrics.Mean(name) for name in METRICS}
+        names = METRICS if penalty is None else (*METRICS, "d_penalty")
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
         self.built = True
 
     @property
@@ -98,72 +133,138 @@ class GAN(keras.Model):
     def metrics(self):
         return list(self._trackers.values())
 
-    def train_step(self, data):
-        """One iteration on `images` [N, H, W, C] or `(images, labels)`; N is per replica."""
-        # Nothing may move before the batch is there: without one there is no step to count.
-        with tf.control_dependencies(tf.nest.flatten(data)):
-            return self._iterate(data)
+    def train_step(self, *batches):
+        """One iteration.
 
-    def _iterate(self, data):
-        images, labels = data if isinstance(data, (tuple, list)) else (data, None)
-        condition = () if self.generator.num_classes == 0 else (labels,)
+        Args:
+          *batches: `n_critic` of them, each images [N, H, W, C] or (images, labels [N]); N is per
+            replica.
+
+        Returns:
+          The metrics since their last reset.
+        """
+        if len(batches) != self.n_critic:
+            raise ValueError(f"{len(batches)} batches for n_critic={self.n_critic} steps of D.")
+        # Nothing may move before the batches are there: without them there is no step to count.
+        with tf.control_dependencies(tf.nest.flatten(batches)):
+            return self._iterate([self._images_and_condition(batch) for batch in batches])
+
+    def _images_and_condition(self, batch):
+        images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        return images, () if self.generator.num_classes == 0 else (labels,)
+
+    def _iterate(self, batches):
+        if self.schedule == "simultaneous":
+            self._simultaneous_steps(*batches[0])
+        else:
+            self._alternating_steps(batches)
+        if self.generator_ema is not None:
+            averaging.move(self.generator_ema, self.generator, self.ema_decay, self.step.value)
+        self.step.assign_add(1)
+        return {tracker.name: tracker.result() for tracker in self.metrics}
+
+    def _alternating_steps(self, batches):
+        """`n_critic` steps of D, then one of G through the updated D."""
+        for number, (images, condition) in enumerate(batches):
+            with tf.GradientTape() as generator_tape:
+                fakes = self._generate(images, condition, stream=number)
+            with tf.GradientTape() as tape:
+                share, _, measured = self._discriminate(images, fakes, condition, number)
+            self._update_discriminator(tape, share, measured)
+        if not self.shared_latents:
+            with tf.GradientTape() as generator_tape:
+                fakes = self._generate(images, condition, stream=self.n_critic)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(fakes)
+            fake = self.discriminator(fakes, *condition, training=True)
+            loss = self.objective.generator(fake)
+            share = self._share(loss)
+        self._update_generator(generator_tape, fakes, tape.gradient(share, fakes), loss)
+
+    def _simultaneous_steps(self, images, condition):
+        """One step of each, both gradients taken before either is applied."""
+        with tf.GradientTape() as generator_tape:
+            fakes = self._generate(images, condition, stream=0)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(fakes)
+            d_share, fake, measured = self._discriminate(images, fakes, condition, 0)
+            g_loss = self.objective.generator(fake)
+            g_share = self._share(g_loss)
+        at_images = tape.gradient(g_share, fakes)
+        self._update_discriminator(tape, d_share, measured)
+        self._update_generator(generator_tape, fakes, at_images, g_loss)
+
+    def _generate(self, images, condition, stream):
+        """As many generated images as there are real ones, from the latents of this stream."""
         z = latents.draw_for_replica(
             self.generator.latent_distribution,
             tf.shape(images)[0],
             self.generator.latent_dim,
             seed=self.seed,
             step=self.step.value,
+            stream=stream,
         )
-        with tf.GradientTape() as generator_tape:
-            fakes = self.generator(z, *condition, training=True)
+        return self.generator(z, *condition, training=True)
 
-        d_results = self._discriminator_step(images, fakes, condition)
-        g_results = self._generator_step(generator_tape, fakes, condition)
-        if self.generator_ema is not None:
-            done = tf.cast(self.step.value, tf.float32)
-            decay = tf.minimum(self.ema_decay, (1.0 + done) / (10.0 + done))
-            _move_towards(self.generator_ema, self.generator, decay)
-        self.step.assign_add(1)
-
-        for name, value in {**d_results, **g_results}.items():
-            self._trackers[name].update_state(value)
-        return {tracker.name: tracker.result() for tracker in self.metrics}
-
-    def _discriminator_step(self, images, fakes, condition):
-        variables = self.discriminator.trainable_variables
-        with tf.GradientTape() as tape:
-            # Two passes: with batch norm, real and generated images keep statistics of their own.
-            real = self.discriminator(images, *condition, training=True)
-            fake = self.discriminator(fakes, *condition, training=True)
-            loss = self.objective.discriminator(real, fake)
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-        gradients = _dense(tape.gradient(share, variables))
-        norm = _apply(self.discriminator_optimizer, gradients, variables)
-        return {
+    def _discriminate(self, images, fakes, condition, number):
+        """D's loss in its step of this number: (this replica's share, scores of the fakes, what to
+        log)."""
+        # Two passes: with batch norm, real and generated images keep statistics of their own.
+        real = self.discriminator(images, *condition, training=True)
+        fake = self.discriminator(fakes, *condition, training=True)
+        loss = self.objective.discriminator(real, fake)
+        measured = {
             "d_loss": loss,
             "d_real": tf.reduce_mean(real),
             "d_fake": tf.reduce_mean(fake),
-            "d_gradient_norm": norm,
         }
+        if self.penalty is not None:
+            measured["d_penalty"] = self._penalise(images, fakes, condition, number)
+            loss += measured["d_penalty"]
+        return self._share(loss), fake, measured
 
-    def _generator_step(self, generator_tape, fakes, condition):
-        """Takes dL/dG(z) through the updated D, then hands it to the tape of G's only pass."""
+    def _penalise(self, images, fakes, condition, number):
+        # After the streams of the latents: n_critic steps of D, and G's.
+        streams = itertools.count(self.n_critic + 1 + number * _STREAMS_A_PENALTY)
+
+        def uniform(shape):
+            noise = latents.uniform_for_replica(
+                shape, seed=self.seed, step=self.step.value, stream=next(streams)
+            )
+            return tf.cast(noise, images.dtype)
+
+        def score(points):
+            return self.discriminator(points, *condition, training=True)
+
+        return penalties.value(self.penalty, score, images, fakes, uniform)
+
+    def _share(self, loss):
+        """What this replica adds to the global loss, whose gradient the optimizer takes."""
+        return loss * (self.loss_scale / self.distribute_strategy.num_replicas_in_sync)
+
+    def _update_discriminator(self, tape, share, measured):
+        variables = self.discriminator.trainable_variables
+        gradients = tape.gradient(share, variables)
+        norm = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
+        self._track({**measured, "d_gradient_norm": norm})
+
+    def _update_generator(self, tape, fakes, at_images, loss):
+        """Hands dL/dG(z), taken through D, to the tape of G's pass."""
         variables = self.generator.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fakes)
-            fake = self.discriminator(fakes, *condition, training=True)
-            loss = self.objective.generator(fake)
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-        at_images = tape.gradient(share, fakes)
-        gradients = _dense(generator_tape.gradient(fakes, variables, output_gradients=at_images))
-        norm = _apply(self.generator_optimizer, gradients, variables)
-        return {"g_loss": loss, "g_gradient_norm": norm}
+        gradients = tape.gradient(fakes, variables, output_gradients=at_images)
+        norm = apply_over_replicas(self.generator_optimizer, gradients, variables)
+        self._track({"g_loss": loss, "g_gradient_norm": norm})
+
+    def _track(self, measured):
+        for name, value in measured.items():
+            self._trackers[name].update_state(value)
 
     def run_steps(self, iterator, steps):
         """Runs `steps` iterations in one call of one graph, whatever the number.
 
         Args:
-          iterator: of batches, made from a (distributed) `tf.data.Dataset`.
+          iterator: of batches, made from a (distributed) `tf.data.Dataset`; an iteration takes
+            `n_critic` of them.
           steps: integer, at least 1.
 
         Returns:
@@ -179,7 +280,8 @@ class GAN(keras.Model):
 
     def _loop(self, iterator, steps):
         for _ in tf.range(steps):
-            self.distribute_strategy.run(self.train_step, (next(iterator),))
+            batches = tuple(next(iterator) for _ in range(self.n_critic))
+            self.distribute_strategy.run(self.train_step, batches)
         return {tracker.name: tracker.result() for tracker in self.metrics}
 
     def make_train_function(self, force=False):
@@ -207,6 +309,11 @@ class GAN(keras.Model):
             "generator": serialize(self.generator),
             "discriminator": serialize(self.discriminator),
             "objective": serialize(self.objective),
+            "penalty": serialize(self.penalty),
+            "schedule": self.schedule,
+            "n_critic": self.n_critic,
+            "shared_latents": self.shared_latents,
+            "loss_scale": self.loss_scale,
             "ema_decay": self.ema_decay,
             "seed": self.seed,
             "name": self.name,
@@ -214,7 +321,7 @@ class GAN(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        parts = ("generator", "discriminator", "objective")
+        parts = ("generator", "discriminator", "objective", "penalty")
         deserialize = keras.saving.deserialize_keras_object
         return cls(**{k: deserialize(v) if k in parts else v for k, v in config.items()})
 
@@ -229,35 +336,42 @@ class GAN(keras.Model):
         self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
+SCHEDULES = ("alternating", "simultaneous")
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
 
 
-def _copy(network):
-    """A second network of the same configuration and weights, which does not train."""
-    copy = type(network).from_config({**network.get_config(), "name": f"{network.name}_ema"})
-    copy.set_weights(network.get_weights())
-    copy.trainable = False
-    return copy
+_STREAMS_A_PENALTY = 8  # more draws than any penalty makes
 
 
-def _move_towards(average, network, decay):
-    """average <- decay * average + (1 - decay) * network, moving statistics included."""
-    for mean, value in zip(average.variables, network.variables, strict=True):
-        mean.assign_sub((1.0 - decay) * (mean - value))
+class NotPenalisable(ValueError):
+    """A gradient penalty on a discriminator with batch norm."""
 
 
-def _apply(optimizer, gradients, variables):
-    """Sums the replicas' gradients, updates the variables, and returns the L2 norm of the sum."""
-    context = tf.distribute.get_replica_context()
-    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    if isinstance(optimizer, TakesSummedGradients):
-        optimizer.apply_summed(summed, variables)
-    else:  # Keras' own optimizers sum over the replicas themselves
-        optimizer.apply([g / context.num_replicas_in_sync for g in summed], variables)
-    return tf.linalg.global_norm(summed)
+def _check_pair(generator, discriminator):
+    for trait in ("image_shape", "num_classes"):
+        of_g, of_d = getattr(generator, trait), getattr(discriminator, trait)
+        if of_g != of_d:
+            raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
+    latents.check(generator.latent_distribution)
 
 
-def _dense(gradients):
-    """Look-ups give sparse gradients; the optimizers treat those of a linear map, which are
-    dense, alike."""
-    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+def _check_schedule(schedule, n_critic, shared_latents):
+    if schedule not in SCHEDULES:
+        raise ValueError(f"Unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}.")
+    if n_critic < 1:
+        raise ValueError(f"n_critic is {n_critic}; D takes at least 1 step.")
+    if schedule == "simultaneous" and (n_critic > 1 or not shared_latents):
+        raise ValueError(
+            "The simultaneous schedule takes one step of each network on the same latents: it goes "
+            "with n_critic=1 and shared_latents=True only."
+        )
+
+
+def _check_penalised(discriminator):
+    for layer in discriminator._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            raise NotPenalisable(
+                "A gradient penalty wants the slope of D at each image by itself, and "
+                f"{type(discriminator).__name__} has batch norm, which mixes the images of a "
+                "batch. Take a discriminator with layer norm or with none."
+            )

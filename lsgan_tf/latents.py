@@ -1,37 +1,61 @@
-"""Latent vectors as a pure function of (seed, step)."""
+"""Latents and other noise as a pure function of (seed, step, stream)."""
 
 import tensorflow as tf
 
 DISTRIBUTIONS = ("uniform", "normal")
 
 
-def draw(distribution, count, latent_dim, *, seed, step=0):
-    """Draws latents [count, latent_dim], float32, the same ones for the same (seed, step).
+def draw(distribution, count, latent_dim, *, seed, step=0, stream=0):
+    """Draws latents [count, latent_dim], float32, the same ones for the same (seed, step, stream).
 
     Args:
       distribution: "uniform", on [-1, 1), or "normal", N(0, I).
       count, latent_dim: integers or scalar tensors.
       seed, step: integers or scalar tensors, 64 bits; they key the counter-based generator.
+      stream: integer, 0 or more: which of several independent draws of one step.
 
     Raises:
       ValueError: on an unknown distribution.
     """
-    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    check(distribution)
+    key = _key(seed, step, stream)
     if distribution == "uniform":
         return tf.random.stateless_uniform((count, latent_dim), key, minval=-1.0, maxval=1.0)
-    if distribution == "normal":
-        return tf.random.stateless_normal((count, latent_dim), key)
-    raise ValueError(f"Unknown latent distribution {distribution!r}; known: {DISTRIBUTIONS}.")
+    return tf.random.stateless_normal((count, latent_dim), key)
 
 
-def draw_for_replica(distribution, count, latent_dim, *, seed, step):
+def check(distribution):
+    """ValueError unless `distribution` is known."""
+    if distribution not in DISTRIBUTIONS:
+        known = ", ".join(map(repr, DISTRIBUTIONS))
+        raise ValueError(f"Unknown latent distribution {distribution!r}; known: {known}.")
+
+
+def draw_for_replica(distribution, count, latent_dim, *, seed, step, stream=0):
     """This replica's rows [count, latent_dim] of the global batch's latents.
 
-    The global batch's latents depend on (seed, step) alone; replica r takes the r-th slice. So one
-    replica or eight train on the same latents, and no two rows are equal, provided that all
+    The global batch's latents depend on (seed, step, stream) alone; replica r takes the r-th slice.
+    So one replica or eight train on the same latents, and no two rows are equal, provided that all
     replicas ask for the same `count`.
     """
-    context = tf.distribute.get_replica_context()
-    replica, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
-    everyone = draw(distribution, count * replicas, latent_dim, seed=seed, step=step)
+    replica, replicas = _place()
+    everyone = draw(distribution, count * replicas, latent_dim, seed=seed, step=step, stream=stream)
     return everyone[replica * count : (replica + 1) * count]
+
+
+def uniform_for_replica(shape, *, seed, step, stream):
+    """This replica's rows of numbers in [0, 1) for the global batch; `shape` is (rows, ...)."""
+    replica, replicas = _place()
+    count, *rest = shape
+    everyone = tf.random.stateless_uniform((count * replicas, *rest), _key(seed, step, stream))
+    return everyone[replica * count : (replica + 1) * count]
+
+
+def _place():
+    context = tf.distribute.get_replica_context()
+    return context.replica_id_in_sync_group, context.num_replicas_in_sync
+
+
+def _key(seed, step, stream):
+    key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.experimental.stateless_fold_in(key, stream) if stream else key

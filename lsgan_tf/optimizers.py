@@ -102,3 +102,16 @@ class RMSProp(TakesSummedGradients, keras.optimizers.RMSprop):
             epsilon=tf.cast(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
+
+
+def apply_over_replicas(optimizer, gradients, variables):
+    """Sums each replica's gradients, updates the variables, and returns the L2 norm of the sum."""
+    # Look-ups give sparse gradients; those of a linear map, which are dense, are treated alike.
+    dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    context = tf.distribute.get_replica_context()
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+    if isinstance(optimizer, TakesSummedGradients):
+        optimizer.apply_summed(summed, variables)
+    else:  # Keras' own optimizers sum over the replicas themselves
+        optimizer.apply([g / context.num_replicas_in_sync for g in summed], variables)
+    return tf.linalg.global_norm(summed)
