@@ -1,7 +1,7 @@
 """The pairs of networks, by name."""
 
 from lsgan_tf.errors import UserError
-from lsgan_tf.networks import character, dcgan, digit, light, scene
+from lsgan_tf.networks import character, dcgan, digit, light, scene, stability
 
 # One line a family: each file names its own pairs.
 PAIRS = {
@@ -10,6 +10,7 @@ PAIRS = {
     **dcgan.PAIRS,
     **digit.PAIRS,
     **light.PAIRS,
+    **stability.PAIRS,
 }
 
 
@@ -58,7 +59,7 @@ def _way_out(wanted, shape):
     if wanted[2] != shape[2]:
         kind = "grey" if wanted[2] == 1 else "colour"
         return f"Convert it with --channels={kind}, or take --network=dcgan."
-    return f"Set --image_size={wanted[0]}, or take --network=dcgan with a multiple of 16."
+    return f"Set --image_size={wanted[0]}, or take --network=dcgan."
 
 
 def _spell(shape):
@@ -66,4 +67,4 @@ def _spell(shape):
 
 
 def _nearest(shape):
-    return max(16, round(shape[0] / 16) * 16)
+    return max(dcgan.SMALLEST, min(shape[:2]))
