@@ -1,6 +1,8 @@
-"""Batch normalisation, as fast as TensorFlow's fused kernel and right on several replicas."""
+"""Batch normalisation, as fast as TensorFlow's fused kernel and right on several replicas; layer
+normalisation over whole images."""
 
 import keras
+from keras import ops
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -59,3 +61,44 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _update_moving_statistics(self, mean, variance):
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class LayerNormalization(keras.layers.Layer):
+    """Layer normalisation as in the authors' `tflib/ops/layernorm.py`.
+
+    Mean and (biased) variance are those of all numbers of one sample, H, W and C of [N, H, W, C] or
+    C of [N, C], while scale and offset belong to a channel. Keras' own layer takes its statistics
+    and its scales over the same axes.
+
+    Args:
+      epsilon: added to the variance.
+    """
+
+    def __init__(self, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        # No autocast: as all of the arithmetic, they take part in full precision.
+        channels = (input_shape[-1],)
+        self.scale = self.add_weight(
+            name="scale", shape=channels, initializer="ones", autocast=False
+        )
+        self.offset = self.add_weight(
+            name="offset", shape=channels, initializer="zeros", autocast=False
+        )
+
+    def call(self, inputs):
+        inputs = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        axes = tuple(range(1, len(inputs.shape)))
+        centred = inputs - ops.mean(inputs, axes, keepdims=True)
+        variance = ops.mean(ops.square(centred), axes, keepdims=True)
+        factor = ops.rsqrt(variance + self.epsilon) * self.scale
+        return ops.cast(centred * factor + self.offset, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}

@@ -1,0 +1,196 @@
+"""The 101-layer residual networks (PAMI 2019), 64x64x3.
+
+After the authors' `difficult_architectures/resnet/gan_64x64.py`. Counted are the three
+convolutions of each of 33 blocks, the linear layer and the 1x1 convolution at the images' end,
+not the shortcuts.
+"""
+
+import keras
+from keras import layers, ops
+
+from lsgan_tf.networks.base import Discriminator
+from lsgan_tf.networks.layers import tanh
+from lsgan_tf.networks.pairs import Pair
+from lsgan_tf.networks.uniform import (
+    GLOROT,
+    IMAGE_SHAPE,
+    FanUniform,
+    NormalGenerator,
+    conv,
+    deconv,
+    linear,
+    normalize,
+    score,
+)
+
+RESIDUAL_SCALE = 0.3
+RESAMPLINGS = ("none", "down", "up")
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class DepthToSpace(layers.Layer):
+    """Four channels make two by two pixels: [N, H, W, 4 C] -> [N, 2 H, 2 W, C]."""
+
+    def call(self, inputs):
+        return ops.depth_to_space(inputs, 2, data_format="channels_last")
+
+    def compute_output_shape(self, input_shape):
+        count, height, width, channels = input_shape
+        return count, 2 * height, 2 * width, channels // 4
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class Bottleneck(layers.Layer):
+    """shortcut + 0.3 * normalised (1x1, 3x3 and 1x1 convolutions, a ReLU before each).
+
+    The inner convolutions have half the channels. The shortcut is the identity where the shape
+    stays, else a 1x1 convolution: with strides, or to four times the channels that then become
+    pixels.
+
+    Args:
+      inputs, outputs: channels.
+      resample: "none", "down" to half or "up" to twice the height and width.
+      normalization: "layer", "batch" or "none".
+
+    Raises:
+      ValueError: on another resampling or normalisation.
+    """
+
+    def __init__(self, inputs, outputs, resample="none", normalization="layer", **kwargs):
+        super().__init__(**kwargs)
+        if resample not in RESAMPLINGS:
+            known = ", ".join(map(repr, RESAMPLINGS))
+            raise ValueError(f"Unknown resample {resample!r}; known: {known}.")
+        self.inputs = inputs
+        self.outputs = outputs
+        self.resample = resample
+        self.normalization = normalization
+        self.residual = keras.Sequential(
+            [
+                *(layers.ReLU(), conv(inputs // 2, 1, 1)),
+                *(layers.ReLU(), self._resampling_conv()),
+                *(layers.ReLU(), conv(outputs, 1, 1, use_bias=False)),
+                normalize(normalization),
+            ]
+        )
+        self.shortcut = self._make_shortcut()
+
+    def _resampling_conv(self):
+        filters = self.outputs // 2
+        if self.resample == "up":
+            return deconv(filters, 3)
+        return conv(filters, 3, 2 if self.resample == "down" else 1)
+
+    def _make_shortcut(self):
+        if self.resample == "up":
+            return keras.Sequential([_glorot_conv(4 * self.outputs), DepthToSpace()])
+        if self.resample == "down":
+            return _glorot_conv(self.outputs, strides=2)
+        return layers.Identity() if self.inputs == self.outputs else _glorot_conv(self.outputs)
+
+    def build(self, input_shape):
+        self.residual.build(input_shape)
+        self.shortcut.build(input_shape)
+
+    def call(self, inputs, training=False):
+        return self.shortcut(inputs) + RESIDUAL_SCALE * self.residual(inputs, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return self.shortcut.compute_output_shape(input_shape)
+
+    def get_config(self):
+        names = ("inputs", "outputs", "resample", "normalization")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class ResidualGenerator(NormalGenerator):
+    """101 layers; 9,189,587 trainable parameters.
+
+    Args:
+      normalization: "batch", "layer" or "none".
+
+    Raises:
+      ValueError: on another normalisation.
+    """
+
+    def __init__(self, normalization="batch", name=None):
+        super().__init__(name)
+        self.normalization = normalization
+        self.body = keras.Sequential(
+            [
+                linear(4 * 4 * 512),
+                layers.Reshape((4, 4, 512)),
+                *_stage(6, 512, normalization),
+                Bottleneck(512, 256, "up", normalization),  # 8
+                *_stage(6, 256, normalization),
+                Bottleneck(256, 128, "up", normalization),  # 16
+                *_stage(6, 128, normalization),
+                Bottleneck(128, 64, "up", normalization),  # 32
+                *_stage(6, 64, normalization),
+                Bottleneck(64, 32, "up", normalization),  # 64
+                *_stage(5, 32, normalization),
+                _glorot_conv(3),
+                _divide_by(5.0),
+                tanh(),
+            ]
+        )
+        self.build_variables()
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class ResidualDiscriminator(Discriminator):
+    """101 layers; 7,618,801 trainable parameters.
+
+    Args:
+      normalization: "layer", "batch" or "none".
+      divisor: of the score. The authors' `others/gan_64x64.py` has 5, their `resnet/` does not
+        divide.
+
+    Raises:
+      ValueError: on another normalisation.
+    """
+
+    def __init__(self, normalization="layer", divisor=1.0, name=None):
+        super().__init__(image_shape=IMAGE_SHAPE, name=name)
+        self.normalization = normalization
+        self.divisor = divisor
+        self.body = keras.Sequential(
+            [
+                _glorot_conv(32),
+                *_stage(5, 32, normalization),
+                Bottleneck(32, 64, "down", normalization),  # 32
+                *_stage(6, 64, normalization),
+                Bottleneck(64, 128, "down", normalization),  # 16
+                *_stage(6, 128, normalization),
+                Bottleneck(128, 256, "down", normalization),  # 8
+                *_stage(6, 256, normalization),
+                Bottleneck(256, 512, "down", normalization),  # 4
+                *_stage(6, 512, normalization),
+                layers.Flatten(),
+                score(),
+                _divide_by(divisor),
+            ]
+        )
+        self.build_variables()
+
+
+def _stage(count, channels, normalization):
+    return [Bottleneck(channels, channels, "none", normalization) for _ in range(count)]
+
+
+def _glorot_conv(filters, strides=1):
+    return conv(filters, 1, strides, FanUniform(GLOROT, strides))
+
+
+def _divide_by(divisor):
+    return layers.Rescaling(1.0 / divisor, dtype=keras.config.floatx())
+
+
+PAIRS = {
+    "difficult_residual": Pair(
+        lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator()),
+        IMAGE_SHAPE,
+        "64x64: residual networks of 101 layers (PAMI 2019)",
+    )
+}
