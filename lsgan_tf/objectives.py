@@ -15,10 +15,10 @@ from keras import ops
 
 
 class Losses(NamedTuple):
-    """A pair of loss values."""
+    """A pair of loss values; None stands for one that the theory leaves open."""
 
-    discriminator: float
-    generator: float
+    discriminator: float | None
+    generator: float | None
 
 
 class Objective(Protocol):
@@ -65,7 +65,8 @@ class LeastSquares(Serializable):
       c: the value G wants D to give to generated images.
 
     Raises:
-      ValueError: if a equals b; D then has nothing to tell apart.
+      ValueError: if a equals b, since D then has nothing to tell apart, or if a label is infinite
+        or no number.
     """
 
     a: float = 0.0
@@ -73,6 +74,9 @@ class LeastSquares(Serializable):
     c: float = 1.0
 
     def __post_init__(self):
+        for name, label in dataclasses.asdict(self).items():
+            if not math.isfinite(label):
+                raise ValueError(f"Label {name} is {label}; it must be a finite number.")
         if self.a == self.b:
             raise ValueError(
                 f"Label a (generated images) and label b (real images) are both {self.a}: "
@@ -91,23 +95,61 @@ class LeastSquares(Serializable):
         return Losses((self.b - self.a) ** 2 / 4, (score - self.c) ** 2 / 2)
 
 
+PRESETS = {
+    "pearson": LeastSquares(-1.0, 1.0, 0.0),
+    "binary": LeastSquares(0.0, 1.0, 1.0),
+}
+
+
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
 class SigmoidCrossEntropy(Serializable):
-    """The regular GAN (Goodfellow et al., 2014) on logits, with the non-saturating G loss.
+    """The regular GAN (Goodfellow et al., 2014) on logits.
 
         L_D = E[-log s(D(x))] + E[-log(1 - s(D(G(z))))]
         L_G = E[-log s(D(G(z)))]            s = the logistic function
+        L_G = E[log(1 - s(D(G(z))))]        if saturating
 
     -log s(t) = softplus(-t) and -log(1 - s(t)) = softplus(t), which never overflow.
+
+    Args:
+      saturating: whether G minimises what D maximises, the minimax game of the theory. Its gradient
+        vanishes while D tells the generated images apart, so training takes the other form.
     """
+
+    saturating: bool = False
 
     def discriminator(self, real, fake):
         return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
 
     def generator(self, fake):
+        if self.saturating:
+            return -ops.mean(ops.softplus(fake))
         return ops.mean(ops.softplus(-fake))
 
     def optimum(self) -> Losses:
-        """D* = 1/2, a logit of zero: L_D = log 4 and L_G = log 2."""
-        return Losses(math.log(4), math.log(2))
+        """D* = 1/2, a logit of zero: L_D = log 4 and L_G = log 2, or -log 2 if saturating."""
+        return Losses(math.log(4), -math.log(2) if self.saturating else math.log(2))
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+@dataclasses.dataclass(frozen=True)
+class Wasserstein(Serializable):
+    """Wasserstein GAN (Arjovsky et al., 2017): the negative of L_D estimates a distance.
+
+        L_D = E[D(G(z))] - E[D(x)]
+        L_G = -E[D(G(z))]
+
+    Only for a D whose slope something bounds, such as `penalties.Interpolates` (WGAN-GP); L_D has
+    no lower bound otherwise.
+    """
+
+    def discriminator(self, real, fake):
+        return ops.mean(fake) - ops.mean(real)
+
+    def generator(self, fake):
+        return -ops.mean(fake)
+
+    def optimum(self) -> Losses:
+        """L_D = 0; L_G is open, for a constant added to D changes L_G and nothing else."""
+        return Losses(0.0, None)
