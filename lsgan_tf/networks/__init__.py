@@ -1,7 +1,17 @@
 """The pairs of networks, by name."""
 
 from lsgan_tf.errors import UserError
-from lsgan_tf.networks import character, dcgan, digit, light, scene, stability
+from lsgan_tf.networks import (
+    character,
+    dcgan,
+    difficult,
+    digit,
+    gated,
+    light,
+    residual,
+    scene,
+    stability,
+)
 
 # One line a family: each file names its own pairs.
 PAIRS = {
@@ -10,6 +20,9 @@ PAIRS = {
     **dcgan.PAIRS,
     **digit.PAIRS,
     **light.PAIRS,
+    **difficult.PAIRS,
+    **gated.PAIRS,
+    **residual.PAIRS,
     **stability.PAIRS,
 }
 
