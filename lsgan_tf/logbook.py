@@ -59,8 +59,9 @@ class Logbook:
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(_TAGS.get(name, name), value)
-            tf.summary.scalar("loss/discriminator_at_optimum", self._optimum.discriminator)
-            tf.summary.scalar("loss/generator_at_optimum", self._optimum.generator)
+            for network, loss in self._optimum._asdict().items():
+                if loss is not None:
+                    tf.summary.scalar(f"loss/{network}_at_optimum", loss)
             tf.summary.scalar("speed/images_per_second", images_per_second)
         left = (self._train_steps - step) / steps_per_second if steps_per_second else 0
         print(
