@@ -21,7 +21,7 @@ FORMAT = 1
 class Data:
     """What a run must remember of its data set to sample and export without it."""
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     num_examples: int
     class_names: tuple[str, ...] | None
     fingerprint: str
@@ -35,12 +35,11 @@ class Data:
     @classmethod
     def from_json(cls, stored):
         """Reads what `dataclasses.asdict` gave and JSON kept; TypeError if it is something else."""
-        height, width, channels = map(operator.index, stored["image_shape"])
         names = stored["class_names"]
         if names is not None and not all(isinstance(name, str) for name in names):
             raise TypeError("class_names must be strings")
         return cls(
-            (height, width, channels),
+            tuple(map(operator.index, stored["image_shape"])),
             operator.index(stored["num_examples"]),
             None if names is None else tuple(names),
             stored["fingerprint"],
@@ -147,7 +146,8 @@ class Run:
         if not self._config.exists():
             return
         stored = self._read_config()
-        changed, free = differences(stored["config"], dataclasses.asdict(config))
+        kept = dataclasses.asdict(Config(**stored["config"]))  # an older run's lacks newer flags
+        changed, free = differences(kept, dataclasses.asdict(config))
         for name, (old, new) in free.items():
             if name not in ("run_dir", "data_dir"):
                 print(f"resuming with --{name}={new} (was {old})")

@@ -7,7 +7,13 @@ from absl import flags
 from lsgan_tf import command, generators
 from lsgan_tf.errors import UserError
 
-_NUM = flags.DEFINE_integer("num", 64, "Pictures; with --interpolate, latents on the way.", 1)
+_DEFAULT_NUM = 64
+_NUM = flags.DEFINE_integer(
+    "num",
+    None,
+    "Pictures, 64 by default, or points, 5120; with --interpolate, latents on the way.",
+    1,
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
 _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
 _LABELS = flags.DEFINE_string(
@@ -30,16 +36,39 @@ def main():
     trained = generators.from_flags()
     sampler = sampling.Sampler(trained.generator)
     labels = generators.parse_labels(_LABELS.value, trained.class_names)
-    z = sampling.draw_latents(trained.generator, _NUM.value, _SEED.value)
-    path = (_walk if _INTERPOLATE.value else _still)(trained, sampler, z, labels)
+    enough = sampler.kind.enough  # 0 of images, which are looked at one by one
+    if enough:
+        _check_images_only()
+    z = sampling.draw_latents(trained.generator, _NUM.value or enough or _DEFAULT_NUM, _SEED.value)
+    if enough:
+        path = _points(trained, sampler, z)
+    else:
+        path = (_walk if _INTERPOLATE.value else _still)(trained, sampler, z, labels)
     print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
 
 
 def _check():
     if _INTERPOLATE.value and _SEPARATE.value:
         raise UserError("--interpolate and --separate: choose one.")
-    if _INTERPOLATE.value and _NUM.value < 2:
+    if _INTERPOLATE.value and _NUM.value == 1:
         raise UserError("--interpolate needs --num=2 or more latents to walk between.")
+
+
+def _check_images_only():
+    """Refuses the flags that lay out pictures of one sample each."""
+    for flag in (_INTERPOLATE, _SEPARATE, _COLUMNS):
+        if flag.value:
+            raise UserError(f"--{flag.name} is for images; this run's generator makes points.")
+
+
+def _points(trained, sampler, z):
+    """A picture of their density, and the points themselves beside it as .npy."""
+    from lsgan_tf import sampling
+
+    points = sampler(z)
+    path = _path(trained, ".png")
+    sampling.write_array(path.with_suffix(".npy"), points)
+    return sampling.write_picture(path, sampler.kind.picture(points, columns=1))
 
 
 def _still(trained, sampler, z, labels):
@@ -73,7 +102,7 @@ def _default_columns(trained):
 
     if trained.class_names is not None:
         return sampling.grid_size(len(trained.class_names))[1]
-    return max(1, round(_NUM.value**0.5))
+    return max(1, round((_NUM.value or _DEFAULT_NUM) ** 0.5))
 
 
 def _path(trained, ending):

@@ -1,11 +1,11 @@
-"""Pictures from a generator."""
+"""Samples from a generator, and pictures of them."""
 
 import re
 
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf import atomic, images, latents
+from lsgan_tf import atomic, images, latents, samples
 from lsgan_tf.errors import UserError
 
 GRID_ROWS = 8
@@ -14,27 +14,31 @@ MOST_CLASS_COLUMNS = 10
 
 
 class Sampler:
-    """Turns latents into uint8 pictures, in inference mode: each depends on its latent alone.
+    """Turns latents into samples, in inference mode: each depends on its latent alone.
 
     Args:
       generator: a `networks.base.Generator`.
-      batch_size: images per forward pass, which bounds the memory.
+      batch_size: samples per forward pass, which bounds the memory.
+
+    Attributes:
+      kind: what they are, `samples.Images` or `samples.Points`.
     """
 
     def __init__(self, generator, batch_size=64):
-        self._generator = generator
+        self.kind = samples.kind(generator)
         self._batch_size = batch_size
         self._forward = tf.function(
             lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
         )
 
     def __call__(self, z, labels=None):
-        """Latents [N, latent_dim] (and labels [N]) -> uint8 [N, H, W, C]."""
+        """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C] or float32 points
+        [N, 2]."""
         inputs = (z,) if labels is None else (z, labels)
         chunks = []
         for start in range(0, len(z), self._batch_size):
             chunk = (tf.convert_to_tensor(i[start : start + self._batch_size]) for i in inputs)
-            chunks.append(images.to_uint8(self._forward(*chunk), self._generator.value_range))
+            chunks.append(self.kind.finish(self._forward(*chunk)))
         return np.concatenate(chunks)
 
 
@@ -84,8 +88,19 @@ def _slerp(a, b, fractions):
 
 def write_grid(path, pictures, columns):
     """Writes uint8 [N, H, W, C] as one PNG; returns the path."""
-    atomic.write_bytes(path, images.encode_png(images.grid(pictures, columns)))
+    return write_picture(path, images.grid(pictures, columns))
+
+
+def write_picture(path, picture):
+    """Writes uint8 [H, W, C] as a PNG; returns the path."""
+    atomic.write_bytes(path, images.encode_png(picture))
     return path
+
+
+def write_array(path, array):
+    """Writes an array as .npy."""
+    with atomic.replacing(path) as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def write_gif(path, pictures):

@@ -17,7 +17,7 @@ class Traits(NamedTuple):
 
     latent_dim: int
     latent_distribution: str
-    value_range: tuple[float, float]
+    value_range: tuple[float, float] | None
     num_classes: int
 
     @classmethod
@@ -29,7 +29,8 @@ class Server(tf.Module):
     """A generator with signatures for serving.
 
     `serving_default`: latents float32 [N, latent_dim] (and labels int64 [N]) -> `images`
-        float32 [N, H, W, C] in [0, 1].
+        float32 [N, H, W, C] in [0, 1]; of a generator of points instead -> `points`
+        float32 [N, 2], and no other signature.
     `generate`: count int32 [], seed int64 [] (and labels string [K], class names, of which
         picture i takes number i modulo K) -> `png_bytes` string [count].
     `class_names` (with labels only): -> `class_names` string, in the order of the ids.
@@ -58,6 +59,8 @@ class Server(tf.Module):
     def signatures(self):
         """The signatures by name, as `tf.saved_model.save` takes them."""
         z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
+        if self._traits.value_range is None:
+            return {"serving_default": tf.function(self._points_of_latents, [z])}
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
         if self._class_names is None:
@@ -73,23 +76,28 @@ class Server(tf.Module):
             "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
         }
 
+    def _points_of_latents(self, latents):
+        return {"points": self._forward(self._checked_latents(latents))}
+
     def _images_of_latents(self, latents, labels=None):
         return {"images": self._images(latents, labels)}
 
     def _images(self, z, labels):
+        inputs = [self._checked_latents(z)]
+        if labels is not None:
+            inputs.append(tf.cast(self._checked_ids(labels, tf.shape(z)[0]), tf.int32))
+        low, high = self._traits.value_range
+        images = self._forward(*inputs)
+        return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
+
+    def _checked_latents(self, z):
         shape = tf.shape(z)
-        z = _checked(
+        return _checked(
             z,
             tf.equal(shape[1], self._traits.latent_dim),
             f"latents must be float32 [N, {self._traits.latent_dim}]; their shape is",
             shape,
         )
-        inputs = [z]
-        if labels is not None:
-            inputs.append(tf.cast(self._checked_ids(labels, shape[0]), tf.int32))
-        low, high = self._traits.value_range
-        images = self._forward(*inputs)
-        return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
 
     def _checked_ids(self, labels, count):
         classes = self._traits.num_classes

@@ -16,6 +16,7 @@ from lsgan_tf.datasets.catalog import Facts
 from lsgan_tf.errors import UserError
 
 if TYPE_CHECKING:
+    from lsgan_tf.datasets.mixture import Mixture
     from lsgan_tf.datasets.pipeline import Dataset
 
 __all__ = ["Facts", "facts", "load"]
@@ -23,11 +24,11 @@ __all__ = ["Facts", "facts", "load"]
 _TFDS_PREFIX = "tfds:"
 
 
-def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset:
+def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | Mixture:
     """Opens a data set, rendering it first if it is an embedded one.
 
-    `name` is "tfds:NAME" for a builder of TensorFlow Datasets, or the name of a data set in
-    `data_dir`. The embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist
+    `name` is "tfds:NAME" for a builder of TensorFlow Datasets, "mixture" for the points of a
+    Gaussian mixture, which are drawn while training, or the name of a data set in `data_dir`. The embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist
     come from TensorFlow Datasets if they are not there.
 
     Args:
@@ -40,6 +41,11 @@ def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset:
         UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
             sizes and `image_size` is 0; says what to do.
     """
+    if name == catalog.MIXTURE:
+        _check_no_image_size(name, image_size)
+        from lsgan_tf.datasets.mixture import Mixture
+
+        return Mixture()
     directory = _directory(name, Path(data_dir), image_size)
     if directory is None:
         from lsgan_tf.datasets import tfds_source
@@ -57,6 +63,9 @@ def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
         UserError: as `load` does, as far as that shows without preparing anything or reading
             records.
     """
+    if name == catalog.MIXTURE:
+        _check_no_image_size(name, image_size)
+        return catalog.MIXTURE_FACTS
     directory = _directory(name, Path(data_dir), image_size)
     if directory is None:
         from lsgan_tf.datasets import tfds_source
@@ -86,6 +95,11 @@ def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
         if name not in catalog.EMBEDDED:
             raise catalog.missing(name, data_dir)
     return directory
+
+
+def _check_no_image_size(name: str, image_size: int) -> None:
+    if image_size:
+        raise UserError(f"--image_size={image_size}: {name} has points, not images; leave it out")
 
 
 def _render(name: str, data_dir: str) -> None:
