@@ -28,8 +28,9 @@ def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | Mixture:
     """Opens a data set, rendering it first if it is an embedded one.
 
     `name` is "tfds:NAME" for a builder of TensorFlow Datasets, "mixture" for the points of a
-    Gaussian mixture, which are drawn while training, or the name of a data set in `data_dir`. The embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist
-    come from TensorFlow Datasets if they are not there.
+    Gaussian mixture, which are drawn while training, or the name of a data set in `data_dir`. The
+    embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist come from
+    TensorFlow Datasets if they are not there.
 
     Args:
         name: which data set.
