@@ -53,8 +53,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             or self.axis not in (-1, len(inputs.shape) - 1)
         ):
             return False
-        if not (self.scale and self.center) or self.renorm:
-            return False
+        if not (self.scale and self.center) or self.renorm or inputs.dtype == tf.float64:
+            return False  # the kernel always scales and shifts, and knows no float64
         replicas = tf.distribute.get_replica_context()
         return replicas is None or replicas.num_replicas_in_sync == 1
 
