@@ -5,9 +5,10 @@ import tensorflow as tf
 
 from lsgan_tf import networks
 from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN
-from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy
+from lsgan_tf.gan import GAN, NotPenalisable
+from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.optimizers import Adam, RMSProp
+from lsgan_tf.penalties import DRAGAN, AroundData, Interpolates
 
 
 def strategy(config):
@@ -73,16 +74,36 @@ def pair(config, image_shape, class_names):
 
 def objective(config):
     """The `Objective` of a run."""
-    if config.objective == "sigmoid":
-        return SigmoidCrossEntropy()
-    return LeastSquares(config.label_a, config.label_b, config.label_c)
+    if config.objective == "least_squares":
+        return LeastSquares(config.label_a, config.label_b, config.label_c)
+    if config.objective == "wasserstein":
+        return Wasserstein()
+    return SigmoidCrossEntropy(saturating=config.objective == "sigmoid_saturating")
 
 
-def optimizer(config):
-    """A new optimizer of a run; each network needs one of its own."""
+def penalty(config):
+    """The `Penalty` of a run, or None."""
+    if config.penalty == "none":
+        return None
+    kind = {"lsgan_gp": AroundData, "dragan": DRAGAN, "wgan_gp": Interpolates}[config.penalty]
+    chosen = {"weight": config.penalty_weight, "width": config.penalty_width}
+    given = {name: value for name, value in chosen.items() if value}  # 0: the published one
+    return kind(target=config.penalty_target, **given)
+
+
+def optimizers(config):
+    """New optimizers of a run: (of G, of D)."""
+    return tuple(_optimizer(config, rate) for rate in _learning_rates(config))
+
+
+def _optimizer(config, learning_rate):
     if config.optimizer == "rmsprop":
-        return RMSProp(config.learning_rate)
-    return Adam(config.learning_rate, beta_1=config.beta_1)
+        return RMSProp(learning_rate)
+    return Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
+
+
+def _learning_rates(config):
+    return config.learning_rate, config.discriminator_learning_rate or config.learning_rate
 
 
 def gan(config, image_shape, class_names):
@@ -91,23 +112,34 @@ def gan(config, image_shape, class_names):
     Call it inside the strategy's scope.
 
     Raises:
-      UserError: if the network is unknown or does not fit the data.
+      UserError: if the network is unknown, or does not fit the data or the penalty.
     """
     keras.config.set_dtype_policy(config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
     generator, discriminator = pair(config, image_shape, class_names)
-    model = GAN(
-        generator,
-        discriminator,
-        objective(config),
-        ema_decay=config.ema_decay,
-        seed=config.seed,
-    )
-    model.compile(optimizer(config), optimizer(config))
+    try:
+        model = GAN(
+            generator,
+            discriminator,
+            objective(config),
+            penalty(config),
+            schedule=config.schedule,
+            n_critic=config.n_critic,
+            shared_latents=config.shared_latents,
+            loss_scale=config.loss_scale,
+            ema_decay=config.ema_decay,
+            seed=config.seed,
+        )
+    except NotPenalisable as error:
+        raise UserError(
+            f"--penalty={config.penalty} does not go with --network={config.network}. {error}"
+        ) from error
+    model.compile(*optimizers(config))
     return model
 
 
-def set_learning_rate(model, config):
-    """Gives both optimizers of a restored GAN the rate of `config`."""
-    for each in (model.generator_optimizer, model.discriminator_optimizer):
-        each.learning_rate = config.learning_rate
+def set_learning_rates(model, config):
+    """Gives the optimizers of a restored GAN the rates of `config`."""
+    both = (model.generator_optimizer, model.discriminator_optimizer)
+    for each, rate in zip(both, _learning_rates(config), strict=True):
+        each.learning_rate = rate

@@ -15,6 +15,8 @@ RECIPES = Path(__file__).resolve().parent.parent / "flags"
 CONFIG_FILE = "config.json"
 RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
+# Least squares objectives with a name: (a, b, c).
+LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
 
 
 def _option(default, help, *, choices=None, low=None, high=None, may_change=False):
@@ -49,14 +51,54 @@ class Config:
     # What to train.
     network: str = _option("dcgan", "Pair of networks; --list_networks names them.")
     objective: str = _option(
-        "least_squares", "What to minimise.", choices=("least_squares", "sigmoid")
+        "least_squares",
+        "What to minimise. least_squares has the labels below; pearson and binary are least "
+        "squares with (a, b, c) = (-1, 1, 0) and (0, 1, 1).",
+        choices=(
+            "least_squares",
+            *LABEL_PRESETS,
+            "sigmoid",
+            "sigmoid_saturating",
+            "wasserstein",
+        ),
     )
     label_a: float = _option(0.0, "Least squares: D's target for generated images.")
     label_b: float = _option(1.0, "Least squares: D's target for real images.")
     label_c: float = _option(1.0, "Least squares: the value G wants from D.")
+    penalty: str = _option(
+        "none",
+        "Penalty on D's gradient: around the real images (lsgan_gp, dragan) or between real and "
+        "generated ones (wgan_gp). D must be without batch norm.",
+        choices=("none", "lsgan_gp", "dragan", "wgan_gp"),
+    )
+    penalty_weight: float = _option(
+        0.0, "Lambda, for losses that are means; 0: as published (150/64, 10, 10).", low=0.0
+    )
+    penalty_width: float = _option(
+        0.0, "Reach of the noise around real images; 0: as published (30, 0.5).", low=0.0
+    )
+    penalty_target: float = _option(1.0, "The slope of D that costs nothing.", low=0.0)
+    schedule: str = _option(
+        "alternating",
+        "alternating: G's step goes through the updated D; simultaneous: both from the same "
+        "weights.",
+        choices=("alternating", "simultaneous"),
+    )
+    n_critic: int = _option(1, "Steps of D to one of G, each on a batch of its own.", low=1)
+    shared_latents: bool = _option(True, "G's step takes the latents of D's (last) step.")
     optimizer: str = _option("adam", "Optimizer of both networks.", choices=("adam", "rmsprop"))
     learning_rate: float = _option(2e-4, "Learning rate of both networks.", low=0.0)
+    discriminator_learning_rate: float = _option(
+        0.0, "Learning rate of D; 0: that of both.", low=0.0
+    )
     beta_1: float = _option(0.5, "Adam's decay of the mean gradient.", low=0.0, high=1.0)
+    beta_2: float = _option(0.999, "Adam's decay of the mean square.", low=0.0, high=1.0)
+    loss_scale: float = _option(
+        1.0,
+        "Multiplies the losses' gradients; the batch size makes of means the sums of the authors' "
+        "code, which matters with rmsprop.",
+        low=0.0,
+    )
     batch_size: int = _option(64, "Images per step, over all replicas together.", low=1)
     train_steps: int = _option(
         20_000, "Step to stop at, counted from the run's beginning.", low=1, may_change=True
@@ -105,13 +147,37 @@ class Config:
             raise UserError(
                 f"--ema_decay={self.ema_decay} would never move; it must be below 1, e.g. 0.999."
             )
+        if self.objective in LABEL_PRESETS:
+            self._resolve_labels()
         if self.objective == "least_squares" and self.label_a == self.label_b:
             raise UserError(
                 f"--label_a and --label_b are both {self.label_a}: the discriminator would have "
                 "nothing to tell apart. Take (a, b, c) = (0, 1, 1) or (-1, 1, 0)."
             )
+        if self.schedule == "simultaneous" and (self.n_critic > 1 or not self.shared_latents):
+            raise UserError(
+                "--schedule=simultaneous takes one step of each network on the same latents; it "
+                "goes without --n_critic and --noshared_latents."
+            )
+        if self.penalty_width and self.penalty in ("none", "wgan_gp"):
+            raise UserError(
+                f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "
+                f"--penalty={self.penalty} has no noise."
+            )
+        if self.loss_scale == 0.0:
+            raise UserError("--loss_scale=0 would train nothing; 1 leaves the losses as they are.")
+        for name in ("beta_1", "beta_2"):
+            if getattr(self, name) >= 1.0:
+                raise UserError(f"--{name} must be below 1: Adam would never move.")
         if self.logical_devices > 1 and self.distribution != "mirrored":
             raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
+
+    def _resolve_labels(self):
+        """A preset is a name for labels: what is recorded are the labels."""
+        labels = LABEL_PRESETS[self.objective]
+        for name, value in zip(("label_a", "label_b", "label_c"), labels, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "objective", "least_squares")
 
     def to_flagfile(self):
         """The flags that repeat this run, one a line, without the directories of this machine."""
@@ -173,8 +239,19 @@ def parse(argv):
         recipe = _recipe(values)
         # Absl keeps what it has parsed, so a second pass in this order lets the user win.
         remaining = command.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
+    _check_preset(argv)
     values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
     return remaining
+
+
+def _check_preset(argv):
+    """Labels on a command line whose objective is a preset would go unheeded."""
+    given = [argument for argument in argv[1:] if re.match("--?label_[abc]\\b", argument)]
+    if flags.FLAGS.objective in LABEL_PRESETS and given:
+        raise UserError(
+            f"--objective={flags.FLAGS.objective} brings its own labels; leave {given[0]} out, or "
+            "take --objective=least_squares."
+        )
 
 
 def _given_flagfile(argv):

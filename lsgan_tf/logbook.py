@@ -78,6 +78,7 @@ class Logbook:
 
 _TAGS = {
     "d_loss": "loss/discriminator",
+    "d_penalty": "loss/discriminator_penalty",
     "g_loss": "loss/generator",
     "d_real": "score/real",
     "d_fake": "score/fake",

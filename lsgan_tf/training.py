@@ -5,7 +5,7 @@ import shlex
 
 import tensorflow as tf
 
-from lsgan_tf import building, datasets, images, sampling
+from lsgan_tf import building, datasets, samples, sampling
 from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
 from lsgan_tf.logbook import Logbook
@@ -37,7 +37,7 @@ def _train(config, allow_config_change, stop):
         run.check(config, Data.of(dataset), allow_config_change)
         checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
         step = checkpoints.restore_latest()
-        building.set_learning_rate(gan, config)  # a checkpoint brings the one it was saved with
+        building.set_learning_rates(gan, config)  # a checkpoint brings the one it was saved with
         if step >= config.train_steps:
             print(
                 f"{run.directory} is at step {step}, and --train_steps={config.train_steps}: "
@@ -48,7 +48,7 @@ def _train(config, allow_config_change, stop):
         logbook = Logbook(
             run,
             gan.objective,
-            batch_size=config.batch_size,
+            batch_size=config.batch_size * config.n_critic,
             train_steps=config.train_steps,
             step=step,
         )
@@ -71,8 +71,9 @@ class _Training:
         self._saved = int(gan.step.numpy())  # the step of the last checkpoint
         self._sampler = sampling.Sampler(gan.sampling_generator)
         rows, self._columns = sampling.grid_size(gan.generator.num_classes)
+        count = self._sampler.kind.enough or rows * self._columns
         self._grid_latents = run.sample_latents(
-            sampling.draw_latents(gan.generator, rows * self._columns, config.seed)
+            sampling.draw_latents(gan.generator, count, config.seed)
         )
 
     def go_on_from(self, step):
@@ -101,11 +102,12 @@ class _Training:
 
     def _announce(self, step):
         replicas = self._strategy.num_replicas_in_sync
+        noun = self._sampler.kind.noun
         print(
             f"{'resuming' if step else 'training'} {self._run.directory} from step {step} to "
-            f"{self._config.train_steps}: {self._dataset.num_examples} images of "
+            f"{self._config.train_steps}: {self._dataset.num_examples or 'endless'} {noun} of "
             f"{self._config.dataset}, {replicas} replica{'s' if replicas > 1 else ''} x "
-            f"{self._config.batch_size // replicas} images a step",
+            f"{self._config.batch_size // replicas} {noun} a step",
             flush=True,
         )
 
@@ -113,7 +115,7 @@ class _Training:
         """Pictures of the data, and of the generator before it has learned anything."""
         count = len(self._grid_latents)
         reals, _ = self._dataset.first_images(count)
-        picture = images.grid(reals, self._columns)
+        picture = self._sampler.kind.picture(reals, self._columns)
         self._run.write_reals(picture)
         self._logbook.pictures("reals", 0, picture)
         self._logbook.config(self._config.to_flagfile())
@@ -127,7 +129,7 @@ class _Training:
             own = replicas // context.num_input_pipelines
             return self._dataset.batches(
                 seed=self._config.seed,
-                step=step,
+                step=step * self._gan.n_critic,  # a batch for each step of D
                 batch_size=self._config.batch_size,
                 num_slices=replicas,
                 slice_offset=context.input_pipeline_id * own,
@@ -205,7 +207,8 @@ class _Training:
         labels = sampling.labels_for(
             len(self._grid_latents), self._columns, self._gan.generator.num_classes
         )
-        picture = images.grid(self._sampler(self._grid_latents, labels), self._columns)
+        drawn = self._sampler(self._grid_latents, labels)
+        picture = self._sampler.kind.picture(drawn, self._columns)
         path = self._run.write_sample(step, picture)
         self._logbook.pictures("samples", step, picture)
         self._logbook.flush()
@@ -229,7 +232,7 @@ def describe(config):
     data = datasets.facts(config.dataset, config.data_dir, image_size=config.image_size)
     gan = building.gan(config, data.image_shape, data.class_names)
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
-    count = "not yet prepared:" if data.num_examples is None else data.num_examples
-    print(f"# {count} images of {data.image_shape}")
+    count = "not yet prepared:" if data.num_examples is None else data.num_examples or "endless"
+    print(f"# {count} {samples.kind(gan.generator).noun} of {data.image_shape}")
     for network in (gan.generator, gan.discriminator):
         network.summary(expand_nested=True, line_length=100)

@@ -112,6 +112,35 @@ def test_contradictions_are_refused():
             Config(learning_rate=value)
     with pytest.raises(UserError, match="distribution=mirrored"):
         Config(logical_devices=2, distribution="one_device")
+    for changes in ({"n_critic": 2}, {"shared_latents": False}):
+        with pytest.raises(UserError, match="--schedule=simultaneous takes one step of each"):
+            Config(schedule="simultaneous", **changes)
+    for kind in ("none", "wgan_gp"):
+        with pytest.raises(UserError, match=f"--penalty={kind} has no noise"):
+            Config(penalty=kind, penalty_width=3.0)
+    with pytest.raises(UserError, match="--loss_scale=0 would train nothing"):
+        Config(loss_scale=0.0)
+    for name in ("beta_1", "beta_2"):
+        with pytest.raises(UserError, match=f"--{name} must be below 1"):
+            Config(**{name: 1.0})
+
+
+def test_a_preset_is_a_name_for_labels(parse):
+    """The command line's preset replaces the recipe's labels, and the labels are recorded."""
+    from lsgan_tf import objectives
+
+    for name, (a, b, c) in config.LABEL_PRESETS.items():
+        resolved = parse("--dataset=lsun_church", f"--objective={name}")
+        assert (resolved.label_a, resolved.label_b, resolved.label_c) == (a, b, c)
+        assert resolved.objective == "least_squares"
+        assert objectives.PRESETS[name] == objectives.LeastSquares(a, b, c)
+    assert config.LABEL_PRESETS.keys() == objectives.PRESETS.keys()
+    assert Config(objective="pearson") == Config(label_a=-1.0, label_b=1.0, label_c=0.0)
+
+
+def test_labels_beside_a_preset_are_refused(parse):
+    with pytest.raises(UserError, match="=pearson brings its own labels; leave --label_a=0 out"):
+        parse("--objective=pearson", "--label_a=0")
 
 
 @pytest.mark.parametrize("path", sorted(config.RECIPES.glob("*.flags")), ids=lambda p: p.stem)

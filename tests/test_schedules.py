@@ -12,7 +12,13 @@ from lsgan_tf import latents
 from lsgan_tf.gan import GAN, NotPenalisable
 from lsgan_tf.objectives import LeastSquares
 from lsgan_tf.penalties import DRAGAN, AroundData, Interpolates
-from tests.tiny import PointDiscriminator, PointGenerator, TinyDiscriminator, TinyGenerator
+from tests.tiny import (
+    PointDiscriminator,
+    PointGenerator,
+    SmoothDiscriminator,
+    TinyDiscriminator,
+    TinyGenerator,
+)
 
 RATE = 0.1
 START = {"w": 0.5, "v": 0.1, "s": 0.8, "t": -0.2}
@@ -123,25 +129,15 @@ def test_the_loss_scale_multiplies_gradients_and_not_what_is_logged():
     assert logged["d_gradient_norm"] == pytest.approx(64 * expected["d_gradient_norm"], rel=1e-5)
 
 
-@keras.saving.register_keras_serializable("tests")
-class SmoothDiscriminator(TinyDiscriminator):
-    """Without batch norm, and with a curvature that a penalty can see."""
-
-    def __init__(self, num_classes=0, name=None):
-        super().__init__(num_classes, name=name)
-        self.body = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4, "tanh")])
-        self.score = keras.layers.Dense(1)
-        self.build_variables()
-
-
-@pytest.mark.parametrize("penalty", [AroundData(), DRAGAN(), Interpolates()])
-@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize(
+    ("penalty", "classes"), [(AroundData(), 3), (DRAGAN(), 0), (Interpolates(), 0)]
+)
 def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, classes):
-    """1, 2 and 4 replicas, two critic steps of a penalised D: the same losses and weights."""
+    """1 and 2 replicas, two critic steps of a penalised D: the same losses and weights."""
     images = np.random.default_rng(0).uniform(-1, 1, (48, 8, 8, 1)).astype(np.float32)
     data = (images, np.arange(48) % 3) if classes else images
     outcomes = []
-    for count, steps_per_call in ((1, 1), (2, 2), (4, 1)):
+    for count, steps_per_call in ((1, 1), (2, 2)):
         keras.utils.set_random_seed(1)
         strategy = replicas(count)
         with strategy.scope():
@@ -159,11 +155,10 @@ def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, class
             results = gan.run_steps(iterator, steps_per_call)
         weights = [*gan.generator.get_weights(), *gan.discriminator.get_weights()]
         outcomes.append(([float(v) for v in results.values()], weights))
-    (losses, weights), *others = outcomes
-    for other_losses, other_weights in others:
-        np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
-        for mine, theirs in zip(weights, other_weights, strict=True):
-            np.testing.assert_allclose(theirs, mine, rtol=1e-4, atol=1e-6)
+    (losses, weights), (other_losses, other_weights) = outcomes
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
+    for mine, theirs in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def test_a_finished_run_does_nothing_and_says_so(tiny_config, capsys):
         {},
         {"conditional": True, "ema_decay": 0.9, "optimizer": "rmsprop"},
         {"logical_devices": 2, "steps_per_execution": 3},
+        {"n_critic": 2, "shared_latents": False, "discriminator_learning_rate": 1e-3},
+        {"schedule": "simultaneous", "loss_scale": 12.0},
     ],
 )
 def test_resuming_is_exact(tiny_config, changes, tmp_path):
@@ -194,6 +196,37 @@ def test_changed_flags_are_refused(tiny_config):
     assert checkpoints.available(Run(tiny_config().run_dir).checkpoints)[-1] == 14
     rates = [value for name, value in _weights(tiny_config()).items() if "learning_rate" in name]
     assert rates == pytest.approx([0.1, 0.1])  # not the rate of the checkpoint of step 12
+
+
+def test_a_run_of_an_older_version_goes_on(tiny_config):
+    """Flags that it did not know have their defaults."""
+    training.train(tiny_config())
+    path = Run(tiny_config().run_dir).directory / "config.json"
+    stored = json.loads(path.read_text())
+    for name in ("penalty", "n_critic", "schedule", "beta_2"):
+        del stored["config"][name]
+    path.write_text(json.dumps(stored))
+    training.train(tiny_config(train_steps=14))
+    assert _lines(tiny_config())[-1]["step"] == 14
+
+
+def test_each_network_has_its_learning_rate(tiny_config):
+    training.train(tiny_config(discriminator_learning_rate=0.25, learning_rate=0.125))
+    found = {
+        name.split("/")[0]: float(value)
+        for name, value in _weights(tiny_config()).items()
+        if "learning_rate" in name
+    }
+    assert sorted(found.values()) == [0.125, 0.25]
+
+
+def test_a_penalty_on_batch_norm_is_refused_with_the_reason(tiny_config):
+    config = tiny_config(penalty="lsgan_gp")
+    with pytest.raises(
+        UserError, match="--penalty=lsgan_gp does not go with --network=tiny.*mixes"
+    ):
+        training.train(config)
+    assert not Run(config.run_dir).directory.exists()
 
 
 def test_a_second_trainer_is_refused(tiny_config):

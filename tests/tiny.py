@@ -34,6 +34,18 @@ class TinyDiscriminator(LabelledDiscriminator):
 
 
 @keras.saving.register_keras_serializable("tests")
+class SmoothDiscriminator(LabelledDiscriminator):
+    """Without batch norm, and with a curvature that a gradient penalty can see."""
+
+    def __init__(self, num_classes=0, name=None):
+        super().__init__(SHAPE, num_classes, 3, name)
+        self.first = keras.Sequential([conv(4, 3), layers.Activation("tanh")])
+        self.body = keras.Sequential([conv(4, 3), layers.Activation("tanh"), layers.Flatten()])
+        self.score = score()
+        self.build_variables()
+
+
+@keras.saving.register_keras_serializable("tests")
 class PointGenerator(Generator):
     """G(z) = w z + v on 1x1 images: small enough to differentiate by hand."""
 
