@@ -6,9 +6,11 @@ from lsgan_tf.networks import (
     dcgan,
     difficult,
     digit,
+    fashion,
     gated,
     light,
     mixture,
+    mlp,
     residual,
     scene,
     stability,
@@ -26,6 +28,8 @@ PAIRS = {
     **residual.PAIRS,
     **mixture.PAIRS,
     **stability.PAIRS,
+    **fashion.PAIRS,
+    **mlp.PAIRS,
 }
 
 
