@@ -159,6 +159,11 @@ class Config:
                 "--schedule=simultaneous takes one step of each network on the same latents; it "
                 "goes without --n_critic and --noshared_latents."
             )
+        if self.objective == "wasserstein" and self.penalty == "none":
+            raise UserError(
+                "--objective=wasserstein without a penalty has no lower bound: D's scores would "
+                "run away. Add --penalty=wgan_gp."
+            )
         if self.penalty_width and self.penalty in ("none", "wgan_gp"):
             raise UserError(
                 f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "

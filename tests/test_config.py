@@ -118,6 +118,8 @@ def test_contradictions_are_refused():
     for kind in ("none", "wgan_gp"):
         with pytest.raises(UserError, match=f"--penalty={kind} has no noise"):
             Config(penalty=kind, penalty_width=3.0)
+    with pytest.raises(UserError, match="wasserstein without a penalty.*Add --penalty=wgan_gp"):
+        Config(objective="wasserstein")
     with pytest.raises(UserError, match="--loss_scale=0 would train nothing"):
         Config(loss_scale=0.0)
     for name in ("beta_1", "beta_2"):
