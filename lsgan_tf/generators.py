@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from absl import flags
@@ -67,9 +68,11 @@ def load(run_dir, *, checkpoint="latest", weights="auto"):
 
 
 def parse_labels(text, class_names):
-    """Reads --labels: class names or ids, separated by commas; None for an empty text.
+    """Reads --labels: class names or ids, separated by commas, as ids; None for an empty text.
 
-    Single-character names may be written without commas.
+    What is the name of a class means that class, even if it is the id of another: with classes
+    named "5", "6" and "7", 6 is the second one, and 0 is the first. Where all names have one
+    character, they may be written without commas. A class may come several times.
 
     Raises:
       UserError: if one is neither a name nor an id, or the generator has no labels.
@@ -79,19 +82,38 @@ def parse_labels(text, class_names):
     if class_names is None:
         raise UserError("--labels: this run was trained without --conditional; it has no labels.")
     ids = {name: index for index, name in enumerate(class_names)}
+    if text in ids:  # commas and all
+        return [ids[text]]
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 and text not in ids and all(character in ids for character in text):
-        parts = list(text)
-    return [_label_id(part, ids) for part in parts]
+    if "" in parts:
+        raise UserError(f"--labels={text}: a name or id is missing before or after a comma.")
+    return [label for part in parts for label in _label_ids(part, ids)]
 
 
-def _label_id(part, ids):
+def _label_ids(part, ids):
     if part in ids:
-        return ids[part]
-    if part.isdecimal() and int(part) < len(ids):
-        return int(part)
-    known = ", ".join(list(ids)[:20]) + (", ..." if len(ids) > 20 else "")
+        return [ids[part]]
+    together = max(map(len, ids)) == 1
+    if together and all(character in ids for character in part):
+        return [ids[character] for character in part]
+    if part.isascii() and part.isdecimal() and len(part) < 10 and int(part) < len(ids):
+        return [int(part)]
+    absent = dict.fromkeys(character for character in part if character not in ids)
+    if together and len(absent) < len(set(part)):
+        hint = f" (no class: {', '.join(absent)})"
+    else:
+        hint = _nearest(part, ids)
+    known = ", ".join(list(ids)[:20])
+    if len(ids) > 20:
+        known += f", ... ({len(ids)} in all, listed in the run's config.json)"
     raise UserError(
-        f"--labels: {part!r} is neither a class name nor an id in 0..{len(ids) - 1}. "
+        f"--labels: {part!r} is neither a class name nor an id in 0..{len(ids) - 1}{hint}. "
         f"Class names: {known}."
     )
+
+
+def _nearest(part, names):
+    """Names that the writer may have meant, as a part of a message."""
+    folded = {name.casefold(): name for name in names}
+    near = [folded[key] for key in difflib.get_close_matches(part.casefold(), folded)]
+    return f"; close to it: {', '.join(near)}" if near else ""

@@ -1,23 +1,37 @@
 """python -m lsgan_tf.sample --run_dir=R: pictures from a trained generator."""
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
 from lsgan_tf import command, generators
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, printable
 
 _DEFAULT_NUM = 64
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Pictures, 64 by default, or points, 5120; with --interpolate, latents on the way.",
+    "Pictures, 64 by default, of a conditional run 8 rows, or points, 5120; with --interpolate, "
+    "latents on the way.",
     1,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
 _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
 _LABELS = flags.DEFINE_string(
-    "labels", "", "Class names or ids of a conditional run, separated by commas; one column each."
+    "labels",
+    "",
+    "Class names (or ids, where no name is meant) of a conditional run, separated by commas; names "
+    "of one character also together. One column each.",
+)
+_REALS = flags.DEFINE_boolean(
+    "reals",
+    None,
+    "A real example of each column's class above the grid; by default for a conditional run if its "
+    "data set is there.",
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Where the data set of --reals is; default: where the run was trained from."
 )
 _INTERPOLATE_KINDS = ("strip", "gif")
 _INTERPOLATE = flags.DEFINE_enum(
@@ -39,7 +53,9 @@ def main():
     enough = sampler.kind.enough  # 0 of images, which are looked at one by one
     if enough:
         _check_images_only()
-    z = sampling.draw_latents(trained.generator, _NUM.value or enough or _DEFAULT_NUM, _SEED.value)
+    count = _NUM.value or enough or _default_num(trained, labels)
+    _check_labels(trained, labels, count)
+    z = sampling.draw_latents(trained.generator, count, _SEED.value)
     if enough:
         path = _points(trained, sampler, z)
     else:
@@ -52,13 +68,33 @@ def _check():
         raise UserError("--interpolate and --separate: choose one.")
     if _INTERPOLATE.value and _NUM.value == 1:
         raise UserError("--interpolate needs --num=2 or more latents to walk between.")
+    if _REALS.value and (_INTERPOLATE.value or _SEPARATE.value):
+        raise UserError("--reals goes with a grid, without --interpolate and --separate.")
 
 
 def _check_images_only():
     """Refuses the flags that lay out pictures of one sample each."""
-    for flag in (_INTERPOLATE, _SEPARATE, _COLUMNS):
+    for flag in (_INTERPOLATE, _SEPARATE, _COLUMNS, _REALS):
         if flag.value:
             raise UserError(f"--{flag.name} is for images; this run's generator makes points.")
+
+
+def _check_labels(trained, labels, count):
+    """Refuses what would silently leave classes out, and classes where there are none."""
+    if _REALS.value and trained.class_names is None:
+        raise UserError(
+            "--reals: this run was trained without --conditional; see its reals.png instead."
+        )
+    wanted = len(labels or ())
+    if _INTERPOLATE.value and wanted > count - 1:
+        raise UserError(f"--labels names {wanted} classes, --num={count} makes {count - 1} walks.")
+    if wanted > count:
+        raise UserError(f"--labels names {wanted} classes, --num={count} has no room for them.")
+    if wanted and 0 < _COLUMNS.value < wanted:
+        raise UserError(
+            f"--labels names {wanted} classes, one column each: --columns={_COLUMNS.value} has no "
+            "room for them."
+        )
 
 
 def _points(trained, sampler, z):
@@ -75,12 +111,28 @@ def _still(trained, sampler, z, labels):
     """A grid, or separate pictures."""
     from lsgan_tf import sampling
 
-    columns = _COLUMNS.value or (len(labels) if labels else _default_columns(trained))
+    columns = min(_columns(trained, labels), len(z))
     chosen = sampling.labels_for(len(z), columns, trained.generator.num_classes, labels)
-    pictures = sampler(z, chosen)
     if _SEPARATE.value:
-        return sampling.write_separately(_path(trained, ""), pictures)
-    return sampling.write_grid(_path(trained, ".png"), pictures, columns)
+        return sampling.write_separately(_path(trained, ""), sampler(z, chosen))
+    reals = None if chosen is None else _reals(trained, chosen[:columns])
+    return sampling.write_grid(_path(trained, ".png"), sampler(z, chosen), columns, reals)
+
+
+def _reals(trained, labels):
+    """A real example of each label, or None if they are not wanted, or neither there nor asked
+    for."""
+    from lsgan_tf import reals
+
+    if _REALS.value is False:
+        return None
+    try:
+        return reals.of_classes(trained.run, labels, _DATA_DIR.value)
+    except UserError as error:
+        if _REALS.value:
+            raise UserError(f"--reals: {error}") from error
+        print(printable(f"without real examples: {error}"), file=sys.stderr)
+        return None
 
 
 def _walk(trained, sampler, z, labels):
@@ -97,12 +149,25 @@ def _walk(trained, sampler, z, labels):
     return sampling.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)
 
 
-def _default_columns(trained):
+def _columns(trained, labels):
     from lsgan_tf import sampling
 
+    if _COLUMNS.value:
+        return _COLUMNS.value
+    if labels:
+        return len(labels)
     if trained.class_names is not None:
         return sampling.grid_size(len(trained.class_names))[1]
     return max(1, round((_NUM.value or _DEFAULT_NUM) ** 0.5))
+
+
+def _default_num(trained, labels):
+    """As many as fill the grid, where its columns are classes."""
+    from lsgan_tf import sampling
+
+    if trained.class_names is None or _INTERPOLATE.value or _SEPARATE.value:
+        return max(_DEFAULT_NUM, len(labels or ()))
+    return sampling.GRID_ROWS * _columns(trained, labels)
 
 
 def _path(trained, ending):

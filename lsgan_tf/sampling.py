@@ -11,6 +11,7 @@ from lsgan_tf.errors import UserError
 GRID_ROWS = 8
 GRID_COLUMNS = 8
 MOST_CLASS_COLUMNS = 10
+REALS_LINE = 4  # pixels of black between real examples and generated ones
 
 
 class Sampler:
@@ -86,9 +87,14 @@ def _slerp(a, b, fractions):
     return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)
 
 
-def write_grid(path, pictures, columns):
-    """Writes uint8 [N, H, W, C] as one PNG; returns the path."""
-    return write_picture(path, images.grid(pictures, columns))
+def write_grid(path, pictures, columns, reals=None):
+    """Writes uint8 [N, H, W, C] as one PNG, below `reals` [columns, H, W, C] if there are any;
+    returns the path."""
+    picture = images.grid(pictures, columns)
+    if reals is not None:
+        line = np.zeros((REALS_LINE, *picture.shape[1:]), np.uint8)
+        picture = np.concatenate([images.grid(reals, columns), line, picture])
+    return write_picture(path, picture)
 
 
 def write_picture(path, picture):

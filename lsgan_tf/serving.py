@@ -138,11 +138,11 @@ class Server(tf.Module):
             names, tf.size(names) >= 1, "labels must hold at least one class name:", names
         )
         ids = self._ids.lookup(names)
-        some = ", ".join(self._class_names[:10])
+        some = ", ".join(self._class_names[:10]) + " ..." * (len(self._class_names) > 10)
         return _checked(
             ids,
             tf.reduce_all(ids >= 0),
-            f"labels must be among the {len(self._class_names)} class names ({some} ...); they are",
+            f"labels must be among the {len(self._class_names)} class names ({some}); they are",
             names,
         )
 

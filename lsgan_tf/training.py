@@ -12,6 +12,9 @@ from lsgan_tf.logbook import Logbook
 from lsgan_tf.run import Data, Run
 from lsgan_tf.signals import StopRequest
 
+# Enough for eight examples of each of ten classes among thousands, in seconds.
+_SEARCHED_FOR_REALS = 100_000
+
 
 def train(config, allow_config_change=False):
     """Trains until step `config.train_steps`, from the run's newest checkpoint if it has one.
@@ -75,6 +78,7 @@ class _Training:
         self._grid_latents = run.sample_latents(
             sampling.draw_latents(gan.generator, count, config.seed)
         )
+        self._grid_labels = sampling.labels_for(count, self._columns, gan.generator.num_classes)
 
     def go_on_from(self, step):
         """Trains from `step` to the target, or until asked to stop."""
@@ -113,8 +117,10 @@ class _Training:
 
     def _show_beginning(self):
         """Pictures of the data, and of the generator before it has learned anything."""
-        count = len(self._grid_latents)
-        reals, _ = self._dataset.first_images(count)
+        if self._grid_labels is None:
+            reals, _ = self._dataset.first_images(len(self._grid_latents))
+        else:
+            reals = self._dataset.examples_of(self._grid_labels, at_most=_SEARCHED_FOR_REALS)
         picture = self._sampler.kind.picture(reals, self._columns)
         self._run.write_reals(picture)
         self._logbook.pictures("reals", 0, picture)
@@ -204,10 +210,7 @@ class _Training:
         self._gan.reset_metrics()
 
     def _sample(self, step):
-        labels = sampling.labels_for(
-            len(self._grid_latents), self._columns, self._gan.generator.num_classes
-        )
-        drawn = self._sampler(self._grid_latents, labels)
+        drawn = self._sampler(self._grid_latents, self._grid_labels)
         picture = self._sampler.kind.picture(drawn, self._columns)
         path = self._run.write_sample(step, picture)
         self._logbook.pictures("samples", step, picture)

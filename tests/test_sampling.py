@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import generators, sample, sampling, training
+from lsgan_tf import datasets, generators, sample, sampling, training
 from lsgan_tf.errors import UserError
 
 
@@ -27,7 +27,8 @@ def conditional(tiny_config):
 
 @pytest.fixture
 def run_sample(monkeypatch, capsys):
-    """Runs the command in this process; returns the path that it prints."""
+    """Runs the command in this process; returns the path that it prints. What it says on stderr
+    stays to be read."""
 
     def run(**arguments):
         capsys.readouterr()
@@ -35,7 +36,9 @@ def run_sample(monkeypatch, capsys):
             for name, value in arguments.items():
                 patch.setattr(flags.FLAGS[name], "value", value)
             sample.main()
-        return capsys.readouterr().out.split(":")[0]
+        said = capsys.readouterr()
+        sys.stderr.write(said.err)
+        return said.out.split(":")[0]
 
     if "run_dir" not in flags.FLAGS:
         generators.define_flags()
@@ -82,11 +85,50 @@ def test_strip_and_gif(run_sample, trained):
     assert 2 <= gif.n_frames <= 10  # equal neighbours are merged
 
 
-def test_labels_by_name_or_id_make_columns(run_sample, conditional):
-    by_name = run_sample(run_dir=conditional, num=4, labels="c,a", output=conditional + "/n.png")
-    by_id = run_sample(run_dir=conditional, num=4, labels="2,0", output=conditional + "/i.png")
-    np.testing.assert_array_equal(np.asarray(Image.open(by_name)), np.asarray(Image.open(by_id)))
-    assert Image.open(by_name).size == (22, 22)
+def test_labels_by_name_or_id_make_columns(run_sample, conditional, data_dir):
+    paths = [
+        run_sample(run_dir=conditional, num=4, labels=labels, output=f"{conditional}/{labels}.png")
+        for labels in ("c,a", "2,0", "ca", "c,0")
+    ]
+    by_name, *others = (np.asarray(Image.open(path)) for path in paths)
+    for other in others:
+        np.testing.assert_array_equal(by_name, other)
+    # A row of real examples, the line, and two rows of generated pictures.
+    assert by_name.shape == (12 + 4 + 22, 22)
+    assert (by_name[12:16] == 0).all()
+    reals = datasets.load("tiny", str(data_dir)).examples_of([2, 0])[..., 0]
+    np.testing.assert_array_equal(by_name[2:10, 2:10], reals[0])
+    np.testing.assert_array_equal(by_name[2:10, 12:20], reals[1])
+    plain = run_sample(run_dir=conditional, num=4, labels="c,a", reals=False)
+    np.testing.assert_array_equal(np.asarray(Image.open(plain)), by_name[16:])
+
+
+def test_the_grid_of_a_conditional_run_has_eight_full_rows(run_sample, conditional):
+    for labels, columns in (("", 3), ("b", 1), ("b,b", 2)):
+        picture = Image.open(run_sample(run_dir=conditional, labels=labels))
+        assert picture.size == (columns * 10 + 2, 12 + 4 + 82)
+    few = Image.open(run_sample(run_dir=conditional, num=2, columns=3))
+    assert few.size == (22, 12 + 4 + 12)
+
+
+def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_path, capsys):
+    path = run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path))
+    assert Image.open(path).size == (22, 22)
+    said = capsys.readouterr().err
+    assert f"without real examples: data set tiny is not in {tmp_path}. --data_dir" in said
+    with pytest.raises(UserError, match="--reals: data set tiny is not in"):
+        run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path), reals=True)
+
+
+def test_labels_that_would_be_left_out_are_refused(run_sample, conditional):
+    for arguments, message in (
+        ({"num": 1}, "names 2 classes, --num=1 has no room"),
+        ({"columns": 1}, "--columns=1 has no room"),
+        ({"interpolate": "strip", "num": 2}, "names 2 classes, --num=2 makes 1 walks"),
+        ({"separate": True, "reals": True}, "--reals goes with a grid"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run_sample(run_dir=conditional, labels="a,b", **arguments)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +137,8 @@ def test_labels_by_name_or_id_make_columns(run_sample, conditional):
         ({"run_dir": ""}, "--run_dir is missing"),
         ({"run_dir": "absent"}, "not a run directory"),
         ({"checkpoint": "5"}, "no checkpoint of step 5"),
-        ({"labels": "a"}, "trained without --conditional"),
+        ({"labels": "a"}, "--labels: this run was trained without --conditional"),
+        ({"reals": True}, "--reals: this run was trained without --conditional"),
         ({"interpolate": "gif", "separate": True}, "choose one"),
         ({"interpolate": "gif", "num": 1}, "two|--num=2"),
     ],
@@ -110,13 +153,44 @@ def test_weights_a_run_does_not_have_are_refused(conditional):
         generators.load(conditional, weights="ema")
 
 
-def test_labels_are_parsed_or_refused():
-    assert generators.parse_labels("b, 0,c", ("a", "b", "c")) == [1, 0, 2]
-    assert generators.parse_labels("永和", ("和", "永")) == [1, 0]
-    assert generators.parse_labels("", ("a",)) is None
-    for wrong in ("d", "3", "-1", "a,,b"):
-        with pytest.raises(UserError, match=r"neither a class name nor an id in 0\.\.2.*a, b, c"):
-            generators.parse_labels(wrong, ("a", "b", "c"))
+@pytest.mark.parametrize(
+    ("text", "names", "ids"),
+    [
+        ("", "abc", None),
+        ("b, 0,c", "abc", [1, 0, 2]),
+        ("b,b", "abc", [1, 1]),
+        ("永和", "和永", [1, 0]),
+        ("永,1,和和", "和永", [1, 1, 0, 0]),
+        ("dog,2,cat", ("cat", "dog", "eel"), [1, 2, 0]),
+        # A name wins over an id, written together too.
+        ("6,0", "567", [1, 0]),
+        ("10", "0123456789abcdef", [1, 0]),
+        ("12", ("1", "2", "12"), [2]),
+        ("tench, a fish", ("hen", "tench, a fish"), [1]),
+    ],
+)
+def test_labels_are_names_or_ids(text, names, ids):
+    assert generators.parse_labels(text, tuple(names)) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "message"),
+    [
+        *((wrong, "abc", r"nor an id in 0\.\.2\. Class names: a, b, c\.") for wrong in "d3²"),
+        ("-1", "abc", r"'-1' is neither"),
+        ("9" * 5000, "abc", "is neither a class name nor an id"),
+        ("a,,b", "abc", "--labels=a,,b: a name or id is missing"),
+        ("a,", "abc", "a name or id is missing"),
+        ("永x年", "和永", r"'永x年' is neither .* \(no class: x, 年\)"),
+        ("Cats", ("cat", "dog"), "close to it: cat"),
+        ("catdog", ("cat", "dog", "a", "b"), "is neither"),
+        ("ab", ("cat", "a", "b"), "is neither"),  # together only where all names are so short
+        ("x", map(str, range(100, 200)), r"119, \.\.\. \(100 in all, listed in the run's config"),
+    ],
+)
+def test_labels_that_are_neither_are_refused(text, names, message):
+    with pytest.raises(UserError, match=message):
+        generators.parse_labels(text, tuple(names))
 
 
 def test_pictures_do_not_depend_on_their_neighbours(trained):

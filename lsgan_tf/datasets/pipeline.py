@@ -2,19 +2,22 @@
 
 import collections
 import dataclasses
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from lsgan_tf.datasets import reads
+from lsgan_tf.datasets import permutation, reads
 from lsgan_tf.datasets.stream import Stream
 from lsgan_tf.errors import UserError
 
 _REMEMBERED = 256  # slices: more than lie between reading one and learning that it failed
+_BLOCK = 1024  # examples put in order at once
+_MID_GREY = 128
 
 
 class Records(Protocol):
@@ -38,11 +41,13 @@ class Decoder:
     `decode(examples)` maps string [b] to (pixels [b, H, W, C], uint8 or float32 in 0..255;
     int64 labels [b], all 0 for an unlabelled set). It fails if an example is not what it should be;
     `reason(example)`, slow, then says what is wrong with one, or None if it does not know.
+    `label_key` names the feature that holds the label of a labelled set.
     """
 
     decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     image_shape: tuple[int, int, int]
     reason: Callable[[bytes], str | None] = lambda example: None
+    label_key: str = "label"
 
 
 class Dataset:
@@ -163,7 +168,84 @@ class Dataset:
             raise explained from None
         images = np.concatenate([part[0] if labelled else part for part in parts])[:count]
         labels = np.concatenate([part[1] for part in parts])[:count] if labelled else None
-        return np.rint(images).clip(0, 255).astype(np.uint8), labels
+        return _to_bytes(images), labels
+
+    def examples_of(self, labels: Sequence[int], *, at_most: int | None = None) -> np.ndarray:
+        """An example of each label, always the same one; a label that comes again has another.
+
+        Examples are searched in the order of `first_images` until all are found, by their labels;
+        the pictures of the others are not decoded. Examples of a class that has too few repeat.
+
+        Args:
+            labels: ids of classes, int [count].
+            at_most: end the search after so many examples, and let mid-grey stand for classes
+                that were not met; default: search the whole set.
+
+        Returns:
+            uint8 images [count, H, W, C].
+
+        Raises:
+            UserError: a class has no example in the whole set; the set has no labels; a record
+                cannot be read or is not what it should be, named by file and record.
+            ValueError: a label is not the id of a class.
+        """
+        self._check_labelled(True)
+        labels = [int(label) for label in labels]
+        outside = [label for label in labels if not 0 <= label < len(self.class_names)]
+        if outside:
+            raise ValueError(f"labels {outside} are not within 0..{len(self.class_names) - 1}")
+        found = self._find(labels, at_most)
+        absent = [self.class_names[label] for label, indices in found.items() if not indices]
+        if absent and at_most is None:
+            raise UserError(
+                f"data set {self.name} has no example of {', '.join(map(repr, absent))}, though "
+                f"{'it is one' if len(absent) == 1 else 'they are some'} of its classes."
+            )
+        turns = {label: itertools.cycle(indices) for label, indices in found.items() if indices}
+        places = [place for place, label in enumerate(labels) if label in turns]
+        images = np.full((len(labels), *self.image_shape), _MID_GREY, np.uint8)
+        if places:
+            images[places] = self._images(np.array([next(turns[labels[p]]) for p in places]))
+        return images
+
+    def _find(self, labels: Sequence[int], at_most: int | None) -> dict[int, list[int]]:
+        """By label, the numbers of as many of its examples as the label is wanted times."""
+        wanted = collections.Counter(labels)
+        found = {label: [] for label in wanted}
+        missing = len(labels)
+        order = itertools.islice(self._order(), at_most)
+        while missing and (index := next(order, None)) is not None:
+            label = self._label(index)
+            if label in found and len(found[label]) < wanted[label]:
+                found[label].append(index)
+                missing -= 1
+        return found
+
+    def _order(self) -> Iterator[int]:
+        """All examples, in the order of the first epoch of seed 0."""
+        for start in range(0, self.num_examples, _BLOCK):
+            positions = np.arange(start, min(start + _BLOCK, self.num_examples))
+            yield from permutation.permuted(positions, self.num_examples, (0, 0)).tolist()
+
+    def _label(self, index: int) -> int:
+        features = tf.train.Example.FromString(self._example(index)).features.feature
+        values = features[self._decoder.label_key].int64_list.value
+        if len(values) != 1:
+            raise self._misfit(index, f"it has {len(values)} labels, not 1")
+        return values[0]
+
+    def _images(self, indices: np.ndarray) -> np.ndarray:
+        """The pictures of these examples, uint8."""
+        decode = tf.function(self._decode, input_signature=[tf.TensorSpec([None], tf.string)])
+        try:
+            with tf.device("CPU:0"):
+                pixels, _ = decode(tf.constant(self._read(indices)))
+        except tf.errors.OpError as error:
+            explained = self.explain(error)
+            if explained is None:
+                raise
+            raise explained from None
+        return _to_bytes(pixels.numpy())
 
     def explain(self, error: Exception) -> UserError | None:
         """Says which record made a step fail, if one did.
@@ -258,3 +340,8 @@ def _gist(error: Exception) -> str:
 def _scaled(pixels: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """0..255 to float32 low..high; both ends are met exactly for (-1, 1) and (0, 1)."""
     return tf.cast(pixels, tf.float32) / (255.0 / (high - low)) + low
+
+
+def _to_bytes(images: np.ndarray) -> np.ndarray:
+    """0..255 of any kind to uint8; resizing may overshoot."""
+    return np.rint(images).clip(0, 255).astype(np.uint8)

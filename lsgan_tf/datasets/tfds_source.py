@@ -150,7 +150,7 @@ def _decoder(
             decode_one, examples, parallel_iterations=16, fn_output_signature=signature
         )
 
-    return Decoder(decode, shape)
+    return Decoder(decode, shape, label_key=label_key or "")
 
 
 def _fingerprint(builder: tfds.core.DatasetBuilder, split: tfds.core.SplitInfo) -> str:
