@@ -205,29 +205,37 @@ def differences(old, new):
     )
 
 
-def define_flags():
+def define_flags(values=flags.FLAGS):
     """Defines a flag for each field of `Config`, and those of the command alone."""
+
+    def define(kind, *args):
+        kind(*args, flag_values=values)
+
     for field in dataclasses.fields(Config):
-        _define(field)
-    flags.DEFINE_boolean("dry_run", False, "Print the resolved run and its networks, then stop.")
-    flags.DEFINE_boolean("list_recipes", False, "Print the recipes of flags/, then stop.")
-    flags.DEFINE_boolean("list_networks", False, "Print the pairs of networks, then stop.")
-    flags.DEFINE_boolean("allow_config_change", False, "Resume a run under changed flags.")
+        define(*_flag(field))
+    switches = {
+        "dry_run": "Print the resolved run and its networks, then stop.",
+        "list_recipes": "Print the recipes of flags/, then stop.",
+        "list_networks": "Print the pairs of networks, then stop.",
+        "allow_config_change": "Resume a run under changed flags.",
+    }
+    for name, text in switches.items():
+        define(flags.DEFINE_boolean, name, False, text)
 
 
-def _define(field):
+def _flag(field):
+    """The function that defines the flag of a field, and its arguments."""
     name, facts = field.name, field.metadata
     text = facts["help"]
     if facts["choices"]:
-        flags.DEFINE_enum(name, field.default, list(facts["choices"]), text)
-    elif field.type is bool:
-        flags.DEFINE_boolean(name, field.default, text)
-    elif field.type is int:
-        flags.DEFINE_integer(name, field.default, text, facts["low"], facts["high"])
-    elif field.type is float:
-        flags.DEFINE_float(name, field.default, text, facts["low"], facts["high"])
-    else:
-        flags.DEFINE_string(name, field.default, text)
+        return flags.DEFINE_enum, name, field.default, list(facts["choices"]), text
+    if field.type is bool:
+        return flags.DEFINE_boolean, name, field.default, text
+    if field.type is int:
+        return flags.DEFINE_integer, name, field.default, text, facts["low"], facts["high"]
+    if field.type is float:
+        return flags.DEFINE_float, name, field.default, text, facts["low"], facts["high"]
+    return flags.DEFINE_string, name, field.default, text
 
 
 def parse(argv):
@@ -286,22 +294,14 @@ def _default_run_dir(dataset, recipe):
     return Path("runs") / re.sub(r"\W+", "_", name)
 
 
-def from_flags():
-    """The `Config` of the parsed flags.
+def from_flags(values=None):
+    """The `Config` of the parsed flags, those of the command unless others are given.
 
     Raises:
       UserError: if two flags contradict each other.
     """
-    values = flags.FLAGS
+    values = flags.FLAGS if values is None else values
     return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
-
-
-def list_recipes():
-    """The recipes as (name, first comment line) pairs, in order of their names."""
-    return [
-        (path.stem, path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# "))
-        for path in sorted(RECIPES.glob("*.flags"))
-    ]
 
 
 def _spell(value):

@@ -2,13 +2,12 @@
 
 from absl import flags
 
-from lsgan_tf import command, config
+from lsgan_tf import command, config, recipes
 
 
 def main():
     if flags.FLAGS.list_recipes:
-        for name, line in config.list_recipes():
-            print(f"{name:22} {line}")
+        print("\n".join(recipes.table()))
         return
     resolved = config.from_flags()
     command.start_tensorflow()  # here, since flags can be wrong in less time than it takes

@@ -16,22 +16,14 @@ from lsgan_tf.errors import UserError
 def parse(monkeypatch):
     """Parses a command line as the training command does, on flags of its own."""
     values = flags.FlagValues()
-    with monkeypatch.context() as patch:
-        patch.setattr(config.flags, "FLAGS", values)
-        for name in ("string", "integer", "float", "boolean", "enum"):
-            define = getattr(flags, f"DEFINE_{name}")
-            patch.setattr(
-                config.flags,
-                f"DEFINE_{name}",
-                lambda *args, define=define: define(*args, flag_values=values),
-            )
-        config.define_flags()
+    config.define_flags(values)
+    monkeypatch.setattr(config.flags, "FLAGS", values)
 
-        def run(*arguments):
-            config.parse(["train", *arguments])
-            return config.from_flags()
+    def run(*arguments):
+        config.parse(["train", *arguments])
+        return config.from_flags()
 
-        yield run
+    return run
 
 
 def test_no_flags_train_the_embedded_digits(parse):
@@ -143,26 +135,6 @@ def test_a_preset_is_a_name_for_labels(parse):
 def test_labels_beside_a_preset_are_refused(parse):
     with pytest.raises(UserError, match="=pearson brings its own labels; leave --label_a=0 out"):
         parse("--objective=pearson", "--label_a=0")
-
-
-@pytest.mark.parametrize("path", sorted(config.RECIPES.glob("*.flags")), ids=lambda p: p.stem)
-def test_every_recipe_resolves_and_says_what_it_is(parse, path):
-    resolved = parse(f"--flagfile={path}")
-    assert path.stem in ("default", resolved.dataset)
-    lines = path.read_text().splitlines()
-    assert lines[0].startswith("# ")
-    assert any(line.startswith("# Command: python -m lsgan_tf.train") for line in lines)
-    if path.stem != "default":
-        assert any("Source:" in line for line in lines)
-
-
-def test_the_promised_recipes_are_there():
-    scenes = ("bedroom", "church", "dining_room", "kitchen", "conference_room")
-    promised = {f"lsun_{scene}" for scene in scenes} | {
-        *("printed_digits", "digits_shift", "digits_rotate", "fashion_mnist", "cifar10", "default"),
-        "hwdb",
-    }
-    assert promised <= {name for name, _ in config.list_recipes()}
 
 
 def test_differences_tell_what_matters_from_what_does_not():

@@ -42,7 +42,7 @@ def test_sizes_and_norms(name, suffix, of_g, of_d, momenta):
 
 
 def test_the_first_norm_has_a_scale_for_each_unit():
-    units = [len(norm.gamma) for norm in _norms(FashionGenerator(0.9))]
+    units = [norm.gamma.shape[0] for norm in _norms(FashionGenerator(0.9))]
     assert sorted(units) == [64, 128, 8192]
 
 
