@@ -37,13 +37,14 @@ TFDS_FALLBACKS = ("fashion_mnist", "cifar10", "mnist")
 MIXTURE = "mixture"
 MIXTURE_FACTS = Facts((2,), 0, None)
 
-# LSUN 2016's name of each scene, which its downloader takes.
+# LSUN 2016's name of each scene, which its downloader takes, and the side the papers resize it to.
 LSUN_SCENES = {
-    "lsun_bedroom": "bedroom",
-    "lsun_church": "church_outdoor",
-    "lsun_dining_room": "dining_room",
-    "lsun_kitchen": "kitchen",
-    "lsun_conference_room": "conference_room",
+    "lsun_bedroom": ("bedroom", 112),
+    "lsun_church": ("church_outdoor", 112),
+    "lsun_dining_room": ("dining_room", 112),
+    "lsun_kitchen": ("kitchen", 112),
+    "lsun_conference_room": ("conference_room", 112),
+    "lsun_bedroom_64": ("bedroom", 64),
 }
 
 # Handwritten Chinese characters, to be converted from CASIA-HWDB1.0.
@@ -74,7 +75,7 @@ def missing(name: str, data_dir: Path) -> UserError:
             "it continues."
         )
     if name in LSUN_SCENES:
-        return UserError(_how_to_get(name, LSUN_SCENES[name], directory))
+        return UserError(_how_to_get_scene(directory, *LSUN_SCENES[name]))
     if name == HWDB:
         return UserError(_how_to_get_hwdb(directory))
     if name == CATS:
@@ -119,18 +120,18 @@ def tfds_directory(data_dir: Path) -> Path:
     return data_dir / "tfds"
 
 
-def _how_to_get(name: str, category: str, directory: Path) -> str:
+def _how_to_get_scene(directory: Path, category: str, side: int) -> str:
     archive = f"{category}_train_lmdb.zip"
     return (
-        f"data set {name} is not in {directory.parent}. It is made from LSUN's {archive} "
+        f"data set {directory.name} is not in {directory.parent}. It is made from LSUN's {archive} "
         "(gigabytes; bedroom, the largest, is 43 GB):\n"
         "  git clone https://github.com/fyu/lsun\n"
         f"  python lsun/download.py -c {category}\n"
         f"  python -m tools.convert_lsun --lmdb_dir={archive} --output_dir={directory} "
-        "--image_size=112\n"
+        f"--image_size={side}\n"
         "A folder of your own images serves as well:\n"
         f"  python -m tools.convert_images --source=FOLDER --output_dir={directory} "
-        "--image_size=112"
+        f"--image_size={side}"
     )
 
 

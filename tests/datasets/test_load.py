@@ -44,6 +44,13 @@ def test_every_scene_has_its_directions(name, tmp_path):
     assert "_train_lmdb.zip" in load_error(name, tmp_path)
 
 
+def test_bedrooms_of_the_papers_smaller_size_are_known(tmp_path):
+    assert (
+        f"python -m tools.convert_lsun --lmdb_dir=bedroom_train_lmdb.zip "
+        f"--output_dir={tmp_path}/lsun_bedroom_64 --image_size=64"
+    ) in load_error("lsun_bedroom_64", tmp_path)
+
+
 def test_hwdb_without_data_says_what_to_download_and_how_to_convert(tmp_path):
     message = load_error("hwdb", tmp_path)
     assert "CASIA-HWDB1.0" in message and "academic use" in message and "unalz" in message
