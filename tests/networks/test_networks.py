@@ -22,6 +22,10 @@ def _parameters(network):
         ("digit", (28, 28, 1), 4_944_129, 1_252_671),
         ("light", (28, 28, 1), 1_059_201, 1_813_505),
         ("dcgan", (128, 128, 3), 7_682_051, 4_341_121),  # the authors' cat pair
+        ("dcgan_no_bn", (128, 128, 3), 7_615_619, 4_339_329),  # their alternative to it
+        ("stability", (64, 64, 3), 12_704_771, 4_316_545),  # G has 2 * (512 + 256 + 128 + 64) more
+        ("stability_bn_g", (64, 64, 3), 12_702_851, 4_316_545),
+        ("stability_bn_gd", (64, 64, 3), 12_702_851, 4_314_753),
     ],
 )
 def test_parameter_counts(name, shape, of_g, of_d):
@@ -33,11 +37,17 @@ def test_parameter_counts(name, shape, of_g, of_d):
     ("name", "shape", "classes"),
     [
         ("digit", (28, 28, 1), 0),
+        ("digit", (28, 28, 1), 10),
         ("light", (28, 28, 1), 0),
         ("light", (28, 28, 1), 10),
+        ("stability", (64, 64, 3), 0),
+        ("stability_bn_gd", (64, 64, 3), 0),
         ("dcgan", (16, 16, 1), 0),
         ("dcgan", (32, 32, 3), 10),
         ("dcgan", (48, 48, 3), 0),
+        ("dcgan", (28, 28, 1), 10),
+        ("dcgan_no_bn", (28, 28, 1), 10),
+        ("dcgan_no_bn", (100, 100, 3), 0),
     ],
 )
 def test_step_is_finite_and_images_fit(name, shape, classes):
@@ -63,7 +73,9 @@ def test_scene_pair_makes_a_112_pixel_picture_and_scores_it():
     assert discriminator(images).shape == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["scene", "digit", "light", "dcgan"])
+@pytest.mark.parametrize(
+    "name", ["scene", "digit", "light", "dcgan", "dcgan_no_bn", "stability", "stability_bn_gd"]
+)
 def test_every_layer_of_the_authors_initialisation(name):
     keras.utils.set_random_seed(0)
     generator, discriminator = networks.build(name, networks.PAIRS[name].image_shape or (32, 32, 3))
@@ -79,11 +91,16 @@ def test_every_layer_of_the_authors_initialisation(name):
             elif variable.name == "bias" or variable.name == "beta":
                 assert not value.any()
             elif variable.name == "gamma":
-                assert (value == 1).all()
+                if name == "stability":  # the authors' earlier batch norm
+                    assert value.std() == pytest.approx(0.02, rel=0.4), variable.path
+                    assert value.mean() == pytest.approx(1.0, abs=0.01), variable.path
+                else:
+                    assert (value == 1).all()
 
 
-def test_labels_change_the_picture_and_the_score():
-    generator, discriminator = networks.build("light", (28, 28, 1), 10)
+@pytest.mark.parametrize("name", ["light", "digit", "dcgan", "dcgan_no_bn"])
+def test_labels_change_the_picture_and_the_score(name):
+    generator, discriminator = networks.build(name, (28, 28, 1), 10)
     z = tf.ones((2, 100))
     fakes = generator(z, tf.constant([3, 8]))
     assert np.abs(fakes[0] - fakes[1]).max() > 1e-4
@@ -105,12 +122,13 @@ def test_label_map_equals_a_dense_layer_on_one_hot_labels():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("vgg", (112, 112, 3)), "Known: scene, digit"),
+        (("vgg", (112, 112, 3)), r"Known: (\w+, )*dcgan\b"),
         (("scene", (64, 64, 3)), "takes images of 112x112x3, the data set has 64x64x3.*=112"),
         (("digit", (28, 28, 3)), "takes images of 28x28x1.*--channels=grey"),
-        (("dcgan", (100, 100, 3)), "multiple of 16.*--image_size.*96"),
-        (("dcgan", (32, 64, 3)), "square"),
-        (("digit", (28, 28, 1), 10), "takes no labels"),
+        (("dcgan", (15, 15, 3)), "a side of at least 16, not 15x15x3.*--image_size.* 16"),
+        (("dcgan", (64, 48, 3)), "square.*--image_size.* 48"),
+        (("dcgan_no_bn", (32, 32, 2)), "1 or 3 channels.*not 32x32x2"),
+        (("scene", (112, 112, 3), 10), r"takes no labels.*: (\w+, )*digit\b"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):
@@ -118,7 +136,9 @@ def test_what_does_not_fit_is_refused(arguments, message):
         networks.build(*arguments)
 
 
-@pytest.mark.parametrize("name", ["digit", "light", "dcgan"])
+@pytest.mark.parametrize(
+    "name", ["digit", "light", "dcgan", "dcgan_no_bn", "stability", "stability_bn_g"]
+)
 def test_networks_serialise(name, tmp_path):
     shape = networks.PAIRS[name].image_shape or (16, 16, 3)
     generator, discriminator = networks.build(name, shape)
