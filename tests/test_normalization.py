@@ -1,11 +1,11 @@
-"""The fused batch norm against Keras' own layer, and on two replicas against one."""
+"""The fused batch norm against Keras' own layer, and on two replicas against one; layer norm."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.normalization import BatchNormalization
+from lsgan_tf.normalization import BatchNormalization, LayerNormalization
 
 RNG = np.random.default_rng(0)
 
@@ -91,3 +91,40 @@ def test_replicas_share_the_statistics_of_the_global_batch(replicas):
         np.testing.assert_allclose(outcomes[count], outcomes[1], rtol=1e-4, atol=1e-5)
         for name in ("moving_mean", "moving_variance"):
             np.testing.assert_allclose(outcomes[count, name], outcomes[1, name], rtol=1e-5)
+
+
+def test_layer_norm_by_hand():
+    """(1, 3, 5, 7): mean 4, variance (9 + 1 + 1 + 9) / 4 = 5."""
+    layer = LayerNormalization()
+    layer.build((None, 4))
+    layer.scale.assign([1.0, 2.0, 3.0, 4.0])
+    layer.offset.assign([0.0, 0.0, 1.0, 1.0])
+    expected = np.array([-3, -1 * 2, 1 * 3, 3 * 4]) / np.sqrt(5 + 1e-5) + [0, 0, 1, 1]
+    outputs = layer(np.float32([[1, 3, 5, 7], [2, 2, 2, 2]]))
+    np.testing.assert_allclose(outputs[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(outputs[1], [0, 0, 1, 1])  # without spread, the offsets
+
+
+def test_layer_norm_takes_its_statistics_over_an_image_and_its_scales_by_channel():
+    layer = LayerNormalization()
+    x = RNG.normal(2.0, 3.0, (4, 5, 6, 3)).astype(np.float32)
+    layer.build(x.shape)
+    scale, offset = RNG.normal(size=(2, 3)).astype(np.float32)
+    layer.set_weights([scale, offset])
+    mean = x.mean(axis=(1, 2, 3), keepdims=True)
+    variance = x.var(axis=(1, 2, 3), keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-5) * scale + offset
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-5)
+    again = LayerNormalization.from_config(LayerNormalization(epsilon=0.5).get_config())
+    again.build(x.shape)
+    np.testing.assert_allclose(again(x), (x - mean) / np.sqrt(variance + 0.5), rtol=1e-5, atol=1e-5)
+
+
+def test_layer_norm_in_half_precision_keeps_float32_statistics():
+    layer = LayerNormalization(dtype="mixed_bfloat16")
+    # bfloat16 steps by 0.5 here: the mean 100.25 and the deviation 0.25 would be lost.
+    x = tf.constant([[100.0, 100.5]], tf.bfloat16)
+    outputs = layer(x)
+    assert outputs.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), [[-1.0, 1.0]], rtol=1e-2)
+    assert layer.scale.dtype == "float32"
