@@ -10,6 +10,7 @@ from PIL import Image
 
 from lsgan_tf import generators, sampling, serving, training
 from lsgan_tf.errors import UserError
+from tests.tiny import TinyGenerator
 
 CLIENT = """
 import sys
@@ -96,6 +97,44 @@ def test_a_process_with_only_tensorflow_is_served(trained, tmp_path):
     # `generate` draws the latents that `sample --seed` draws.
     picture = np.asarray(Image.open(io.BytesIO((tmp_path / "out.npy.png").read_bytes())))
     assert np.abs(picture.astype(int) - here[0, ..., 0]).max() <= 1
+
+
+CHARACTERS = """
+import sys
+import tensorflow as tf
+assert "lsgan_tf" not in sys.modules
+model = tf.saved_model.load(sys.argv[1])
+names = [name.decode() for name in model.signatures["class_names"]()["class_names"].numpy()]
+assert names == ["和", "永", "年"], names
+
+def generate(*labels):
+    return model.signatures["generate"](
+        count=tf.constant(2), seed=tf.constant(9, tf.int64), labels=tf.constant(labels)
+    )["png_bytes"].numpy()
+
+for index, png in enumerate(generate("永")):
+    open(f"{sys.argv[2]}/{index}.png", "wb").write(png)
+try:
+    generate("永", "x")
+except Exception as error:
+    assert "labels must be among the 3 class names (和, 永, 年); they are" in str(error), str(error)
+else:
+    raise AssertionError("accepted")
+"""
+
+
+def test_a_character_is_asked_for_by_name(tmp_path):
+    generator = TinyGenerator(3)
+    serving.save(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
+    client = [sys.executable, "-c", CHARACTERS, str(tmp_path / "1"), str(tmp_path)]
+    done = subprocess.run(client, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    here = sampling.Sampler(generator)(
+        sampling.draw_latents(generator, 2, seed=9), np.int32([1, 1])
+    )
+    for index, drawn in enumerate(here):
+        served = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)
+        assert np.abs(served - drawn[..., 0]).max() <= 1  # rounded after another order of sums
 
 
 def test_exporting_again_replaces_and_leaves_nothing_behind(trained, tmp_path):

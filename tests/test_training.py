@@ -69,6 +69,23 @@ def test_a_run_leaves_what_it_promises(tiny_config):
     assert events["reals"] == events["flags"] == [0]
 
 
+def test_the_reals_of_a_conditional_run_stand_in_its_columns(tiny_config, data_dir):
+    config = tiny_config(conditional=True, train_steps=1)
+    training.train(config)
+    picture = np.asarray(Image.open(Run(config.run_dir).directory / "reals.png"))
+    sample = Image.open(Run(config.run_dir).samples / "0000001.png")
+    assert sample.size[::-1] == picture.shape == (82, 32)
+    with np.load(data_dir / "tiny.npz") as source:
+        images, labels = source["images"], source["labels"]
+    for label in range(3):
+        shown = [
+            picture[top : top + 8, label * 10 + 2 : label * 10 + 10] for top in range(2, 82, 10)
+        ]
+        numbers = [int((images == pixels).all(axis=(1, 2)).nonzero()[0].item()) for pixels in shown]
+        assert len(set(numbers)) == 8
+        assert (labels[numbers] == label).all()
+
+
 def test_checkpoints_are_bounded(tiny_config):
     config = tiny_config(train_steps=20, keep_checkpoints=2)
     training.train(config)

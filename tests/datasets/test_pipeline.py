@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import records
+from lsgan_tf.datasets import decoding, example, pipeline, records
 from lsgan_tf.errors import UserError
 from tests.datasets import making
 
@@ -118,6 +119,88 @@ def test_first_images(dataset, unlabelled):
     assert unlabelled.first_images(3)[1] is None
 
 
+def test_examples_of_classes(dataset):
+    images = dataset.examples_of([1, 0, 1, 1])
+    assert images.shape == (4, 8, 8, 1) and images.dtype == np.uint8
+    chosen = making.numbers_of(images)
+    assert [number % 2 for number in chosen] == [1, 0, 1, 1]
+    assert len(set(chosen)) == 4  # another example each time
+    for image, number in zip(images, chosen, strict=True):
+        assert np.array_equal(image, making.picture(number))
+    assert np.array_equal(images, dataset.examples_of([1, 0, 1, 1]))
+    assert np.array_equal(images[:2], dataset.examples_of([1, 0]))
+    assert dataset.examples_of([]).shape == (0, 8, 8, 1)
+
+
+def test_examples_that_are_used_up_come_again(dataset):
+    chosen = making.numbers_of(dataset.examples_of([0] * 60))
+    assert sorted(chosen[:25]) == list(range(0, 50, 2))
+    assert chosen[25:50] == chosen[:25] and chosen[50:] == chosen[:10]
+
+
+class Listed:
+    """Records that are held in memory and counted when read."""
+
+    def __init__(self, labels, pictures):
+        self.examples = [
+            example.encode({"image": picture, "label": label})
+            for label, picture in zip(labels, pictures, strict=True)
+        ]
+        self.read_so_far = 0
+
+    def __len__(self):
+        return len(self.examples)
+
+    def read(self, index):
+        self.read_so_far += 1
+        return self.examples[index]
+
+    def where(self, index):
+        return f"record {index}"
+
+
+def listed(labels, class_names, broken=()):
+    """A set of such labels; the pictures of the classes `broken` are no pictures."""
+    picture = making.png(making.picture(7))
+    found = Listed(labels, [b"junk" if label in broken else picture for label in labels])
+    shape = (8, 8, 1)
+    contents = SimpleNamespace(image_shape=shape, encoding="png", class_names=class_names)
+    return found, pipeline.Dataset("set", found, decoding.converted(contents), class_names, "")
+
+
+def test_the_search_for_examples_ends_early_and_decodes_no_others():
+    found, dataset = listed([number % 10 for number in range(5000)], tuple("0123456789"), {4, 5})
+    images = dataset.examples_of([3, 9, 3])
+    assert np.array_equal(images, [making.picture(7)] * 3)
+    assert found.read_so_far < 500
+    with pytest.raises(
+        UserError, match=r"record \d+ does not fit data set set: its picture does not"
+    ):
+        dataset.examples_of([4])
+
+
+def test_a_class_without_examples_is_named_or_grey():
+    found, dataset = listed([0, 2, 2], ("和", "永", "年"))
+    with pytest.raises(
+        UserError, match="set has no example of '永', though it is one of its class"
+    ):
+        dataset.examples_of([0, 1])
+    images = dataset.examples_of([1, 2, 1, 0], at_most=3)
+    assert (images[[0, 2]] == 128).all()
+    assert np.array_equal(images[[1, 3]], [making.picture(7)] * 2)
+    found.read_so_far = 0
+    assert (dataset.examples_of([1], at_most=2) == 128).all()
+    assert found.read_so_far == 2
+
+
+def test_examples_of_no_class_are_refused(dataset, unlabelled):
+    for label in (-1, 2):
+        with pytest.raises(ValueError, match="not within 0..1"):
+            dataset.examples_of([0, label])
+    with pytest.raises(UserError, match="colour has no labels"):
+        unlabelled.examples_of([0])
+
+
 def test_resizing_while_reading(made):
     dataset = datasets.load("tiny", str(made.parent), image_size=4)
     assert dataset.image_shape == (4, 4, 1)
@@ -127,6 +210,8 @@ def test_resizing_while_reading(made):
     # Antialiasing weighs all pixels alike but at the borders, so that means agree.
     assert np.allclose(images.mean(), originals.mean(), atol=3)
     assert images.min() >= 0 and images.max() <= 255
+    examples = dataset.examples_of([1, 0])
+    assert examples.shape == (2, 4, 4, 1) and examples.dtype == np.uint8
 
 
 def test_labels_of_an_unlabelled_set_are_refused(unlabelled):

@@ -82,6 +82,8 @@ def test_a_builder_is_prepared_and_read(data_dir):
     numbers = making.numbers_of(images)
     assert sorted(numbers) == list(range(20))
     assert labels.tolist() == [number % 2 for number in numbers]
+    examples = making.numbers_of(dataset.examples_of([1, 0, 1]))
+    assert [number % 2 for number in examples] == [1, 0, 1]
     assert np.array_equal(images[0], making.picture(numbers[0]))
     assert datasets.load("tfds:tiny_fixed", str(data_dir)).fingerprint == dataset.fingerprint
 
