@@ -61,7 +61,7 @@ def build(name, image_shape, num_classes=0):
         able = ", ".join(
             key
             for key, other in PAIRS.items()
-            if other.image_shape == shape and not other.needs_labels
+            if other.image_shape in (None, shape) and not other.needs_labels
         )
         raise UserError(
             f"--network={name} needs labels: add --conditional, with a data set that has them. "
