@@ -171,7 +171,7 @@ def test_the_label_map_learns_as_a_linear_layer_on_one_hot_labels_does():
 
 
 def test_the_pair_does_not_do_without_labels():
-    message = r"--network=character needs labels: add --conditional.*Without labels: dcgan,.* digit, light\b"
+    message = r"--network=character needs labels: add --conditional.*: dcgan,.* digit, light\b"
     with pytest.raises(UserError, match=message):
         networks.build("character", SHAPE)
     for make in (CharacterGenerator, CharacterDiscriminator):
