@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workload", ["light", "input"])
+@pytest.mark.parametrize("workload", ["light", "mixture", "input"])
 def test_benchmark_prints_its_figure(workload):
     command = [
         *(sys.executable, "-m", "tools.benchmark", f"--workload={workload}"),
