@@ -122,7 +122,7 @@ class MLPGenerator(NormalGenerator):
         for _ in range(4):
             hidden += [linear(512, keras.initializers.HeUniform()), layers.ReLU()]
         self.body = keras.Sequential(
-            [*hidden, linear(64 * 64 * 3), tanh(), layers.Reshape(IMAGE_SHAPE)]
+            [*hidden, linear(64 * 64 * 3), layers.Reshape(IMAGE_SHAPE), tanh()]
         )
         self.build_variables()
 

@@ -58,8 +58,8 @@ class PerceptronGenerator(Generator):
             [
                 *(_linear(original, latent_dim, HIDDEN_UNITS), layers.ReLU()),
                 _linear(original, HIDDEN_UNITS, PIXELS),
+                layers.Reshape(IMAGE_SHAPE),
                 layers.Activation("sigmoid", dtype=keras.config.floatx()),
-                layers.Reshape(IMAGE_SHAPE, dtype=keras.config.floatx()),
             ]
         )
         self.build_variables()
