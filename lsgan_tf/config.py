@@ -140,24 +140,32 @@ class Config:
     )
 
     def __post_init__(self):
+        self._check_numbers()
+        self._check_objective()
+        self._check_schedule()
+        if self.logical_devices > 1 and self.distribution != "mirrored":
+            raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
+
+    def _check_numbers(self):
         for name, value in vars(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(f"--{name}={value} is not a finite number.")
-        if self.ema_decay >= 1.0:
-            raise UserError(
-                f"--ema_decay={self.ema_decay} would never move; it must be below 1, e.g. 0.999."
-            )
+        for name in ("ema_decay", "beta_1", "beta_2"):
+            if getattr(self, name) >= 1.0:
+                raise UserError(
+                    f"--{name}={getattr(self, name)} would never move; it must be below 1, "
+                    "e.g. 0.999."
+                )
+        if self.loss_scale == 0.0:
+            raise UserError("--loss_scale=0 would train nothing; 1 leaves the losses as they are.")
+
+    def _check_objective(self):
         if self.objective in LABEL_PRESETS:
             self._resolve_labels()
         if self.objective == "least_squares" and self.label_a == self.label_b:
             raise UserError(
                 f"--label_a and --label_b are both {self.label_a}: the discriminator would have "
                 "nothing to tell apart. Take (a, b, c) = (0, 1, 1) or (-1, 1, 0)."
-            )
-        if self.schedule == "simultaneous" and (self.n_critic > 1 or not self.shared_latents):
-            raise UserError(
-                "--schedule=simultaneous takes one step of each network on the same latents; it "
-                "goes without --n_critic and --noshared_latents."
             )
         if self.objective == "wasserstein" and self.penalty == "none":
             raise UserError(
@@ -169,13 +177,13 @@ class Config:
                 f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "
                 f"--penalty={self.penalty} has no noise."
             )
-        if self.loss_scale == 0.0:
-            raise UserError("--loss_scale=0 would train nothing; 1 leaves the losses as they are.")
-        for name in ("beta_1", "beta_2"):
-            if getattr(self, name) >= 1.0:
-                raise UserError(f"--{name} must be below 1: Adam would never move.")
-        if self.logical_devices > 1 and self.distribution != "mirrored":
-            raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
+
+    def _check_schedule(self):
+        if self.schedule == "simultaneous" and (self.n_critic > 1 or not self.shared_latents):
+            raise UserError(
+                "--schedule=simultaneous takes one step of each network on the same latents; it "
+                "goes without --n_critic and --noshared_latents."
+            )
 
     def _resolve_labels(self):
         """A preset is a name for labels: what is recorded are the labels."""
