@@ -1,0 +1,237 @@
+"""Every recipe: its header, the networks it names, and a first step of them."""
+
+import dataclasses
+import functools
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsgan_tf import building, networks, recipes
+from lsgan_tf.config import Config
+from lsgan_tf.errors import UserError
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+FIELDS = ["Source", "Command", "Deviations", "Cost", "Expected"]
+CHARACTERS = tuple(map(str, range(3740)))  # as many classes as the paper has
+
+# Trainable parameters of G and of D, and what G makes: from the papers' and the authors' tables.
+SCENE = 15_591_427, 4_333_441, (112, 112, 3)
+CAT = 7_682_051, 4_341_121, (128, 128, 3)
+CIFAR10 = 4_517_891, 4_310_401, (32, 32, 3)
+DIGIT = 4_944_129, 1_252_671, (28, 28, 1)
+BN_G = 12_702_851, 4_316_545, (64, 64, 3)
+BN_GD = 12_702_851, 4_314_753, (64, 64, 3)
+DIFFICULT = {
+    "dcgan": (5_364_739, 4_316_545, (64, 64, 3)),
+    "constant": (444_291, 4_316_545, (64, 64, 3)),
+    "mlp": (7_157_760, 4_316_545, (64, 64, 3)),
+    "no_norm": (5_362_819, 4_314_753, (64, 64, 3)),
+    "gated": (10_724_675, 8_624_897, (64, 64, 3)),
+    "tanh": (5_364_739, 4_316_545, (64, 64, 3)),
+    "residual": (9_189_587, 7_618_801, (64, 64, 3)),
+}
+FASHION = 8_618_753, 24_321, (32, 32, 1)
+FASHION_BN = 8_635_521, 24_513, (32, 32, 1)
+MIXTURE = 49_666, 17_025, (2,)
+SPECIFIED = {
+    "printed_digits": (1_059_201, 1_813_505, (28, 28, 1)),
+    "fashion_mnist": DIGIT,
+    "default": (5_150_723, 4_316_545, (64, 64, 3)),
+    "lsun_bedroom": SCENE,
+    "lsun_bedroom_gan": SCENE,
+    "lsun_church": SCENE,
+    "lsun_conference_room": SCENE,
+    "lsun_dining_room": SCENE,
+    "lsun_kitchen": SCENE,
+    "hwdb": (9_417_857, 21_392_155, (28, 28, 1)),
+    "stability_bn_g_adam_lsgan": BN_G,
+    "stability_bn_g_adam_gan": BN_G,
+    "stability_bn_g_rmsprop_lsgan": BN_G,
+    "stability_bn_g_rmsprop_gan": BN_G,
+    "stability_bn_gd_adam_lsgan": BN_GD,
+    "stability_bn_gd_adam_gan": BN_GD,
+    "stability_bn_gd_rmsprop_lsgan": BN_GD,
+    "stability_bn_gd_rmsprop_gan": BN_GD,
+    "cifar10": CIFAR10,
+    "cifar10_binary": CIFAR10,
+    "cifar10_dcgan": CIFAR10,
+    "cats": CAT,
+    "cats_binary": CAT,
+    "cats_gan": CAT,
+    "digits_shift": DIGIT,
+    "digits_shift_gan": DIGIT,
+    "digits_rotate": DIGIT,
+    "digits_rotate_gan": DIGIT,
+    **{f"gp_{name}_lsgan": sizes for name, sizes in DIFFICULT.items()},
+    **{f"gp_{name}_wgan": sizes for name, sizes in DIFFICULT.items()},
+    "fashion_gan_no_bn": FASHION,
+    "fashion_gan_bn90": FASHION_BN,
+    "fashion_gan_bn95": FASHION_BN,
+    "fashion_lsgan_no_bn": FASHION,
+    "fashion_lsgan_bn90": FASHION_BN,
+    "fashion_lsgan_bn95": FASHION_BN,
+    "fashion_lsgan_deep": (769_889, 24_513, (32, 32, 1)),
+    "mnist_mlp": (102_544, 100_609, (28, 28, 1)),
+    "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
+    "mixture": MIXTURE,
+    "mixture_gan": MIXTURE,
+}
+ALL = {path.stem: path for path in recipes.paths()}
+
+
+@pytest.fixture(autouse=True)
+def full_precision_afterwards():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def _parameters(network):
+    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+
+
+def _batch(generator, number):
+    low, high = generator.value_range or (-1.0, 1.0)
+    shape = (2, *generator.image_shape)
+    images = tf.random.stateless_uniform(shape, (0, number), low, high)
+    return (images, tf.constant([0, 3739])) if generator.num_classes else images
+
+
+@functools.lru_cache(maxsize=2)  # one for each policy
+def _pair(network, shape, classes, policy):
+    """Made once for all recipes with these networks: one step more or less changes no verdict."""
+    keras.config.set_dtype_policy(policy)
+    return networks.build(network, shape, classes)
+
+
+@functools.cache
+def _first_step(config, shape):
+    """(parameters of G, of D, a generated image, metrics) of a step in eager mode, batch 2."""
+    class_names = CHARACTERS if config.conditional else None
+    classes = len(class_names) if class_names else 0
+    pair = _pair(config.network, shape, classes, config.dtype_policy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "pair", lambda *_: pair)
+        gan = building.gan(config, shape, class_names)
+    batches = [_batch(gan.generator, number) for number in range(gan.n_critic)]
+    metrics = {name: float(value) for name, value in gan.train_step(*batches).items()}
+    labels = (tf.constant([0]),) if classes else ()
+    image = gan.generator(tf.zeros((1, gan.generator.latent_dim)), *labels)[0]
+    return _parameters(gan.generator), _parameters(gan.discriminator), image, metrics
+
+
+def _essence(config, policy):
+    """What decides whether a step runs; recipes that share it share the step."""
+    decisive = (
+        *("network", "conditional", "objective", "penalty", "penalty_width"),
+        *("schedule", "shared_latents"),
+    )
+    return Config(
+        **{name: getattr(config, name) for name in decisive},
+        n_critic=min(config.n_critic, 2),  # a third step of D does what the second did
+        dtype_policy=policy,
+    )
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ALL)
+def test_networks_of_the_specified_sizes_take_a_finite_step(name, policy):
+    *sizes, shape = SPECIFIED[name]
+    config = recipes.read(ALL[name]).config
+    *built, image, metrics = _first_step(_essence(config, policy), shape)
+    assert built == sizes
+    assert image.shape == shape and image.dtype == tf.float32
+    assert np.isfinite(list(metrics.values())).all(), metrics
+    assert metrics["d_gradient_norm"] > 0 and metrics["g_gradient_norm"] > 0
+
+
+def test_every_recipe_has_its_line_in_the_table_above():
+    assert ALL.keys() == SPECIFIED.keys()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_header_says_what_it_is_and_how_to_run_it(name):
+    lines = ALL[name].read_text(encoding="utf-8").splitlines()
+    title, *header = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    assert re.fullmatch("# [A-Z].*\\.", title)
+    fields = [re.match(r"# (\w+): \S", line) for line in header]
+    assert [field[1] for field in fields if field] == FIELDS
+    assert all(field or line.startswith("#   ") for field, line in zip(fields, header, strict=True))
+    reads_it = [f"--flagfile=flags/{name}.flags", f"--dataset={name}"]
+    options = ["--dataset=NAME"] if name == "default" else reads_it
+    assert any(f"# Command: python -m lsgan_tf.train {option}" in header for option in options)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_flag_is_one_of_a_run_and_given_once(name):
+    lines = ALL[name].read_text(encoding="utf-8").splitlines()
+    given = [re.match(r"--(no)?(\w+)", line)[2] for line in lines if not line.startswith("#")]
+    assert len(set(given)) == len(given)
+    assert set(given) <= {field.name for field in dataclasses.fields(Config)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# Mine.\n--lerning_rate=1\n", "mine.flags cannot be used: Unknown command line flag"),
+        ("# Mine.\n--batch_size=few\n", "mine.flags cannot be used: flag --batch_size=few"),
+        ("# Mine.\n--label_a=1\n", "mine.flags cannot be used: --label_a and --label_b are both"),
+        ("# Mine.\nbatch_size=4\n", "mine.flags cannot be used: 'batch_size=4' is not a flag"),
+        ("--batch_size=4\n", "mine.flags cannot be used: its first line is not '# ' and a title"),
+    ],
+)
+def test_a_malformed_recipe_is_named(text, message, tmp_path, monkeypatch):
+    (tmp_path / "mine.flags").write_text(text)
+    monkeypatch.setattr(recipes, "RECIPES", tmp_path)
+    with pytest.raises(UserError, match=message):
+        recipes.table()
+
+
+def test_a_recipe_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "mine.flags").write_bytes(b"# \xff\n")
+    with pytest.raises(UserError, match="mine.flags cannot be used"):
+        recipes.read(tmp_path / "mine.flags")
+
+
+def test_the_list_has_a_line_for_each_in_columns(tmp_path, monkeypatch):
+    (tmp_path / "a.flags").write_text(
+        "# First.\n--dataset=cats\n--network=light\n--objective=pearson\n--penalty=dragan\n"
+    )
+    (tmp_path / "second.flags").write_text(
+        "# Second.\n--optimizer=rmsprop\n--label_a=0.5\n--train_steps=1500000\n"
+    )
+    monkeypatch.setattr(recipes, "RECIPES", tmp_path)
+    assert recipes.table() == [
+        "recipe  data set   network  objective                      optimizer  steps      what",
+        "a       cats       light    pearson + dragan               adam       20,000     First.",
+        "second  any other  dcgan    least_squares (0.5, 1.0, 1.0)  rmsprop    1,500,000  Second.",
+    ]
+
+
+def test_listing_does_without_tensorflow():
+    code = (
+        "import sys; from lsgan_tf import recipes; print(len(recipes.table())); "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == len(ALL) + 1
+
+
+def _expand(pattern):
+    """The names that a shell makes of `a_{b,c}`."""
+    parts = re.split(r"\{(.*?)\}", pattern)
+    return ["".join(choice) for choice in itertools.product(*(part.split(",") for part in parts))]
+
+
+def test_the_readme_names_every_recipe_once():
+    section = README.read_text(encoding="utf-8").split("\n## Recipes\n")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    patterns = re.findall("`(.*?)`", " ".join(cells))
+    named = [name for pattern in patterns for name in _expand(pattern)]
+    assert sorted(named) == sorted(ALL)
