@@ -5,9 +5,14 @@ A step is a whole training iteration, one update of D and one of G, on data in m
 is left out. A step of the workload `mixture` is so short that it is timed as its recipe runs it,
 500 in a call. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
 it writes to a temporary directory.
+
+With --recipe=NAME a step is one of flags/NAME.flags: its networks, objective, penalty and schedule,
+n_critic updates of D; the line then ends with the peak of the process's memory.
 """
 
+import dataclasses
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -16,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import command
+from lsgan_tf import command, recipes
 from lsgan_tf.config import Config
 from tools import convert_images
 
@@ -29,8 +34,14 @@ INPUT_IMAGES = 2048
 
 _WORKLOAD = flags.DEFINE_enum("workload", "lsun112", [*WORKLOADS, "input"], "What to time.")
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precision of the step.")
+_RECIPE = flags.DEFINE_string("recipe", "", "Time a step of this recipe of flags/ instead.")
+_SIDE = flags.DEFINE_integer("side", 64, "With --recipe: of images where the pair leaves it open.")
+_CLASSES = flags.DEFINE_integer("classes", 3740, "With --recipe: classes of a conditional pair.", 1)
 _BATCH = flags.DEFINE_integer(
-    "batch", 0, "Images per step; default 16 for lsun112, 512 for mixture, 64 for the others.", 0
+    "batch",
+    0,
+    "Images per step; default 16 for lsun112, 512 for mixture, the recipe's, 64 for the others.",
+    0,
 )
 _STEPS = flags.DEFINE_integer("steps", 6, "Calls to time, after two to warm up.", lower_bound=1)
 _DISTRIBUTION = flags.DEFINE_enum(
@@ -40,38 +51,56 @@ _DISTRIBUTION = flags.DEFINE_enum(
 
 def main():
     command.start_tensorflow()
+    if _RECIPE.value:
+        _time_recipe()
+        return
     batch = _BATCH.value or DEFAULT_BATCH.get(_WORKLOAD.value, 64)
-    time_step = _input_pipeline if _WORKLOAD.value == "input" else _training_step
-    median = time_step(batch)
-    print(
-        f"workload={_WORKLOAD.value} dtype={_DTYPE.value} batch={batch} "
+    if _WORKLOAD.value == "input":
+        median = _input_pipeline(batch)
+    else:
+        config = Config(network=WORKLOADS[_WORKLOAD.value], batch_size=batch)
+        median = _training_step(config, STEPS_A_CALL.get(_WORKLOAD.value, 1))
+    print(f"workload={_WORKLOAD.value} {_line(batch, median)}")
+
+
+def _time_recipe():
+    config = recipes.read(recipes.RECIPES / f"{_RECIPE.value}.flags").config
+    if _BATCH.value:
+        config = dataclasses.replace(config, batch_size=_BATCH.value)
+    median = _training_step(config, STEPS_A_CALL.get(config.network, 1))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(f"recipe={_RECIPE.value} {_line(config.batch_size, median)} peak_gib={peak:.1f}")
+
+
+def _line(batch, median):
+    return (
+        f"dtype={_DTYPE.value} batch={batch} "
         f"median_step_s={median:.5f} images_per_second={batch / median:.2f}"
     )
 
 
-def _training_step(batch):
-    """Median seconds of a training step on images in memory."""
+def _training_step(config, steps):
+    """Median seconds of a training step on images in memory, of calls of so many steps."""
     import tensorflow as tf
 
     from lsgan_tf import building
     from lsgan_tf.networks import PAIRS
 
-    network = WORKLOADS[_WORKLOAD.value]
-    image_shape = PAIRS[network].image_shape
-    config = Config(
-        network=network,
-        batch_size=batch,
-        dtype_policy={"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value],
-        distribution=_DISTRIBUTION.value,
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value]
+    config = dataclasses.replace(
+        config, dtype_policy=policy, distribution=_DISTRIBUTION.value, logical_devices=1
     )
+    image_shape = PAIRS[config.network].image_shape or (_SIDE.value, _SIDE.value, 3)
+    class_names = tuple(map(str, range(_CLASSES.value))) if config.conditional else None
     strategy = building.strategy(config)
     with strategy.scope():
-        gan = building.gan(config, image_shape, None)
-    images = np.random.default_rng(0).uniform(-1, 1, (batch, *image_shape))
-    dataset = tf.data.Dataset.from_tensors(images.astype(np.float32)).cache().repeat()
+        gan = building.gan(config, image_shape, class_names)
+    rng = np.random.default_rng(0)
+    batch = rng.uniform(-1, 1, (config.batch_size, *image_shape)).astype(np.float32)
+    if config.conditional:
+        batch = (batch, rng.integers(0, _CLASSES.value, config.batch_size, np.int32))
+    dataset = tf.data.Dataset.from_tensors(batch).cache().repeat()
     iterator = iter(strategy.experimental_distribute_dataset(dataset))
-
-    steps = STEPS_A_CALL.get(_WORKLOAD.value, 1)
 
     def call():
         return float(gan.run_steps(iterator, steps)["d_loss"])

@@ -8,14 +8,16 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workload", ["light", "mixture", "input"])
-def test_benchmark_prints_its_figure(workload):
+@pytest.mark.parametrize(
+    "what", ["workload=light", "workload=mixture", "workload=input", "recipe=mnist_mlp"]
+)
+def test_benchmark_prints_its_figure(what):
     command = [
-        *(sys.executable, "-m", "tools.benchmark", f"--workload={workload}"),
+        *(sys.executable, "-m", "tools.benchmark", f"--{what}"),
         *("--batch=8", "--steps=2", "--dtype=bfloat16"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    line = rf"workload={workload} dtype=bfloat16 batch=8 median_step_s=\S+ images_per_second=(\S+)"
+    line = rf"{what} dtype=bfloat16 batch=8 median_step_s=\S+ images_per_second=(\S+)"
     found = re.search(line, done.stdout)
     assert found and float(found.group(1)) > 0
