@@ -112,11 +112,12 @@ def gan(config, image_shape, class_names):
     Call it inside the strategy's scope.
 
     Raises:
-      UserError: if the network is unknown, or does not fit the data or the penalty.
+      UserError: if the network is unknown, or does not fit the data, the objective or the penalty.
     """
     keras.config.set_dtype_policy(config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
     generator, discriminator = pair(config, image_shape, class_names)
+    _check_scores(config, discriminator)
     try:
         model = GAN(
             generator,
@@ -136,6 +137,19 @@ def gan(config, image_shape, class_names):
         ) from error
     model.compile(*optimizers(config))
     return model
+
+
+def _check_scores(config, discriminator):
+    """Refuses an objective whose targets a bounded score cannot reach."""
+    if discriminator.score_range is None:
+        return
+    low, high = discriminator.score_range
+    labels = (config.label_a, config.label_b, config.label_c)
+    if config.objective != "least_squares" or not all(low <= label <= high for label in labels):
+        raise UserError(
+            f"--network={config.network} has scores between {low:g} and {high:g} only. It goes with "
+            f"least squares and labels within, for example --objective=binary."
+        )
 
 
 def set_learning_rates(model, config):

@@ -61,8 +61,13 @@ class Generator(Network):
 class Discriminator(Network):
     """Images [N, H, W, C] (and labels [N]) -> float32 linear scores [N, 1].
 
+    Attributes:
+      score_range: (lowest, highest) score, where something bounds them; None: linear scores.
+
     A subclass sets `self.body`, the layers from images to scores, or overrides `call`.
     """
+
+    score_range = None
 
     def build_variables(self):
         self._build_on(self.image_shape)

@@ -112,6 +112,7 @@ class FashionDiscriminator(Discriminator):
         super().__init__(IMAGE_SHAPE, name=name)
         self.momentum = momentum
         self.sigmoid = sigmoid
+        self.score_range = (0.0, 1.0) if sigmoid else None
         last = keras.config.floatx()
         self.body = keras.Sequential(
             [
