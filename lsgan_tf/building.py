@@ -147,8 +147,8 @@ def _check_scores(config, discriminator):
     labels = (config.label_a, config.label_b, config.label_c)
     if config.objective != "least_squares" or not all(low <= label <= high for label in labels):
         raise UserError(
-            f"--network={config.network} has scores between {low:g} and {high:g} only. It goes with "
-            f"least squares and labels within, for example --objective=binary."
+            f"--network={config.network} has scores between {low:g} and {high:g} only. It goes "
+            "with least squares and labels within, for example --objective=binary."
         )
 
 
