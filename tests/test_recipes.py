@@ -127,14 +127,17 @@ def _first_step(config, shape):
 
 
 def _essence(config, policy):
-    """What decides whether a step runs; recipes that share it share the step."""
+    """What decides whether a step runs; recipes that share it share the step.
+
+    A third step of D does what the second did, in bfloat16 the second what the first did.
+    """
     decisive = (
         *("network", "conditional", "objective", "penalty", "penalty_width"),
         *("schedule", "shared_latents"),
     )
     return Config(
         **{name: getattr(config, name) for name in decisive},
-        n_critic=min(config.n_critic, 2),  # a third step of D does what the second did
+        n_critic=min(config.n_critic, 2 if policy == "float32" else 1),
         dtype_policy=policy,
     )
 
