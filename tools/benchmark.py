@@ -7,7 +7,8 @@ is left out. A step of the workload `mixture` is so short that it is timed as it
 it writes to a temporary directory.
 
 With --recipe=NAME a step is one of flags/NAME.flags: its networks, objective, penalty and schedule,
-n_critic updates of D; the line then ends with the peak of the process's memory.
+n_critic updates of D; the line then ends with the seconds that all cores together worked on a
+step, which depend less on what else runs, and with the peak of the process's memory.
 """
 
 import dataclasses
@@ -56,10 +57,10 @@ def main():
         return
     batch = _BATCH.value or DEFAULT_BATCH.get(_WORKLOAD.value, 64)
     if _WORKLOAD.value == "input":
-        median = _input_pipeline(batch)
+        median, _ = _input_pipeline(batch)
     else:
         config = Config(network=WORKLOADS[_WORKLOAD.value], batch_size=batch)
-        median = _training_step(config, STEPS_A_CALL.get(_WORKLOAD.value, 1))
+        median, _ = _training_step(config, STEPS_A_CALL.get(_WORKLOAD.value, 1))
     print(f"workload={_WORKLOAD.value} {_line(batch, median)}")
 
 
@@ -67,9 +68,12 @@ def _time_recipe():
     config = recipes.read(recipes.RECIPES / f"{_RECIPE.value}.flags").config
     if _BATCH.value:
         config = dataclasses.replace(config, batch_size=_BATCH.value)
-    median = _training_step(config, STEPS_A_CALL.get(config.network, 1))
+    median, busy = _training_step(config, STEPS_A_CALL.get(config.network, 1))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"recipe={_RECIPE.value} {_line(config.batch_size, median)} peak_gib={peak:.1f}")
+    print(
+        f"recipe={_RECIPE.value} {_line(config.batch_size, median)} "
+        f"median_core_s={busy:.5f} peak_gib={peak:.1f}"
+    )
 
 
 def _line(batch, median):
@@ -80,7 +84,8 @@ def _line(batch, median):
 
 
 def _training_step(config, steps):
-    """Median seconds of a training step on images in memory, of calls of so many steps."""
+    """Medians of a training step on images in memory, of calls of so many steps: (seconds,
+    seconds that all cores together worked)."""
     import tensorflow as tf
 
     from lsgan_tf import building
@@ -105,12 +110,12 @@ def _training_step(config, steps):
     def call():
         return float(gan.run_steps(iterator, steps)["d_loss"])
 
-    return _median_seconds(call) / steps
+    return tuple(median / steps for median in _medians(call))
 
 
 def _input_pipeline(batch):
-    """Median seconds per batch of the input pipeline, over blocks long enough to outlast what it
-    has prefetched."""
+    """Medians per batch of the input pipeline, as of a training step, over blocks long enough to
+    outlast what it has prefetched."""
     from lsgan_tf.datasets import load
 
     with tempfile.TemporaryDirectory() as directory:
@@ -122,7 +127,7 @@ def _input_pipeline(batch):
             for _ in range(block):
                 next(iterator)
 
-        return _median_seconds(deliver) / block
+        return tuple(median / block for median in _medians(deliver))
 
 
 def _write_records(directory):
@@ -137,15 +142,16 @@ def _write_records(directory):
     convert_images.convert(source, directory, options)
 
 
-def _median_seconds(step):
+def _medians(step):
     for _ in range(2):
         step()
-    seconds = []
+    seconds, core_seconds = [], []
     for _ in range(_STEPS.value):
-        start = time.perf_counter()
+        start, start_of_work = time.perf_counter(), time.process_time()
         step()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+        core_seconds.append(time.process_time() - start_of_work)
+    return statistics.median(seconds), statistics.median(core_seconds)
 
 
 if __name__ == "__main__":
