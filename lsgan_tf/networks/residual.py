@@ -144,8 +144,8 @@ class ResidualDiscriminator(Discriminator):
 
     Args:
       normalization: "layer", "batch" or "none".
-      divisor: of the score. The authors' `others/gan_64x64.py` has 5, their `resnet/` does not
-        divide.
+      divisor: of the score. WGAN-GP's `gan_64x64.py` and the authors' `others/gan_64x64.py` have
+        5, their `resnet/` does not divide.
 
     Raises:
       ValueError: on another normalisation.
@@ -192,5 +192,10 @@ PAIRS = {
         lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator()),
         IMAGE_SHAPE,
         "64x64: residual networks of 101 layers (PAMI 2019)",
-    )
+    ),
+    "difficult_residual_fifth": Pair(
+        lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator(divisor=5.0)),
+        IMAGE_SHAPE,
+        "64x64: residual networks of 101 layers, D's score divided by 5 (WGAN-GP)",
+    ),
 }
