@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 from lsgan_tf import networks
+from lsgan_tf.compatibility import NotPenalisable
 from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN, NotPenalisable
+from lsgan_tf.gan import GAN
 from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.optimizers import Adam, RMSProp
 from lsgan_tf.penalties import DRAGAN, AroundData, Interpolates
@@ -133,7 +134,9 @@ def gan(config, image_shape, class_names):
         )
     except NotPenalisable as error:
         raise UserError(
-            f"--penalty={config.penalty} does not go with --network={config.network}. {error}"
+            f"--penalty={config.penalty} does not go with --network={config.network}. {error} "
+            "Pairs with such a D: dcgan_no_bn at any size; at 64x64x3 also the difficult ones, but "
+            "for difficult_dcgan_bn."
         ) from error
     model.compile(*optimizers(config))
     return model

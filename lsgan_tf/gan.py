@@ -1,13 +1,14 @@
 """The least-squares GAN as one Keras model. It knows no file, no flag and no data set."""
 
-import itertools
-
 import keras
 import tensorflow as tf
 
-from lsgan_tf import averaging, latents, penalties
+from lsgan_tf import averaging, compatibility, latents, penalties
 from lsgan_tf.objectives import LeastSquares
 from lsgan_tf.optimizers import Adam, apply_over_replicas
+
+METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
+_DRAWS_A_PENALTY = 8  # streams of random numbers set aside for a penalty in one step of D
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -25,7 +26,8 @@ class GAN(keras.Model):
     through the updated D with the same z. G runs forward once: its weights do not change during
     D's step, so its images serve both. Other schedules:
 
-    - `n_critic` steps of D to one of G, each on a batch and latents of its own;
+    - `n_critic` steps of D to one of G, each on a batch and latents of its own; `fit` counts
+      iterations as steps, so an epoch has `n_critic` times fewer of them than batches;
     - `shared_latents=False`: G's step draws latents of its own, too;
     - `schedule="simultaneous"`: both gradients are taken at the same weights, then both applied.
       This is also what training G first and then D on the same generated images amounts to.
@@ -75,10 +77,10 @@ class GAN(keras.Model):
         name="gan",
     ):
         super().__init__(name=name)
-        _check_pair(generator, discriminator)
-        _check_schedule(schedule, n_critic, shared_latents)
+        compatibility.check_pair(generator, discriminator)
+        compatibility.check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
-            _check_penalised(discriminator)
+            compatibility.check_penalised(discriminator)
         if not 0.0 <= ema_decay < 1.0:
             raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
         if not loss_scale > 0.0:
@@ -225,7 +227,8 @@ class GAN(keras.Model):
 
     def _penalise(self, images, fakes, condition, number):
         # After the streams of the latents: n_critic steps of D, and G's.
-        streams = itertools.count(self.n_critic + 1 + number * _STREAMS_A_PENALTY)
+        first = self.n_critic + 1 + number * _DRAWS_A_PENALTY
+        streams = iter(range(first, first + _DRAWS_A_PENALTY))
 
         def uniform(shape):
             noise = latents.uniform_for_replica(
@@ -263,8 +266,8 @@ class GAN(keras.Model):
         """Runs `steps` iterations in one call of one graph, whatever the number.
 
         Args:
-          iterator: of batches, made from a (distributed) `tf.data.Dataset`; an iteration takes
-            `n_critic` of them.
+          iterator: of batches, made from a (distributed) `tf.data.Dataset`; with `n_critic` above
+            1 of groups of so many batches, see `grouped`.
           steps: integer, at least 1.
 
         Returns:
@@ -280,9 +283,35 @@ class GAN(keras.Model):
 
     def _loop(self, iterator, steps):
         for _ in tf.range(steps):
-            batches = tuple(next(iterator) for _ in range(self.n_critic))
+            batch = next(iterator)
+            batches = batch if self.n_critic > 1 else (batch,)
             self.distribute_strategy.run(self.train_step, batches)
         return {tracker.name: tracker.result() for tracker in self.metrics}
+
+    def grouped(self, dataset):
+        """What `run_steps` takes, from a `tf.data.Dataset` of batches: with `n_critic` above 1,
+        tuples of so many batches that follow one another, since an iteration takes so many."""
+        if self.n_critic == 1:
+            return dataset
+        groups = dataset.batch(self.n_critic, drop_remainder=True)
+        return groups.map(
+            lambda *parts: tuple(
+                tf.nest.map_structure(lambda part, n=n: part[n], _element(parts))
+                for n in range(self.n_critic)
+            )
+        )
+
+    def fit(self, x=None, **kwargs):
+        """`keras.Model.fit`. With `n_critic` above 1 `x` is a `tf.data.Dataset`, of whose batches
+        each step takes so many."""
+        if self.n_critic > 1:
+            if not isinstance(x, tf.data.Dataset):
+                raise ValueError(
+                    f"With n_critic={self.n_critic}, fit takes a tf.data.Dataset of batches, not "
+                    f"{type(x).__name__}."
+                )
+            x = self.grouped(x)
+        return super().fit(x, **kwargs)
 
     def make_train_function(self, force=False):
         """What `fit` calls. Keras' own crashes on several replicas with `steps_per_execution`
@@ -336,42 +365,6 @@ class GAN(keras.Model):
         self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
 
-SCHEDULES = ("alternating", "simultaneous")
-METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
-
-
-_STREAMS_A_PENALTY = 8  # more draws than any penalty makes
-
-
-class NotPenalisable(ValueError):
-    """A gradient penalty on a discriminator with batch norm."""
-
-
-def _check_pair(generator, discriminator):
-    for trait in ("image_shape", "num_classes"):
-        of_g, of_d = getattr(generator, trait), getattr(discriminator, trait)
-        if of_g != of_d:
-            raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
-    latents.check(generator.latent_distribution)
-
-
-def _check_schedule(schedule, n_critic, shared_latents):
-    if schedule not in SCHEDULES:
-        raise ValueError(f"Unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}.")
-    if n_critic < 1:
-        raise ValueError(f"n_critic is {n_critic}; D takes at least 1 step.")
-    if schedule == "simultaneous" and (n_critic > 1 or not shared_latents):
-        raise ValueError(
-            "The simultaneous schedule takes one step of each network on the same latents: it goes "
-            "with n_critic=1 and shared_latents=True only."
-        )
-
-
-def _check_penalised(discriminator):
-    for layer in discriminator._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            raise NotPenalisable(
-                "A gradient penalty wants the slope of D at each image by itself, and "
-                f"{type(discriminator).__name__} has batch norm, which mixes the images of a "
-                "batch. Take a discriminator with layer norm or with none."
-            )
+def _element(parts):
+    """What a data set's `map` spreads over arguments, as one: images, or (images, labels)."""
+    return parts if len(parts) > 1 else parts[0]

@@ -58,4 +58,6 @@ def _place():
 
 def _key(seed, step, stream):
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])
-    return tf.random.experimental.stateless_fold_in(key, stream) if stream else key
+    # As int64, since the type of the number decides how many bits of the key are kept.
+    folded = tf.cast(stream, tf.int64)
+    return tf.random.experimental.stateless_fold_in(key, folded) if stream else key

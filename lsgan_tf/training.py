@@ -133,7 +133,7 @@ class _Training:
 
         def pipeline(context):
             own = replicas // context.num_input_pipelines
-            return self._dataset.batches(
+            batches = self._dataset.batches(
                 seed=self._config.seed,
                 step=step * self._gan.n_critic,  # a batch for each step of D
                 batch_size=self._config.batch_size,
@@ -143,6 +143,7 @@ class _Training:
                 value_range=self._gan.generator.value_range,
                 labelled=self._config.conditional,
             )
+            return self._gan.grouped(batches)
 
         return self._strategy.distribute_datasets_from_function(pipeline)
 

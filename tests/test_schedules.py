@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import latents
-from lsgan_tf.gan import GAN, NotPenalisable
+from lsgan_tf.compatibility import NotPenalisable
+from lsgan_tf.gan import GAN
 from lsgan_tf.objectives import LeastSquares
 from lsgan_tf.penalties import DRAGAN, AroundData, Interpolates
 from tests.tiny import (
@@ -150,7 +151,7 @@ def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, class
             )
             gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
         dataset = tf.data.Dataset.from_tensor_slices(data).repeat().batch(12)
-        iterator = iter(strategy.experimental_distribute_dataset(dataset))
+        iterator = iter(strategy.experimental_distribute_dataset(gan.grouped(dataset)))
         for _ in range(0, 2, steps_per_call):
             results = gan.run_steps(iterator, steps_per_call)
         weights = [*gan.generator.get_weights(), *gan.discriminator.get_weights()]
@@ -159,6 +160,45 @@ def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, class
     np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
     for mine, theirs in zip(weights, other_weights, strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_fit_takes_n_critic_batches_a_step_and_counts_iterations(labelled):
+    """Seven batches make three iterations an epoch; the seventh is left over."""
+    gan = GAN(TinyGenerator(3 * labelled), TinyDiscriminator(3 * labelled), n_critic=2)
+    gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+    images = np.zeros((28, 8, 8, 1), np.float32)
+    data = (images, np.arange(28) % 3) if labelled else images
+    history = gan.fit(tf.data.Dataset.from_tensor_slices(data).batch(4), epochs=2, verbose=0)
+    assert int(gan.step.numpy()) == 6
+    assert len(history.history["d_loss"]) == 2
+
+
+def test_fit_with_critic_steps_takes_a_dataset_only():
+    gan = GAN(TinyGenerator(), TinyDiscriminator(), n_critic=2)
+    gan.compile()
+    with pytest.raises(ValueError, match="n_critic=2, fit takes a tf.data.Dataset.* not ndarray"):
+        gan.fit(np.zeros((8, 8, 8, 1), np.float32))
+
+
+def test_groups_are_batches_that_follow_one_another():
+    gan = GAN(TinyGenerator(3), TinyDiscriminator(3), n_critic=2)
+    dataset = tf.data.Dataset.range(12).map(lambda i: (i, -i)).batch(2)
+    groups = list(gan.grouped(dataset).as_numpy_iterator())
+    assert [[images.tolist() for images, _ in group] for group in groups] == [
+        [[0, 1], [2, 3]],
+        [[4, 5], [6, 7]],
+        [[8, 9], [10, 11]],
+    ]
+    assert groups[1][1][1].tolist() == [-6, -7]
+    assert gan.grouped(dataset).cardinality() == 3
+
+
+def test_latents_of_many_steps_differ():
+    """The key keeps all its bits in every stream."""
+    steps = [tf.constant(step, tf.int64) for step in (0, 1, 2**32, 2**33, 2**40)]
+    drawn = [latents.draw("uniform", 1, 1, seed=0, step=step, stream=1) for step in steps]
+    assert len({float(z[0, 0]) for z in drawn}) == 5
 
 
 @pytest.mark.parametrize(
