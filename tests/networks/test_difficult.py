@@ -13,11 +13,7 @@ from lsgan_tf import networks
 from lsgan_tf.gan import GAN
 from lsgan_tf.networks.difficult import DifficultDiscriminator, DifficultGenerator
 from lsgan_tf.networks.gated import Gate, GatedDiscriminator
-from lsgan_tf.networks.residual import (
-    Bottleneck,
-    DepthToSpace,
-    ResidualDiscriminator,
-)
+from lsgan_tf.networks.residual import Bottleneck, DepthToSpace
 from lsgan_tf.normalization import BatchNormalization, LayerNormalization
 
 SHAPE = (64, 64, 3)
@@ -33,6 +29,7 @@ SIZES = {
     "difficult_gated": (10_724_675, 8_624_897),
     "difficult_tanh": (5_364_739, 4_316_545),
     "difficult_residual": (9_189_587, 7_618_801),
+    "difficult_residual_fifth": (9_189_587, 7_618_801),
 }
 NORMS = {
     "difficult_dcgan": (4, 3, LayerNormalization),
@@ -43,6 +40,7 @@ NORMS = {
     "difficult_gated": (4, 3, LayerNormalization),
     "difficult_tanh": (4, 3, LayerNormalization),
     "difficult_residual": (33, 33, LayerNormalization),
+    "difficult_residual_fifth": (33, 33, LayerNormalization),
 }
 
 
@@ -251,9 +249,8 @@ def test_residual_generator_ends_in_tanh_of_a_fifth():
 
 
 def test_the_divisor_divides_the_score_and_is_saved(tmp_path):
-    _, plain = _pair("difficult_residual")
-    divided = ResidualDiscriminator(divisor=5.0)
-    divided.set_weights(plain.get_weights())
+    # Both start from the same seed, so from the same weights.
+    (_, plain), (_, divided) = map(_pair, ("difficult_residual", "difficult_residual_fifth"))
     x = RNG.uniform(-1, 1, (2, *SHAPE)).astype(np.float32)
     np.testing.assert_allclose(divided(x), plain(x) / 5, rtol=1e-5, atol=1e-7)
     divided.save(tmp_path / "n.keras")
@@ -269,10 +266,11 @@ def test_layer_norm_lets_each_image_be_scored_by_itself():
         assert np.allclose(both[:1], one, rtol=1e-4, atol=1e-6) == alone
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_step_is_finite(name):
+def test_step_without_a_recipe_is_finite():
+    """The other pairs take theirs in the tests of the recipes."""
     # Copies: the initial weights of the pair belong to other tests.
-    generator, discriminator = (type(n).from_config(n.get_config()) for n in _pair(name))
+    pair = _pair("difficult_dcgan_bn")
+    generator, discriminator = (type(n).from_config(n.get_config()) for n in pair)
     gan = GAN(generator, discriminator)
     gan.compile()
     before = [network.trainable_variables[0].numpy() for network in (generator, discriminator)]
