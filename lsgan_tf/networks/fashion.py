@@ -1,8 +1,9 @@
 """The networks of a student report on LSGAN and Fashion-MNIST at New York University, 32x32x1.
 
-After the report's code (beelze-b/LSGAN-Implementation, `lsgan_implementation.py` and, for the
-deeper generator, `lsgan_fid.py`), which is PyTorch. Other than in the papers, the generators have
-LeakyReLU too, and the discriminator may end in a sigmoid.
+After code that by its networks, labels and FID procedure appears to be the report's
+(beelze-b/LSGAN-Implementation, `lsgan_implementation.py` and, for the deeper generator,
+`lsgan_fid.py`), which is PyTorch. Other than in the papers, the generators have LeakyReLU too, and
+the discriminator may end in a sigmoid.
 
 Batch norm, where there is any, has scales that start at normal(1, 0.02). Its moving variances are
 of the biased estimate, PyTorch's are not. The original tensors are NCHW, these are NHWC: where a
@@ -69,7 +70,7 @@ class FashionGenerator(Generator):
 @keras.saving.register_keras_serializable("lsgan_tf")
 class DeepFashionGenerator(Generator):
     """1024 normal latents -> 32x32x1 in (-1, 1), through four transposed convolutions; 769,889
-    trainable parameters.
+    trainable parameters. The LeakyReLU after the linear layer follows the code.
 
     Args:
       momentum: of batch norm, which follows each transposed convolution but not the linear layer;
