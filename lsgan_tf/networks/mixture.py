@@ -1,4 +1,4 @@
-"""The pair for points of the plane: the Gaussian mixture (ICCV 2017, section 4.3, stability).
+"""The pair for points of the plane: the Gaussian mixture (ICCV 2017, stability).
 
 After the authors' `stability_comparison/mixture_gaussian/ls.py`: three fully connected layers a
 side, tanh between them, no batch norm; all kernels orthogonal with gain 1.4, biases zero.
