@@ -6,8 +6,11 @@ from lsgan_tf import datasets
 from lsgan_tf.datasets import catalog, manifest
 from lsgan_tf.errors import UserError
 
+# Enough for eight examples of each of ten classes among thousands, in seconds.
+SEARCHED = 100_000
 
-def of_classes(run, labels, data_dir=""):
+
+def of_classes(run, labels, data_dir="", *, at_most=None):
     """A real example of each class of a conditional run.
 
     The data set may have been made again since, with other ids: its classes are found by name.
@@ -16,13 +19,15 @@ def of_classes(run, labels, data_dir=""):
       run: a `run.Run`.
       labels: ids of the run's classes.
       data_dir: where its data set is; by default, where it was trained from.
+      at_most: end the search after so many examples, and let mid-grey stand for classes that were
+        not met; default: search the whole set.
 
     Returns:
       uint8 [len(labels), H, W, C].
 
     Raises:
       UserError: if the data set is not there (nothing is rendered or downloaded), is damaged, has
-        images of another shape, or has no example of a class.
+        images of another shape, or has no example of a class in all of it.
     """
     config, data = run.read()
     dataset = _opened(config, data_dir or config.data_dir)
@@ -31,7 +36,7 @@ def of_classes(run, labels, data_dir=""):
         raise UserError(f"data set {dataset.name} has images of {theirs} now, this run of {ours}.")
     if dataset.class_names != data.class_names:
         labels = _by_name([data.class_names[label] for label in labels], dataset)
-    return dataset.examples_of(labels)
+    return dataset.examples_of(labels, at_most=at_most)
 
 
 def _opened(config, data_dir):

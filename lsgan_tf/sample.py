@@ -101,8 +101,13 @@ def _points(trained, sampler, z):
     """A picture of their density, and the points themselves beside it as .npy."""
     from lsgan_tf import sampling
 
-    points = sampler(z)
     path = _path(trained, ".png")
+    if path.suffix != ".png":
+        raise UserError(
+            f"--output={path} is for a picture of the points; it must end in .png. The points "
+            "themselves go beside it, in .npy."
+        )
+    points = sampler(z)
     sampling.write_array(path.with_suffix(".npy"), points)
     return sampling.write_picture(path, sampler.kind.picture(points, columns=1))
 
@@ -127,7 +132,8 @@ def _reals(trained, labels):
     if _REALS.value is False:
         return None
     try:
-        return reals.of_classes(trained.run, labels, _DATA_DIR.value)
+        at_most = None if _REALS.value else reals.SEARCHED
+        return reals.of_classes(trained.run, labels, _DATA_DIR.value, at_most=at_most)
     except UserError as error:
         if _REALS.value:
             raise UserError(f"--reals: {error}") from error

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lsgan_tf import density, images
+from lsgan_tf import images
 
 
 class Images(NamedTuple):
@@ -35,6 +35,8 @@ class Points(NamedTuple):
 
     def picture(self, samples, columns):
         """float [N, 2] -> one picture of their density, uint8 [H, W, 3]."""
+        from lsgan_tf import density  # brings matplotlib, which only this needs
+
         return density.picture(samples)
 
 

@@ -41,6 +41,11 @@ def test_each_label_has_an_example_of_its_class(run):
     assert greys(reals.of_classes(run, [2, 0, 1, 2])) == [20, 0, 10, 20]
 
 
+def test_a_bounded_search_leaves_grey_what_it_has_not_met(run):
+    found = greys(reals.of_classes(run, [0, 1, 2], at_most=1))
+    assert found.count(128) == 2 and set(found) < {0, 10, 20, 128}
+
+
 def test_classes_of_a_set_that_was_made_again_go_by_name(run, tmp_path):
     convert(tmp_path / "now" / "set", "cab")
     assert greys(reals.of_classes(run, [2, 0, 1], str(tmp_path / "now"))) == [20, 0, 10]

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import datasets, generators, sample, sampling, training
+from lsgan_tf import datasets, generators, reals, sample, sampling, training
 from lsgan_tf.errors import UserError
 
 
@@ -118,6 +118,15 @@ def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_
     assert f"without real examples: data set tiny is not in {tmp_path}. --data_dir" in said
     with pytest.raises(UserError, match="--reals: data set tiny is not in"):
         run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path), reals=True)
+
+
+def test_only_an_explicit_reals_searches_everything(run_sample, conditional, monkeypatch):
+    monkeypatch.setattr(reals, "SEARCHED", 0)
+    rows = [
+        np.asarray(Image.open(run_sample(run_dir=conditional, num=2, labels="a", reals=wanted)))
+        for wanted in (None, True)
+    ]
+    assert (rows[0][2:10, 2:10] == 128).all() and (rows[1][2:10, 2:10] != 128).any()
 
 
 def test_labels_that_would_be_left_out_are_refused(run_sample, conditional):

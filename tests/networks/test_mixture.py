@@ -1,6 +1,7 @@
 """The mixture pair: sizes and initial weights, a simultaneous step by hand, and a run of points."""
 
 import json
+import subprocess
 import sys
 
 import keras
@@ -214,6 +215,21 @@ def test_sampling_gives_a_picture_and_the_points(run_sample, tmp_path):
     assert points.shape == (5120, 2) and points.dtype == np.float32
     few = np.load(run_sample(num=10)[: -len(".png")] + ".npy", allow_pickle=False)
     np.testing.assert_allclose(few, points[:10], atol=1e-6)  # other batches, other rounding
+
+
+def test_the_points_go_beside_a_png(run_sample, tmp_path):
+    path = run_sample(num=10, output=str(tmp_path / "points-0.5.png"))
+    assert Image.open(path).size == (256, 256)
+    assert np.load(tmp_path / "points-0.5.npy", allow_pickle=False).shape == (10, 2)
+    for name in ("x.npy", "points-0.5"):
+        with pytest.raises(UserError, match=f"{name} is for a picture.*must end in .png"):
+            run_sample(num=10, output=str(tmp_path / name))
+        assert not (tmp_path / name).exists()
+
+
+def test_sampling_brings_no_plots_before_it_draws_one():
+    code = "import sys, lsgan_tf.samples; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
