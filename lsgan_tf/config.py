@@ -170,12 +170,18 @@ class Config:
         if self.objective == "wasserstein" and self.penalty == "none":
             raise UserError(
                 "--objective=wasserstein without a penalty has no lower bound: D's scores would "
-                "run away. Add --penalty=wgan_gp."
+                "run away. Add --penalty=wgan_gp, and a pair without batch norm in D."
             )
         if self.penalty_width and self.penalty in ("none", "wgan_gp"):
             raise UserError(
                 f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "
                 f"--penalty={self.penalty} has no noise."
+            )
+        if self.penalty == "none" and (self.penalty_weight or self.penalty_target != 1.0):
+            given = "penalty_weight" if self.penalty_weight else "penalty_target"
+            raise UserError(
+                f"--{given}={getattr(self, given)} goes with a penalty; add --penalty=lsgan_gp, "
+                "dragan or wgan_gp."
             )
 
     def _check_schedule(self):
@@ -261,6 +267,7 @@ def parse(argv):
         # Absl keeps what it has parsed, so a second pass in this order lets the user win.
         remaining = command.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
     _check_preset(argv)
+    _check_recipe(recipe)
     values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
     return remaining
 
@@ -269,10 +276,36 @@ def _check_preset(argv):
     """Labels on a command line whose objective is a preset would go unheeded."""
     given = [argument for argument in argv[1:] if re.match("--?label_[abc]\\b", argument)]
     if flags.FLAGS.objective in LABEL_PRESETS and given:
-        raise UserError(
-            f"--objective={flags.FLAGS.objective} brings its own labels; leave {given[0]} out, or "
-            "take --objective=least_squares."
-        )
+        raise UserError(_unheeded(flags.FLAGS.objective, given[0]))
+
+
+def _check_recipe(path):
+    """A recipe by itself: its labels give way to a preset of the command line, not to its own."""
+    alone = flags.FlagValues()
+    define_flags(alone)
+    alone(["recipe", f"--flagfile={path}"], known_only=True)
+    try:
+        check_labels(alone)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def check_labels(values):
+    """Refuses labels beside a preset, in the parsed flags of one flagfile.
+
+    Raises:
+      UserError: if there are any.
+    """
+    given = [name for name in ("label_a", "label_b", "label_c") if values[name].present]
+    if values.objective in LABEL_PRESETS and given:
+        raise UserError(_unheeded(values.objective, f"--{given[0]}"))
+
+
+def _unheeded(preset, label):
+    return (
+        f"--objective={preset} brings its own labels; leave {label} out, or take "
+        "--objective=least_squares."
+    )
 
 
 def _given_flagfile(argv):

@@ -36,6 +36,7 @@ def read(path):
     try:
         title = path.read_text(encoding="utf-8").partition("\n")[0]
         _, *strays = values(["recipe", f"--flagfile={path}"])
+        config.check_labels(values)
         resolved = config.from_flags(values)
     except (OSError, UnicodeDecodeError, flags.Error, UserError) as error:
         raise UserError(f"recipe {path} cannot be used: {error}") from error

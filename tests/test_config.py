@@ -7,7 +7,7 @@ import sys
 import pytest
 from absl import flags
 
-from lsgan_tf import config
+from lsgan_tf import config, recipes
 from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
 
@@ -110,6 +110,9 @@ def test_contradictions_are_refused():
     for kind in ("none", "wgan_gp"):
         with pytest.raises(UserError, match=f"--penalty={kind} has no noise"):
             Config(penalty=kind, penalty_width=3.0)
+    for name, value in (("penalty_weight", 2.0), ("penalty_target", 0.0)):
+        with pytest.raises(UserError, match=f"--{name}={value} goes with a penalty"):
+            Config(**{name: value})
     with pytest.raises(UserError, match="wasserstein without a penalty.*Add --penalty=wgan_gp"):
         Config(objective="wasserstein")
     with pytest.raises(UserError, match="--loss_scale=0 would train nothing"):
@@ -135,6 +138,22 @@ def test_a_preset_is_a_name_for_labels(parse):
 def test_labels_beside_a_preset_are_refused(parse):
     with pytest.raises(UserError, match="=pearson brings its own labels; leave --label_a=0 out"):
         parse("--objective=pearson", "--label_a=0")
+
+
+def test_labels_beside_a_preset_in_one_flagfile_are_refused(parse, tmp_path):
+    recipe = tmp_path / "mine.flags"
+    recipe.write_text("# Mine.\n--label_a=3\n--objective=pearson\n")
+    with pytest.raises(UserError, match="mine.flags: --objective=pearson brings.*--label_a out"):
+        parse(f"--flagfile={recipe}")
+    with pytest.raises(UserError, match="mine.flags cannot be used: --objective=pearson brings"):
+        recipes.read(recipe)
+
+
+def test_labels_of_a_flagfile_give_way_to_a_preset_of_the_command_line(parse, tmp_path):
+    recipe = tmp_path / "mine.flags"
+    recipe.write_text("# Mine.\n--label_a=3\n")
+    resolved = parse(f"--flagfile={recipe}", "--objective=pearson")
+    assert (resolved.label_a, resolved.label_b, resolved.label_c) == (-1, 1, 0)
 
 
 def test_differences_tell_what_matters_from_what_does_not():
