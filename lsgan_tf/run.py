@@ -38,8 +38,11 @@ class Data:
         names = stored["class_names"]
         if names is not None and not all(isinstance(name, str) for name in names):
             raise TypeError("class_names must be strings")
+        image_shape = tuple(map(operator.index, stored["image_shape"]))
+        if len(image_shape) not in (1, 3):  # points, images
+            raise TypeError("image_shape must have 1 or 3 numbers")
         return cls(
-            tuple(map(operator.index, stored["image_shape"])),
+            image_shape,
             operator.index(stored["num_examples"]),
             None if names is None else tuple(names),
             stored["fingerprint"],

@@ -78,6 +78,15 @@ def test_what_is_no_run_is_refused(run, content, message):
         run.read()
 
 
+def test_a_shape_of_neither_points_nor_images_is_refused(run):
+    for shape in ((2,), (8, 8, 1)):
+        run.claim(_config(run), dataclasses.replace(DATA, image_shape=shape))
+        assert run.read()[1].image_shape == shape
+    run.claim(_config(run), dataclasses.replace(DATA, image_shape=(8, 8)))
+    with pytest.raises(UserError, match="damaged: .*image_shape must have 1 or 3 numbers"):
+        run.read()
+
+
 def _hold(directory, held, release):
     with Run(directory).locked():
         held.set()
