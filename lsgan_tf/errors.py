@@ -1,4 +1,4 @@
-"""The one exception that is written for the person at the keyboard."""
+"""The one exception that is written for the person at the keyboard; a check of names."""
 
 import contextlib
 import sys
@@ -20,6 +20,12 @@ def exit_on_user_error():
     except UserError as error:
         print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(1)
+
+
+def check_known(value, known, what):
+    """ValueError, which lists the known, unless `value` is one of them. `what`: a noun for it."""
+    if value not in known:
+        raise ValueError(f"Unknown {what} {value!r}; known: {', '.join(map(repr, known))}.")
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ batch norm.
 import keras
 from keras import layers
 
+from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Discriminator
 from lsgan_tf.networks.layers import leaky_relu, tanh
 from lsgan_tf.networks.pairs import Pair
@@ -128,8 +129,7 @@ class MLPGenerator(NormalGenerator):
 
 
 def _activate(kind, known):
-    if kind not in known:
-        raise ValueError(f"Unknown activation {kind!r}; known: {', '.join(map(repr, known))}.")
+    check_known(kind, known, "activation")
     return leaky_relu() if kind == "leaky_relu" else layers.Activation(kind)
 
 

@@ -8,6 +8,7 @@ that library's initial weights and 10 normal latents, the one in TensorFlow with
 import keras
 from keras import layers
 
+from lsgan_tf.errors import check_known
 from lsgan_tf.networks import pytorch
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.networks.pairs import Pair
@@ -16,12 +17,6 @@ IMAGE_SHAPE = (28, 28, 1)
 PIXELS = 28 * 28
 HIDDEN_UNITS = 128
 ORIGINALS = ("pytorch", "tensorflow")
-
-
-def _check(original):
-    if original not in ORIGINALS:
-        known = ", ".join(map(repr, ORIGINALS))
-        raise ValueError(f"Unknown original {original!r}; known: {known}.")
 
 
 def _linear(original, inputs, units, **kwargs):
@@ -49,7 +44,7 @@ class PerceptronGenerator(Generator):
     value_range = (0.0, 1.0)
 
     def __init__(self, original="pytorch", name=None):
-        _check(original)
+        check_known(original, ORIGINALS, "original")
         latent_dim = 10 if original == "pytorch" else 64
         super().__init__(latent_dim, IMAGE_SHAPE, name=name)
         self.original = original
@@ -77,7 +72,7 @@ class PerceptronDiscriminator(Discriminator):
     """
 
     def __init__(self, original="pytorch", name=None):
-        _check(original)
+        check_known(original, ORIGINALS, "original")
         super().__init__(IMAGE_SHAPE, name=name)
         self.original = original
         self.body = keras.Sequential(

@@ -8,6 +8,7 @@ not the shortcuts.
 import keras
 from keras import layers, ops
 
+from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Discriminator
 from lsgan_tf.networks.layers import tanh
 from lsgan_tf.networks.pairs import Pair
@@ -58,9 +59,7 @@ class Bottleneck(layers.Layer):
 
     def __init__(self, inputs, outputs, resample="none", normalization="layer", **kwargs):
         super().__init__(**kwargs)
-        if resample not in RESAMPLINGS:
-            known = ", ".join(map(repr, RESAMPLINGS))
-            raise ValueError(f"Unknown resample {resample!r}; known: {known}.")
+        check_known(resample, RESAMPLINGS, "resample")
         self.inputs = inputs
         self.outputs = outputs
         self.resample = resample

@@ -13,6 +13,7 @@ import math
 import keras
 from keras import layers
 
+from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Generator
 from lsgan_tf.normalization import BatchNormalization, LayerNormalization
 
@@ -96,9 +97,7 @@ def normalize(kind):
     Raises:
       ValueError: unless `kind` is "layer", "batch" or "none".
     """
-    if kind not in NORMALIZATIONS:
-        known = ", ".join(map(repr, NORMALIZATIONS))
-        raise ValueError(f"Unknown normalization {kind!r}; known: {known}.")
+    check_known(kind, NORMALIZATIONS, "normalization")
     return NORMALIZATIONS[kind]()
 
 
