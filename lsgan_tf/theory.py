@@ -72,24 +72,25 @@ def extended_criterion(p, q, a, b, c, weights=1.0):
     return float(np.sum(weights * (p + q) * (scores - c) ** 2))
 
 
-def extended_criterion_at(delta, a, b, c):
-    """2 C(G) as a function of `delta` (derived here).
+def extended_criterion_at(distance, a, b, c):
+    """2 C(G) as a function of `distance`, the `delta` of the two densities (derived here).
 
-        2 C(G) = 2 alpha^2 - 2 alpha beta + beta^2 (1/2 + delta / 4)
+        2 C(G) = 2 alpha^2 - 2 alpha beta + beta^2 (1/2 + distance / 4)
         alpha = b - c    beta = b - a
 
-    (-1, 1, 0) gives delta itself, (0, 1, 1) gives 1/2 + delta / 4: least at p = q for all labels.
+    (-1, 1, 0) gives the distance itself, (0, 1, 1) gives 1/2 + distance / 4: least at p = q for all
+    labels.
     """
-    _check_delta(delta)
+    _check_distance(distance)
     alpha, beta = b - c, b - a
-    return 2 * alpha**2 - 2 * alpha * beta + beta**2 * (0.5 + delta / 4)
+    return 2 * alpha**2 - 2 * alpha * beta + beta**2 * (0.5 + distance / 4)
 
 
-def discriminator_loss_at(delta, a, b):
-    """L_D of the optimal D as a function of `delta`: (b - a)^2 / 4 (1 - delta / 2) (derived
-    here)."""
-    _check_delta(delta)
-    return (b - a) ** 2 / 4 * (1 - delta / 2)
+def discriminator_loss_at(distance, a, b):
+    """L_D of the optimal D as a function of `distance`, the `delta` of the two densities:
+    (b - a)^2 / 4 (1 - distance / 2) (derived here)."""
+    _check_distance(distance)
+    return (b - a) ** 2 / 4 * (1 - distance / 2)
 
 
 def jensen_shannon(p, q, weights=1.0):
@@ -151,6 +152,6 @@ def _values(**arrays):
     return [np.broadcast_to(values, shape) for values in result]
 
 
-def _check_delta(delta):
-    if not 0 <= delta <= 2 + 2 * _TOLERANCE:
-        raise ValueError(f"delta is {delta}; it lies in [0, 2].")
+def _check_distance(distance):
+    if not 0 <= distance <= 2 + 2 * _TOLERANCE:
+        raise ValueError(f"delta is {distance}; it lies in [0, 2].")
