@@ -105,7 +105,7 @@ def _training_step(config, steps):
     if config.conditional:
         batch = (batch, rng.integers(0, _CLASSES.value, config.batch_size, np.int32))
     dataset = tf.data.Dataset.from_tensors(batch).cache().repeat()
-    iterator = iter(strategy.experimental_distribute_dataset(dataset))
+    iterator = iter(strategy.experimental_distribute_dataset(gan.grouped(dataset)))
 
     def call():
         return float(gan.run_steps(iterator, steps)["d_loss"])
