@@ -52,7 +52,11 @@ def run(main, flags_parser=parse_flags):
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatient people press it twice
             sys.exit("interrupted")
 
-    app.run(start, flags_parser=flags_parser)
+    def parse(argv):
+        with exit_on_user_error():
+            return flags_parser(argv)
+
+    app.run(start, flags_parser=parse)
 
 
 def _unfailing(stream, of_process, descriptor):

@@ -9,11 +9,9 @@ from lsgan_tf import building, datasets, samples, sampling
 from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
 from lsgan_tf.logbook import Logbook
+from lsgan_tf.reals import SEARCHED
 from lsgan_tf.run import Data, Run
 from lsgan_tf.signals import StopRequest
-
-# Enough for eight examples of each of ten classes among thousands, in seconds.
-_SEARCHED_FOR_REALS = 100_000
 
 
 def train(config, allow_config_change=False):
@@ -120,7 +118,7 @@ class _Training:
         if self._grid_labels is None:
             reals, _ = self._dataset.first_images(len(self._grid_latents))
         else:
-            reals = self._dataset.examples_of(self._grid_labels, at_most=_SEARCHED_FOR_REALS)
+            reals = self._dataset.examples_of(self._grid_labels, at_most=SEARCHED)
         picture = self._sampler.kind.picture(reals, self._columns)
         self._run.write_reals(picture)
         self._logbook.pictures("reals", 0, picture)

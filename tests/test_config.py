@@ -176,9 +176,17 @@ def test_a_flagfile_that_is_no_text_is_told(parse, tmp_path):
         parse(f"--flagfile={tmp_path}/bad.flags")
 
 
-def test_commands_print_no_traceback():
-    command = [sys.executable, "-m", "lsgan_tf.train", "--nonsense"]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nonsense"], "Unknown command line flag 'nonsense'"),
+        (["--objective=pearson", "--label_a=0"], "--objective=pearson brings its own labels"),
+        (["--label_a=1", "--label_b=1"], "--label_a and --label_b are both 1.0"),
+    ],
+)
+def test_commands_print_no_traceback(arguments, message):
+    command = [sys.executable, "-m", "lsgan_tf.train", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: Unknown command line flag 'nonsense'")
+    assert done.stderr.startswith(f"error: {message}")
     assert "Traceback" not in done.stderr

@@ -96,9 +96,9 @@ def test_labels_by_name_or_id_make_columns(run_sample, conditional, data_dir):
     # A row of real examples, the line, and two rows of generated pictures.
     assert by_name.shape == (12 + 4 + 22, 22)
     assert (by_name[12:16] == 0).all()
-    reals = datasets.load("tiny", str(data_dir)).examples_of([2, 0])[..., 0]
-    np.testing.assert_array_equal(by_name[2:10, 2:10], reals[0])
-    np.testing.assert_array_equal(by_name[2:10, 12:20], reals[1])
+    examples = datasets.load("tiny", str(data_dir)).examples_of([2, 0])[..., 0]
+    np.testing.assert_array_equal(by_name[2:10, 2:10], examples[0])
+    np.testing.assert_array_equal(by_name[2:10, 12:20], examples[1])
     plain = run_sample(run_dir=conditional, num=4, labels="c,a", reals=False)
     np.testing.assert_array_equal(np.asarray(Image.open(plain)), by_name[16:])
 
