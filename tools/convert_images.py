@@ -4,7 +4,9 @@
 
 --source is a folder of images, a folder per class, a zip of either, or an .npz with `images`
 (uint8 [N, H, W] or [N, H, W, C]) and, optionally, integer `labels` [N] and unicode `class_names`.
-A conversion that was interrupted continues when the same command is run again.
+--test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
+classes are found by name among those of --source; grey or colour is as --source decides. A
+conversion that was interrupted continues when the same command is run again.
 """
 
 import dataclasses
@@ -20,6 +22,8 @@ from tools import _converter_flags
 from tools.sources import file_listing, image_sources, npz_source, zip_source
 from tools.sources.image_sources import Entry, Reader, Source
 
+_FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -34,61 +38,131 @@ class Options:
     processes: int = 1
 
 
-def convert(source: Path, output_dir: Path, options: Options) -> manifest.Manifest:
+def convert(
+    source: Path, output_dir: Path, options: Options, test_source: Path | None = None
+) -> manifest.Manifest:
     """Converts `source` into a data set at `output_dir`.
 
+    Args:
+        source: becomes the split "train".
+        output_dir: as for `records.write`.
+        options: how.
+        test_source: becomes the split "test".
+
     Raises:
-        UserError: the source cannot be used, more than `max_bad` of its images cannot be used,
-            or as `records.write` does.
+        UserError: a source cannot be used, the two share pictures or disagree on the classes, more
+            than `max_bad` of the images cannot be used, or as `records.write` does.
     """
     output_dir = records.check_target(output_dir)
-    listing = _open_source(source, options.labels)
-    print(printable(_describe(listing, source)), flush=True)
-    plan = _plan(listing, source, options)
+    sources = {"train": source} | ({"test": test_source} if test_source else {})
+    if test_source:
+        _check_apart(source, test_source)
+    listings = {split: _list(path, split, options.labels) for split, path in sources.items()}
+    if test_source:
+        listings["test"] = _with_ids_of_train(listings["train"], listings["test"], sources)
+    plan = _plan(listings, sources, options)
     return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
-def _open_source(source: Path, labels: str) -> Source:
-    kind = file_listing.kind(source)
+def _check_apart(source: Path, test_source: Path) -> None:
+    """Raises `UserError` if pictures of one were in the other, too."""
+    kinds = [file_listing.kind(path) for path in (source, test_source)]
+    if None in kinds:  # the listing tells which
+        return
+    if source.samefile(test_source):
+        raise UserError(f"--test_source={test_source} is the same as --source; pass another")
+    train, test = source.resolve(), test_source.resolve()
+    nested = train.is_relative_to(test) or test.is_relative_to(train)
+    if kinds == ["folder", "folder"] and nested:  # an archive in a folder is none of its pictures
+        raise UserError(
+            f"of --source={source} and --test_source={test_source} one lies in the other, so that "
+            "its images would be in both splits. Pass two folders side by side"
+        )
+
+
+def _list(path: Path, split: str, labels: str) -> Source:
+    listing = _open_source(path, _FLAGS[split], labels)
+    print(printable(_describe(listing, path)), flush=True)
+    return listing
+
+
+def _open_source(path: Path, flag: str, labels: str) -> Source:
+    kind = file_listing.kind(path)
     if kind == "folder":
-        return image_sources.folder(source, labels)
+        return image_sources.folder(path, labels)
     if kind is None:
-        raise UserError(f"--source={source} does not exist")
-    if source.suffix.lower() == ".npz":
-        return npz_source.arrays(source, labels)
-    if source.suffix.lower() == ".zip":
-        return zip_source.zipped(source, labels)
-    raise UserError(f"--source={source} is neither a folder nor a .zip nor an .npz")
+        raise UserError(f"{flag}={path} does not exist")
+    if path.suffix.lower() == ".npz":
+        return npz_source.arrays(path, labels)
+    if path.suffix.lower() == ".zip":
+        return zip_source.zipped(path, labels)
+    raise UserError(f"{flag}={path} is neither a folder nor a .zip nor an .npz")
 
 
 def _describe(listing: Source, source: Path) -> str:
     names = listing.class_names
-    classes = "no labels"
-    if names is not None:
-        classes = f"{len(names)} classes ({', '.join(names[:10])}{', ...' * (len(names) > 10)})"
+    classes = "no labels" if names is None else f"{len(names)} classes ({_first(names)})"
     ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
     return f"{source}: {len(listing.entries)} images, {classes}{ignored}"
 
 
-def _plan(listing: Source, source: Path, options: Options) -> records.Plan:
-    kind = _Kind.of(listing, source, options.channels)
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:10])}{', ...' * (len(names) > 10)}"
+
+
+def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) -> Source:
+    """The test source with the class ids of the train source, found by name.
+
+    Raises:
+        UserError: only one of them has labels, or the test source has classes of its own.
+    """
+    if test.class_names == train.class_names:
+        return test
+    named = {split: f"{_FLAGS[split]}={path}" for split, path in sources.items()}
+    if test.class_names is None or train.class_names is None:
+        labelled, other = ("train", "test") if test.class_names is None else ("test", "train")
+        raise UserError(
+            f"{named[labelled]} has labels, {named[other]} has none. Give the latter a folder per "
+            "class (with --labels=folders one is enough) or, in an .npz, `labels`; or choose "
+            "--labels=none to leave out the labels of both"
+        )
+    ids = {name: number for number, name in enumerate(train.class_names)}
+    unknown = [name for name in test.class_names if name not in ids]
+    if unknown:
+        raise UserError(
+            f"{named['test']} has classes that {named['train']} lacks: {_first(unknown)} (it has "
+            f"{_first(train.class_names)}). Give both the same names, or choose --labels=none to "
+            "leave out the labels of both"
+        )
+    entries = [Entry(entry.name, ids[test.class_names[entry.label]]) for entry in test.entries]
+    return dataclasses.replace(test, entries=entries, class_names=train.class_names)
+
+
+def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> records.Plan:
+    train = listings["train"]
+    kind = _Kind.of(train, sources["train"], options.channels)
     target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
-    bounds = records.shard_bounds(len(listing.entries))
     return records.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
-        class_names=listing.class_names,
-        source=str(source),
-        source_identity=listing.identity,
+        class_names=train.class_names,
+        source=", ".join(map(str, sources.values())),
+        # Without a test source the train source's alone: sets that were made so stay the same job.
+        source_identity="\ntest ".join(listing.identity for listing in listings.values()),
         tool="tools.convert_images",
         flags=dataclasses.asdict(target) | {"labels": options.labels},
-        jobs=[
-            records.ShardJob(
-                _produce, (listing.reader, listing.entries[start:stop], target, kind), stop - start
-            )
-            for start, stop in bounds
-        ],
+        jobs=[job for split in listings for job in _jobs(listings[split], split, target, kind)],
     )
+
+
+def _jobs(
+    listing: Source, split: str, target: pictures.Target, kind: "_Kind"
+) -> Iterator[records.ShardJob]:
+    # Both sources may have a file of one name. A path would not do: the plan does not depend on it.
+    of = "" if split == "train" else f" of {_FLAGS[split]}"
+    for start, stop in records.shard_bounds(len(listing.entries)):
+        arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
+        yield records.ShardJob(_produce, arguments, stop - start, split)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,36 +183,40 @@ class _Kind:
             bad = bad or f"{entry.name}: {image}"
         raise UserError(f"none of the {len(listing.entries)} images of {source} can be used; {bad}")
 
-    def check(self, entry: Entry, image) -> None:
+    def check(self, where: str, image) -> None:
         """Raises `UserError` if `image` is of the other kind and no flag says what to do."""
         if self.decided_by is None or pictures.is_grey(image) == (self.channels == 1):
             return
         names = ("grey", "in colour") if self.channels == 1 else ("in colour", "grey")
         raise UserError(
-            f"{self.decided_by} is {names[0]}, {entry.name} is {names[1]}. Choose --channels=grey "
-            "or --channels=colour for all."
+            f"{self.decided_by} is {names[0]}, {where} is {names[1]}. Choose --channels=grey or "
+            "--channels=colour for all."
         )
 
 
 def _produce(
-    reader: Reader, entries: Sequence[Entry], target: pictures.Target, kind: _Kind
+    reader: Reader, entries: Sequence[Entry], of: str, target: pictures.Target, kind: _Kind
 ) -> Iterator[records.Record | records.Skipped]:
     for entry, image in reader.read(entries):
+        where = f"{entry.name}{of}"
         if isinstance(image, pictures.BadImage):
-            yield records.Skipped(entry.name, str(image))
+            yield records.Skipped(where, str(image))
             continue
-        kind.check(entry, image)
+        kind.check(where, image)
         yield records.Record(target.encode(image), entry.label)
 
 
 def main() -> None:
-    source, output_dir = _converter_flags.path("source"), _converter_flags.path("output_dir")
-    done = convert(source, output_dir, _converter_flags.options(Options))
+    path = _converter_flags.path
+    output_dir = path("output_dir")
+    options = _converter_flags.options(Options)
+    done = convert(path("source"), output_dir, options, path("test_source"))
     print(printable(done.summary(output_dir)))
 
 
 def _define_flags() -> None:
     flags.DEFINE_string("source", None, "folder, .zip or .npz", required=True)
+    flags.DEFINE_string("test_source", None, "the same for a split named test")
     flags.DEFINE_enum(
         "channels", "auto", ["auto", "grey", "colour"], "auto: as the first readable image"
     )

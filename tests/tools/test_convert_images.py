@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from lsgan_tf import datasets
@@ -53,8 +54,9 @@ def target(tmp_path):
     return tmp_path / "data" / "set"
 
 
-def convert(source, target, **options):
-    return convert_images.convert(source, target, Options(**{"image_size": 8} | options))
+def convert(source, target, test_source=None, **options):
+    options = Options(**{"image_size": 8} | options)
+    return convert_images.convert(source, target, options, test_source)
 
 
 def failure(source, target, **options):
@@ -172,7 +174,7 @@ IMAGES = np.zeros((4, 8, 8), np.uint8)
         ),
         (
             {"images": IMAGES, "labels": np.arange(4), "class_names": np.array(list("abca"))},
-            "two classes are named 'a'",
+            "a.npz: array `class_names` cannot be used: two classes are named 'a'",
         ),
         (
             {"images": IMAGES, "labels": np.arange(4), "class_names": np.array([*"abc", "d\ne"])},
@@ -183,6 +185,62 @@ IMAGES = np.zeros((4, 8, 8), np.uint8)
 def test_npz_that_cannot_be_used(arrays, expected, target, tmp_path):
     np.savez(tmp_path / "a.npz", **arrays)
     assert expected in failure(tmp_path / "a.npz", target)
+
+
+def test_a_test_split_whose_ids_follow_the_names_of_the_classes(classes, target, tmp_path):
+    images = np.stack([making.picture(number) for number in range(20, 25)])
+    names = np.array(["odd", "even"])
+    np.savez(tmp_path / "a.npz", images=images, labels=[1, 0, 1, 0, 1], class_names=names)
+    done = convert(classes, target, tmp_path / "a.npz")
+    assert {shard.split: shard.count for shard in done.shards} == {"train": 8, "test": 5}
+    assert done.class_names == ("even", "odd")
+    tested = list(tfds.builder_from_directory(target).as_dataset(split="test").as_numpy_iterator())
+    numbers = making.numbers_of([example["image"] for example in tested])
+    labels = [int(example["label"]) for example in tested]
+    assert dict(zip(numbers, labels, strict=True)) == {n: n % 2 for n in range(20, 25)}
+
+
+@pytest.mark.parametrize(
+    ("source", "test_source", "told"),
+    [
+        ("flat", "absent", "--test_source=absent does not exist"),
+        ("flat", "x/../flat", "--test_source=x/../flat is the same as --source"),
+        ("flat", ".", "--source=flat and --test_source=. one lies in the other"),
+        ("classes", "classes/odd", "would be in both splits"),
+        ("classes", "flat", "--source=classes has labels, --test_source=flat has none. Give the"),
+        ("flat", "classes", "--test_source=classes has labels, --source=flat has none. Give the"),
+        ("classes", "one", "with --labels=folders one is enough"),
+        ("classes", "other", "has classes that --source=classes lacks: new (it has even, odd)"),
+        ("flat", "one", "0.png is in colour, odd/0.png of --test_source is grey. Choose"),
+    ],
+)
+def test_test_sources_that_cannot_be_used(
+    source, test_source, told, flat, classes, target, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("x/y", "one/odd", "other/odd", "other/new"):
+        save(tmp_path / folder / "0.png", channels=1)
+    assert told in failure(Path(source), target, test_source=Path(test_source))
+
+
+def test_following_the_advice_about_a_test_source_of_one_class_works(classes, target, tmp_path):
+    save(tmp_path / "one" / "odd" / "21.png", 21, channels=1)
+    done = convert(classes, target, tmp_path / "one", labels="folders")
+    assert done.class_names == ("even", "odd") and len(done.shards) == 2
+
+
+def test_a_bad_test_picture_is_named_and_the_conversion_continues(flat, target, tmp_path):
+    test_source = tmp_path / "held_out"
+    save(test_source / "1.png", 201)
+    (test_source / "2.png").write_bytes(b"not a picture")
+    assert "2.png of --test_source: it does not" in failure(flat, target, test_source=test_source)
+    done = convert(flat, target, test_source, max_bad=1)
+    assert convert(flat, target, test_source, max_bad=1) == done
+    again = convert(flat, tmp_path / "again" / "set", test_source, max_bad=1)
+    assert (again.shards, again.skipped) == (done.shards, done.skipped)
+    assert "another state of the source" in failure(flat, target)
+    save(test_source / "3.png", 203)
+    assert "another state of the source" in failure(flat, target, test_source=test_source)
 
 
 @pytest.mark.parametrize("name", ["images", "labels", "class_names"])
@@ -415,13 +473,14 @@ def run(*arguments):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
 
 
-def test_the_command(classes, target):
-    arguments = (f"--source={classes}", f"--output_dir={target}", "--image_size=8")
-    first = run(*arguments)
+def test_the_command(classes, target, tmp_path):
+    test_source = zipped(classes, tmp_path / "test.zip")
+    arguments = (f"--source={classes}", f"--test_source={test_source}", f"--output_dir={target}")
+    first = run(*arguments, "--image_size=8")
     assert first.returncode == 0, first.stderr
-    assert f"{target}: 8 images, 8x8x1, 2 classes" in first.stdout
-    again = run(*arguments)
-    assert again.returncode == 0 and "8 images" in again.stdout
+    assert f"{target}: 16 images, 8x8x1, 2 classes" in first.stdout
+    again = run(*arguments, "--image_size=8")
+    assert again.returncode == 0 and "16 images" in again.stdout
 
 
 def test_control_characters_in_names_are_escaped(classes, target):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -151,6 +152,11 @@ def _class_names(archive: zipfile.ZipFile, path: Path, labels: np.ndarray) -> tu
         raise UserError(
             f"{path}: array `class_names` cannot be used: it is {names.dtype} {names.shape}, the "
             f"labels need a one-dimensional array of {needed} or more strings"
+        )
+    # Here, because the ids of a test source are replaced by those of its names in the train source.
+    if twice := [name for name, times in Counter(names.tolist()).items() if times > 1]:
+        raise UserError(
+            f"{path}: array `class_names` cannot be used: two classes are named {twice[0]!r}"
         )
     return tuple(names.tolist())
 
