@@ -36,12 +36,16 @@ class Checkpoints:
       gan: a compiled `GAN`.
       directory: where the checkpoints are.
       keep: number of checkpoints to keep.
+
+    Attributes:
+      best: the step of one to keep as well, or None.
     """
 
     def __init__(self, gan, directory, keep):
         self._directory = Path(directory)
         self._gan = gan
         self._keep = keep
+        self.best = None
         average = {} if gan.generator_ema is None else {"generator_ema": gan.generator_ema}
         self._checkpoint = tf.train.Checkpoint(
             generator=gan.generator,
@@ -53,7 +57,8 @@ class Checkpoints:
         )
 
     def save(self):
-        """Writes a checkpoint of the current step, then removes the oldest above `keep`.
+        """Writes a checkpoint of the current step, then removes the oldest above `keep` but for
+        the best.
 
         It is written under another name and renamed when it is on the disk, so a process that dies
         or a disk that is full at any moment leaves the ones before as they were.
@@ -76,7 +81,8 @@ class Checkpoints:
         # Later ones are damaged, passed over by a resumed run: no reason to drop this one.
         done = [each for each in available(self._directory) if each <= step]
         for old in done[: -self._keep]:
-            (self._directory / f"step-{old}.index").unlink(missing_ok=True)
+            if old != self.best:
+                (self._directory / f"step-{old}.index").unlink(missing_ok=True)
         _remove_unfinished(self._directory)
 
     def _write(self, step):
@@ -189,7 +195,9 @@ def _parse_step(text):
     try:
         return int(text)
     except ValueError as error:
-        raise UserError(f"--checkpoint={text} is neither a step nor 'latest'.") from error
+        raise UserError(
+            f"--checkpoint={text} is neither a step nor 'latest' nor 'best'."
+        ) from error
 
 
 def _damaged(prefix, error):

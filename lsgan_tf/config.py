@@ -15,6 +15,17 @@ RECIPES = Path(__file__).resolve().parent.parent / "flags"
 CONFIG_FILE = "config.json"
 RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
+# Scores that `--keep_best` may go by.
+BEST_SCORES = (
+    "fid",
+    "kid",
+    "inception_score",
+    "precision",
+    "recall",
+    "coverage",
+    "class_accuracy",
+    "modes_within_0_1",
+)
 # Least squares objectives with a name: (a, b, c).
 LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
 
@@ -139,10 +150,34 @@ class Config:
         may_change=True,
     )
 
+    keep_best: str = _option(
+        "none",
+        "Keep the checkpoint that is best by this score as well; needs --eval_every.",
+        choices=("none", *BEST_SCORES),
+        may_change=True,
+    )
+    # How to score it meanwhile.
+    eval_every: int = _option(0, "Steps between scores; 0: none.", low=0, may_change=True)
+    eval_images: int = _option(
+        10_000, "Images a score is taken over, generated and real.", low=2, may_change=True
+    )
+    features: str = _option(
+        "inception-2015",
+        "Features to score by: inception-2015, keras:NAME, classifier (of this data set, from "
+        "lsgan_tf.train_classifier), or the path of a SavedModel or .keras file.",
+        may_change=True,
+    )
+    features_file: str = _option(
+        "",
+        "The graph of inception-2015 or the weights of keras:NAME; else fetched.",
+        may_change=True,
+    )
+
     def __post_init__(self):
         self._check_numbers()
         self._check_objective()
         self._check_schedule()
+        self._check_scores()
         if self.logical_devices > 1 and self.distribution != "mirrored":
             raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
 
@@ -191,6 +226,18 @@ class Config:
                 "goes without --n_critic and --noshared_latents."
             )
 
+    def _check_scores(self):
+        if self.keep_best == "none":
+            return
+        if not self.eval_every:
+            raise UserError(
+                f"--keep_best={self.keep_best} needs scores; add --eval_every=1000, for example."
+            )
+        if self.keep_best == "class_accuracy" and not self.conditional:
+            raise UserError(
+                "--keep_best=class_accuracy needs --conditional: no class is asked for."
+            )
+
     def _resolve_labels(self):
         """A preset is a name for labels: what is recorded are the labels."""
         labels = LABEL_PRESETS[self.objective]
@@ -200,7 +247,8 @@ class Config:
 
     def to_flagfile(self):
         """The flags that repeat this run, one a line, without the directories of this machine."""
-        fields = (f.name for f in dataclasses.fields(self) if f.name not in ("run_dir", "data_dir"))
+        of_this_machine = ("run_dir", "data_dir", "features_file")
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in of_this_machine)
         return "".join(f"--{name}={_spell(getattr(self, name))}\n" for name in fields)
 
 

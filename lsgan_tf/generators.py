@@ -27,7 +27,7 @@ class Trained(NamedTuple):
 def define_flags():
     """Defines the flags that say which generator: --run_dir, --checkpoint and --weights."""
     flags.DEFINE_string("run_dir", "", "The run directory.")
-    flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, or latest.")
+    flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, latest, or best.")
     flags.DEFINE_enum(
         "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
     )
@@ -39,12 +39,34 @@ def from_flags():
     return load(values.run_dir, checkpoint=values.checkpoint, weights=values.weights)
 
 
+def chosen_checkpoint():
+    """What --checkpoint says."""
+    return flags.FLAGS.checkpoint
+
+
+def read_run():
+    """(`Run`, `Config`, `Data`) of --run_dir.
+
+    Raises:
+      UserError: if it is not given, or no run.
+    """
+    run = _run(flags.FLAGS.run_dir)
+    return run, *run.read()
+
+
+def _run(run_dir):
+    if not run_dir:
+        raise UserError("--run_dir is missing: which run? For example --run_dir=runs/NAME.")
+    return Run(run_dir)
+
+
 def load(run_dir, *, checkpoint="latest", weights="auto"):
     """Rebuilds the generator of a run, in float32, and restores one of its checkpoints.
 
     Args:
       run_dir: the run directory; nothing else is needed.
-      checkpoint: a step, or "latest".
+      checkpoint: a step, "latest", or "best": the one that scored best while training with
+        --keep_best.
       weights: "raw", "ema", or "auto": the averaged ones where the run keeps them.
 
     Raises:
@@ -53,18 +75,28 @@ def load(run_dir, *, checkpoint="latest", weights="auto"):
     from lsgan_tf import building  # starts TensorFlow, which defining flags should not
     from lsgan_tf.checkpoints import restore_generator
 
-    if not run_dir:
-        raise UserError("--run_dir is missing: which run? For example --run_dir=runs/NAME.")
-    run = Run(run_dir)
+    run = _run(run_dir)
     config, data = run.read()
     if weights == "auto":
         weights = "ema" if config.ema_decay else "raw"
     if weights == "ema" and not config.ema_decay:
         raise UserError(f"{run_dir} was trained without --ema_decay; it has only --weights=raw.")
+    if checkpoint == "best":
+        checkpoint = _best(run)
     generator, _ = building.pair(config, data.image_shape, data.class_names)
     step = restore_generator(generator, run.checkpoints, checkpoint=checkpoint, weights=weights)
     class_names = data.class_names if config.conditional else None
     return Trained(run, generator, class_names, step, weights)
+
+
+def _best(run):
+    best = run.best()
+    if best is None:
+        raise UserError(
+            f"{run.directory} has no best checkpoint: it was trained without --keep_best. "
+            "python -m lsgan_tf.evaluate --checkpoint=all scores those that are there."
+        )
+    return str(best.step)
 
 
 def parse_labels(text, class_names):

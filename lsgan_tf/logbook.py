@@ -24,7 +24,7 @@ class Logbook:
         self._train_steps = train_steps
         self._writer = tf.summary.create_file_writer(str(run.directory))
         self._clock = _Clock(step)
-        run.forget_metrics_after(step)
+        run.forget_after(step)
         self._forget_events_after(step)
 
     def _forget_events_after(self, step):
@@ -70,6 +70,16 @@ class Logbook:
             f"{images_per_second:.0f} images/s  {_spell(left)} left",
             flush=True,
         )
+
+    def scores(self, step, scores):
+        """Writes scores, a list of `metrics.scores.Score`, and a line of them on the screen."""
+        values = {score.name: score.value for score in scores}
+        self._run.append_metrics({"step": step, "scores": values, "time": time.time()})
+        with self._writer.as_default(step=step):
+            for score in scores:
+                tf.summary.scalar(f"scores/{score.title.replace(' ', '_')}", score.value)
+        shown = "  ".join(f"{score.title} {score.value:.4g}" for score in scores)
+        print(f"step {step}: {shown}", flush=True)
 
     def flush(self):
         """Makes sure that a watcher sees what was written."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from absl import flags
 
-from lsgan_tf import config
+from lsgan_tf import config, tables
 from lsgan_tf.config import LABEL_PRESETS, RECIPES, Config
 from lsgan_tf.errors import UserError
 
@@ -59,12 +59,7 @@ def table():
     Raises:
       UserError: if one of them is malformed.
     """
-    rows = [COLUMNS, *(_row(read(path)) for path in paths())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return tables.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
 
 
 def _row(recipe):

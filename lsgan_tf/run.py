@@ -49,11 +49,22 @@ class Data:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The checkpoint that scored best so far."""
+
+    step: int
+    score: str  # a name of `metrics.scores.BETTER`
+    value: float
+    protocol: str  # a digest of what the value depends on
+
+
 class Run:
     """A directory of one training run.
 
     RUN/config.json  recipe.flags  reals.png  samples/STEP.png  samples/latents.npy
-        metrics.jsonl  events.out.tfevents.*  checkpoints/  export/1/
+        metrics.jsonl  scores.jsonl  best.json  gallery.html  events.out.tfevents.*  checkpoints/
+        export/1/
     """
 
     def __init__(self, directory):
@@ -62,9 +73,12 @@ class Run:
         self.samples = self.directory / "samples"
         self.exports = self.directory / "export"
         self.metrics = self.directory / "metrics.jsonl"
+        self.scores = self.directory / "scores.jsonl"
+        self.gallery = self.directory / "gallery.html"
         self.recipe = self.directory / RECIPE_FILE
         self._config = self.directory / CONFIG_FILE
         self._latents = self.samples / "latents.npy"
+        self._best = self.directory / "best.json"
 
     def read(self):
         """The run's (`Config`, `Data`).
@@ -202,22 +216,69 @@ class Run:
 
     def append_metrics(self, record):
         """Adds one JSON line to metrics.jsonl."""
-        try:
-            with open(self.metrics, "ab") as file:
-                file.write(_json_bytes(record) + b"\n")
-        except OSError as error:
-            raise atomic.write_error(error, self.metrics) from error
+        _append(self.metrics, [record])
 
-    def forget_metrics_after(self, step):
-        """Drops the lines of steps that a resumed run will do again, and a torn last line."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_bytes().splitlines():
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + b"\n")
-        atomic.write_bytes(self.metrics, b"".join(kept))
+    def append_scores(self, records):
+        """Adds a JSON line each to scores.jsonl."""
+        _append(self.scores, records)
+
+    def read_metrics(self):
+        """The lines of metrics.jsonl as dictionaries, each with its "step"."""
+        return list(_lines(self.metrics).values())
+
+    def read_scores(self):
+        """The lines of scores.jsonl as dictionaries, each with its "step" (None of real images)."""
+        return list(_lines(self.scores).values())
+
+    def forget_after(self, step):
+        """Drops the metrics and scores of steps that a resumed run will do again, and torn lines:
+        a line appears complete only with its end."""
+        for path in (self.metrics, self.scores):
+            if path.exists():
+                kept = [raw for raw, line in _lines(path).items() if (line["step"] or 0) <= step]
+                atomic.write_bytes(path, b"".join(kept))
+
+    def best(self):
+        """What `write_best` was given last, or None.
+
+        Raises:
+          UserError: if best.json is damaged.
+        """
+        try:
+            stored = json.loads(self._best.read_bytes())
+            step, value = operator.index(stored["step"]), float(stored["value"])
+            return Best(step, str(stored["score"]), value, str(stored["protocol"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+            raise UserError(
+                f"{self._best} is damaged: {error!r}. Remove it; the next evaluation of the run "
+                "then writes it anew."
+            ) from error
+
+    def write_best(self, best):
+        """Keeps which checkpoint scored best."""
+        atomic.write_bytes(self._best, _json_bytes(dataclasses.asdict(best)))
+
+
+def _append(path, records):
+    try:
+        with open(path, "ab") as file:
+            file.write(b"".join(_json_bytes(record) + b"\n" for record in records))
+    except OSError as error:
+        raise atomic.write_error(error, path) from error
+
+
+def _lines(path):
+    """{line: what it says} of a file of JSON lines that have a step, without torn ones."""
+    lines = {}
+    if path.exists():
+        for raw in path.read_bytes().splitlines(keepends=True):
+            with contextlib.suppress(ValueError):
+                line = json.loads(raw)
+                if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):
+                    lines[raw.rstrip(b"\n") + b"\n"] = line
+    return lines
 
 
 def _check_types(stored, config):

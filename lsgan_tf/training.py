@@ -5,9 +5,10 @@ import shlex
 
 import tensorflow as tf
 
-from lsgan_tf import building, datasets, samples, sampling
+from lsgan_tf import building, datasets, gallery, samples, sampling
 from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
+from lsgan_tf.examiner import Examiner
 from lsgan_tf.logbook import Logbook
 from lsgan_tf.reals import SEARCHED
 from lsgan_tf.run import Data, Run
@@ -53,14 +54,18 @@ def _train(config, allow_config_change, stop):
             train_steps=config.train_steps,
             step=step,
         )
-        training = _Training(config, strategy, dataset, gan, run, checkpoints, logbook, stop)
+        examiner = Examiner(config, strategy, dataset, gan, run)
+        checkpoints.best = examiner.best_step
+        training = _Training(
+            config, strategy, dataset, gan, run, checkpoints, logbook, examiner, stop
+        )
         training.go_on_from(step)
 
 
 class _Training:
     """One process's share of a run."""
 
-    def __init__(self, config, strategy, dataset, gan, run, checkpoints, logbook, stop):
+    def __init__(self, config, strategy, dataset, gan, run, checkpoints, logbook, examiner, stop):
         self._config = config
         self._strategy = strategy
         self._dataset = dataset
@@ -68,8 +73,9 @@ class _Training:
         self._run = run
         self._checkpoints = checkpoints
         self._logbook = logbook
+        self._examiner = examiner
         self._stop = stop
-        self._saved = int(gan.step.numpy())  # the step of the last checkpoint
+        self._saved = self._sampled = int(gan.step.numpy())  # the steps of the last ones
         self._sampler = sampling.Sampler(gan.sampling_generator)
         rows, self._columns = sampling.grid_size(gan.generator.num_classes)
         count = self._sampler.kind.enough or rows * self._columns
@@ -83,6 +89,8 @@ class _Training:
         self._announce(step)
         if step == 0:
             self._show_beginning()
+        elif self._examiner.owes(step):  # what ended the run came between
+            self._examine(step)
         iterator = iter(self._batches(step))
         while step < self._config.train_steps and not self._stop.received:
             step = self._execute(iterator, step)
@@ -148,8 +156,13 @@ class _Training:
     def _execute(self, iterator, step):
         """Runs to the next step at which something is due; returns that step."""
         config = self._config
-        cadences = (config.log_every, config.sample_every, config.checkpoint_every)
-        due = min(step - step % every + every for every in cadences)
+        cadences = (
+            config.log_every,
+            config.sample_every,
+            config.checkpoint_every,
+            config.eval_every,
+        )
+        due = min(step - step % every + every for every in cadences if every)
         end = min(step + config.steps_per_execution, due, config.train_steps)
         with self._logbook.training():
             try:
@@ -162,7 +175,7 @@ class _Training:
         return end
 
     def _after(self, step):
-        """Logs, samples and saves what is due at a step; at the last step, everything."""
+        """Logs, samples, saves and scores as is due at a step; at the last step, everything."""
         config = self._config
 
         def due(every):
@@ -174,12 +187,32 @@ class _Training:
             self._sample(step)
         if due(config.checkpoint_every):
             self._save(step)
+        if config.eval_every and due(config.eval_every):
+            self._examine(step)
 
     def _save(self, step):
         self._metrics(step)  # never save what has diverged
+        if self._sampled != step:
+            self._sample(step)  # every checkpoint has its picture in the gallery
         self._checkpoints.save()
-        self._logbook.flush()
         self._saved = step
+        self._finish_page()
+
+    def _examine(self, step):
+        """Scores the generator, and keeps its checkpoint if it is the best so far."""
+        self._metrics(step)  # what has diverged needs no score
+        scores = self._examiner.scores(step)
+        self._logbook.scores(step, scores)
+        if self._examiner.is_best(scores):
+            if self._saved != step:
+                self._save(step)
+            self._examiner.keep(step, scores)
+            self._checkpoints.best = step
+        self._finish_page()
+
+    def _finish_page(self):
+        self._logbook.flush()
+        gallery.write(self._run)
 
     def _metrics(self, step):
         """The mean metrics since the last log line, as floats.
@@ -214,6 +247,7 @@ class _Training:
         path = self._run.write_sample(step, picture)
         self._logbook.pictures("samples", step, picture)
         self._logbook.flush()
+        self._sampled = step
         print(f"step {step}: {path}", flush=True)
 
     def _resume_command(self):

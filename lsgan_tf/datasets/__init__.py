@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from lsgan_tf.datasets.mixture import Mixture
     from lsgan_tf.datasets.pipeline import Dataset
 
-__all__ = ["Facts", "facts", "load"]
+__all__ = ["Facts", "facts", "load", "splits", "test_split"]
 
 _TFDS_PREFIX = "tfds:"
+_TEST_SPLITS = ("test", "validation")
 
 
-def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | Mixture:
-    """Opens a data set, rendering it first if it is an embedded one.
+def load(
+    name: str, data_dir: str, *, image_size: int = 0, split: str = "train"
+) -> Dataset | Mixture:
+    """Opens a split of a data set, rendering the set first if it is an embedded one.
 
     `name` is "tfds:NAME" for a builder of TensorFlow Datasets, "mixture" for the points of a
     Gaussian mixture, which are drawn while training, or the name of a data set in `data_dir`. The
@@ -37,6 +40,7 @@ def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | Mixture:
         data_dir: the directory that holds the data sets.
         image_size: if positive, images are cut to their middle square and resized to this side
             (pixels, antialiased bilinear) while they are read.
+        split: which part; see `splits`. The mixture has none.
 
     Raises:
         UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
@@ -51,10 +55,38 @@ def load(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | Mixture:
     if directory is None:
         from lsgan_tf.datasets import tfds_source
 
-        return tfds_source.load(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
+        builder_name = name.removeprefix(_TFDS_PREFIX)
+        return tfds_source.load(name, builder_name, Path(data_dir), image_size, split)
     if not (directory / manifest.FILE_NAME).exists():
         _render(name, data_dir)
-    return _converted(name, directory, image_size)
+    return _converted(name, directory, image_size, split)
+
+
+def test_split(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | None:
+    """Opens the images that a data set keeps apart for tests; None if it keeps none.
+
+    Raises:
+        UserError: as `load` does.
+    """
+    there = splits(name, data_dir)
+    chosen = next((split for split in _TEST_SPLITS if split in there), None)
+    return chosen and load(name, data_dir, image_size=image_size, split=chosen)
+
+
+def splits(name: str, data_dir: str) -> tuple[str, ...]:
+    """The splits of a data set that `load` has opened before; "train" is one of them.
+
+    Raises:
+        UserError: as `load` does.
+    """
+    if name == catalog.MIXTURE:
+        return ("train",)
+    directory = _directory(name, Path(data_dir), 0)
+    if directory is None:
+        from lsgan_tf.datasets import tfds_source
+
+        return tfds_source.splits(name.removeprefix(_TFDS_PREFIX), Path(data_dir))
+    return tuple(dict.fromkeys(shard.split for shard in manifest.load(directory).shards))
 
 
 def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
@@ -111,10 +143,10 @@ def _render(name: str, data_dir: str) -> None:
         raise UserError(f"rendering {name} into {data_dir} failed; the reason is printed above")
 
 
-def _converted(name: str, directory: Path, image_size: int) -> Dataset:
+def _converted(name: str, directory: Path, image_size: int, split: str) -> Dataset:
     from lsgan_tf.datasets import decoding, record_files
     from lsgan_tf.datasets.pipeline import Dataset
 
-    contents, records = record_files.converted(directory)
+    contents, records = record_files.converted(directory, split)
     decoder = decoding.converted(contents, image_size)
     return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())

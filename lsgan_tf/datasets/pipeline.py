@@ -79,6 +79,8 @@ class Dataset:
         self._records = records
         self._decoder = decoder
         self._recent: collections.deque[np.ndarray] = collections.deque(maxlen=_REMEMBERED)
+        signature = [tf.TensorSpec([None], tf.string)]
+        self._decode_graph = tf.function(self._decode, input_signature=signature)
 
     def batches(
         self,
@@ -170,6 +172,23 @@ class Dataset:
         labels = np.concatenate([part[1] for part in parts])[:count] if labelled else None
         return _to_bytes(images), labels
 
+    def in_order(self, positions: np.ndarray) -> np.ndarray:
+        """The numbers of the examples at these positions, int64 [count], of an order that is always
+        the same and random; positions 0 .. num_examples - 1 meet every example once."""
+        return permutation.permuted(positions, self.num_examples, (0, 0))
+
+    def examples(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The examples of these numbers.
+
+        Returns:
+            uint8 images [count, H, W, C], and int32 labels [count] or None if unlabelled.
+
+        Raises:
+            UserError: a record cannot be read or is not what it should be; names file and record.
+        """
+        pixels, labels = self._decoded(numbers)
+        return _to_bytes(pixels), labels if self.class_names is not None else None
+
     def examples_of(self, labels: Sequence[int], *, at_most: int | None = None) -> np.ndarray:
         """An example of each label, always the same one; a label that comes again has another.
 
@@ -205,7 +224,8 @@ class Dataset:
         places = [place for place, label in enumerate(labels) if label in turns]
         images = np.full((len(labels), *self.image_shape), _MID_GREY, np.uint8)
         if places:
-            images[places] = self._images(np.array([next(turns[labels[p]]) for p in places]))
+            numbers = np.array([next(turns[labels[p]]) for p in places])
+            images[places], _ = self.examples(numbers)
         return images
 
     def _find(self, labels: Sequence[int], at_most: int | None) -> dict[int, list[int]]:
@@ -225,7 +245,7 @@ class Dataset:
         """All examples, in the order of the first epoch of seed 0."""
         for start in range(0, self.num_examples, _BLOCK):
             positions = np.arange(start, min(start + _BLOCK, self.num_examples))
-            yield from permutation.permuted(positions, self.num_examples, (0, 0)).tolist()
+            yield from self.in_order(positions).tolist()
 
     def _label(self, index: int) -> int:
         features = tf.train.Example.FromString(self._example(index)).features.feature
@@ -234,18 +254,17 @@ class Dataset:
             raise self._misfit(index, f"it has {len(values)} labels, not 1")
         return values[0]
 
-    def _images(self, indices: np.ndarray) -> np.ndarray:
-        """The pictures of these examples, uint8."""
-        decode = tf.function(self._decode, input_signature=[tf.TensorSpec([None], tf.string)])
+    def _decoded(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels of these examples, in 0..255, and their labels, int32."""
         try:
             with tf.device("CPU:0"):
-                pixels, _ = decode(tf.constant(self._read(indices)))
+                pixels, labels = self._decode_graph(tf.constant(self._read(indices)))
         except tf.errors.OpError as error:
             explained = self.explain(error)
             if explained is None:
                 raise
             raise explained from None
-        return _to_bytes(pixels.numpy())
+        return pixels.numpy(), labels.numpy().astype(np.int32)
 
     def explain(self, error: Exception) -> UserError | None:
         """Says which record made a step fail, if one did.
@@ -267,11 +286,10 @@ class Dataset:
 
     def _contradiction(self) -> UserError | None:
         """Searches the slices read of late, the oldest first."""
-        decode = tf.function(self._decode, input_signature=[tf.TensorSpec([None], tf.string)])
         with tf.device("CPU:0"):
             for indices in list(self._recent):
                 try:
-                    decode(tf.constant([self._example(index) for index in indices]))
+                    self._decode_graph(tf.constant([self._example(index) for index in indices]))
                 except UserError as damaged:
                     return damaged
                 except tf.errors.OpError:

@@ -19,8 +19,10 @@ _SPLIT = "train"
 downloader.MAX_RETRIES = 5
 
 
-def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Dataset:
-    """Opens the train split of a builder, preparing (downloading) it first if need be.
+def load(
+    name: str, builder_name: str, data_dir: Path, image_size: int, split_name: str = _SPLIT
+) -> Dataset:
+    """Opens a split of a builder, preparing (downloading) it first if need be.
 
     Raises:
         UserError: there is no such builder, it cannot be prepared, it is not in TFRecord format,
@@ -28,8 +30,8 @@ def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Datas
             damaged.
     """
     builder = _prepared(builder_name, data_dir)
-    _check_prepared(name, builder, data_dir)
-    split = builder.info.splits[_SPLIT]
+    _check_prepared(name, builder, data_dir, split_name)
+    split = builder.info.splits[split_name]
     records = record_files.scanned([Path(path) for path in split.filepaths])
     if len(records) != split.num_examples:
         raise UserError(
@@ -40,6 +42,11 @@ def load(name: str, builder_name: str, data_dir: Path, image_size: int) -> Datas
     decoder = _decoder(name, builder.info.features, image_key, label_key, image_size)
     class_names = _class_names(name, builder.info.features, label_key)
     return Dataset(name, records, decoder, class_names, _fingerprint(builder, split))
+
+
+def splits(builder_name: str, data_dir: Path) -> tuple[str, ...]:
+    """The splits of a builder that is prepared; prepares it if need be, as `load` does."""
+    return tuple(_prepared(builder_name, data_dir).info.splits)
 
 
 def facts(name: str, builder_name: str, data_dir: Path, image_size: int) -> catalog.Facts:
@@ -58,9 +65,11 @@ def facts(name: str, builder_name: str, data_dir: Path, image_size: int) -> cata
     return catalog.Facts(shape, count, _class_names(name, builder.info.features, label_key))
 
 
-def _check_prepared(name: str, builder: tfds.core.DatasetBuilder, data_dir: Path) -> None:
-    if _SPLIT not in builder.info.splits:
-        raise UserError(f"{name} has no split {_SPLIT!r}, only {', '.join(builder.info.splits)}")
+def _check_prepared(
+    name: str, builder: tfds.core.DatasetBuilder, data_dir: Path, split: str = _SPLIT
+) -> None:
+    if split not in builder.info.splits:
+        raise UserError(f"{name} has no split {split!r}, only {', '.join(builder.info.splits)}")
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise UserError(
             f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "

@@ -1,0 +1,133 @@
+"""Scores while a run trains, and which checkpoint is the best by one of them."""
+
+import hashlib
+import json
+
+from lsgan_tf import evaluation
+from lsgan_tf.checkpoints import available
+from lsgan_tf.errors import UserError
+from lsgan_tf.metrics.features import Choice
+from lsgan_tf.metrics.scores import BETTER, Settings
+from lsgan_tf.run import Best
+
+
+class Examiner:
+    """Scores the generator of a run, as `--eval_every` and `--keep_best` ask.
+
+    The reference is measured at once: what is missing shows before the training begins.
+
+    Args:
+      config: the `Config`.
+      strategy: the run's `tf.distribute` strategy.
+      dataset: the run's data set.
+      gan: the `GAN`.
+      run: the `Run`.
+
+    Raises:
+      UserError: if the features are not to be had, or do not give the score of `--keep_best`.
+    """
+
+    def __init__(self, config, strategy, dataset, gan, run):
+        self._config, self._gan, self._run = config, gan, run
+        self._settings = Settings(images=config.eval_images, seed=config.seed)
+        self._evaluator = None
+        if not config.eval_every:
+            return
+        if len(dataset.image_shape) == 3:
+            choice = Choice(config.features, config.features_file, data_dir=config.data_dir)
+            data = evaluation.Data.of_generators(dataset, config.eval_images)
+            self._evaluator = evaluation.Evaluator(choice, self._settings, data, strategy=strategy)
+        self._check_keep_best()
+
+    def _check_keep_best(self):
+        wanted, evaluator = self._config.keep_best, self._evaluator
+        if evaluator is None:
+            possible = wanted in ("none", "modes_within_0_1")
+        else:
+            possible = wanted != "modes_within_0_1"
+            if wanted == "inception_score":
+                possible = evaluator.extractor.classes is not None
+            if wanted == "class_accuracy":
+                possible = evaluator.classifies()
+        if not possible:
+            raise UserError(
+                f"--keep_best={wanted}: --features={self._config.features} on data set "
+                f"{self._config.dataset} give no such score."
+            )
+
+    @property
+    def best_step(self):
+        """The step of the best checkpoint so far, by the same score and protocol; or None."""
+        best = self._best()
+        return best and best.step
+
+    def _best(self):
+        best = self._run.best()
+        if best is None or best.step not in available(self._run.checkpoints):
+            return None
+        if not self._config.eval_every or self._config.keep_best == "none":
+            return best  # no longer asked for; what was best stays
+        same = (best.score, best.protocol) == (self._config.keep_best, self._protocol_digest())
+        return best if same else None
+
+    def owes(self, step):
+        """Whether a score is due at a step and was not written."""
+        every = self._config.eval_every
+        if not every or step % every:
+            return False
+        return all(line["step"] != step for line in self._run.read_scores())
+
+    def scores(self, step):
+        """Scores the generator, and writes the lines of scores.jsonl.
+
+        Returns:
+          A list of `metrics.scores.Score`.
+
+        Raises:
+          UserError: if its images have no finite features.
+        """
+        generator = self._gan.sampling_generator
+        count = self._settings.images
+        if self._evaluator is None:
+            found = evaluation.points(generator, self._settings)
+        else:
+            names = self._evaluator.class_names if generator.num_classes else None
+            found, _, _ = self._evaluator.generator(generator, names)
+        self._run.append_scores(
+            evaluation.lines(
+                found,
+                self._protocol(),
+                step=step,
+                images="generated",
+                count=count,
+                weights="raw" if self._gan.generator_ema is None else "ema",
+                generator_dtype=self._config.dtype_policy,
+            )
+        )
+        return found
+
+    def is_best(self, scores):
+        """Whether these scores are better than those of the best checkpoint so far."""
+        value = self._value(scores)
+        best = self._best()
+        if value is None or best is None:
+            return value is not None
+        return (value - best.value) * BETTER[self._config.keep_best] > 0.0
+
+    def keep(self, step, scores):
+        """Records the checkpoint of a step as the best."""
+        self._run.write_best(
+            Best(step, self._config.keep_best, self._value(scores), self._protocol_digest())
+        )
+
+    def _value(self, scores):
+        return next((s.value for s in scores if s.name == self._config.keep_best), None)
+
+    def _protocol(self):
+        if self._evaluator is None:
+            return evaluation.points_protocol(self._settings)
+        return self._evaluator.protocol()
+
+    def _protocol_digest(self):
+        text = json.dumps([self._protocol(), self._settings.images], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

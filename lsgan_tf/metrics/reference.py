@@ -1,0 +1,121 @@
+"""What was measured of real images, kept in a file, since it stays the same."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lsgan_tf import atomic
+from lsgan_tf.metrics.inception_score import InceptionScore
+from lsgan_tf.metrics.measuring import Measured, measure
+from lsgan_tf.metrics.moments import Moments
+
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """Everything that changes what is measured. Files are named by its digest."""
+
+    dataset: str
+    fingerprint: str  # of the records
+    split: str
+    start: int  # positions in the split's fixed random order
+    stop: int
+    image_shape: tuple[int, int, int]  # after resizing
+    network: str
+    sha256: str  # of the network's weights
+    resize: str
+    dtype: str
+    kept: int
+
+    @classmethod
+    def of(cls, extractor, part, split, keep):
+        """The key of a `Part` of this split under an extractor."""
+        dataset, network = part.dataset, extractor.network
+        return cls(
+            dataset.name,
+            dataset.fingerprint,
+            split,
+            part.start,
+            part.stop,
+            tuple(dataset.image_shape),
+            network.name,
+            network.sha256,
+            network.resize,
+            extractor.dtype,
+            min(keep, part.count),
+        )
+
+    def file(self, directory: Path) -> Path:
+        """Where it is kept."""
+        text = json.dumps([_FORMAT, dataclasses.asdict(self)], sort_keys=True)
+        return Path(directory) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+
+
+def measured(extractor, part, *, split, keep, directory, progress=True):
+    """`measure` of a `Part`, from the file if it is there; else the file is written.
+
+    A file that is damaged is measured and written anew, with a message. One that is interrupted
+    leaves no file.
+
+    Raises:
+        UserError: as `measure` does, or if the file cannot be written.
+    """
+    path = Key.of(extractor, part, split, keep).file(directory)
+    kept = min(keep, part.count)
+    if path.exists():
+        try:
+            return _read(path, part.count, kept, extractor)
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            print(f"warning: {path} is damaged ({error}); measuring again.")
+    what = f"real images ({split})"
+    found = measure(extractor, part, keep=keep, what=what, progress=progress)
+    _write(path, found)
+    return found
+
+
+def _write(path, found):
+    arrays = {
+        "count": found.count,
+        "mean": found.moments.mean,
+        "covariance": found.moments.covariance,
+        "features": found.features,
+        "inception_score": found.inception_score,
+        "predicted": found.predicted,
+        "labels": found.labels,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.write_error(error, path) from error
+    with atomic.replacing(path) as file:
+        np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
+
+
+def _read(path, count, kept, extractor):
+    """Raises nearly anything on a damaged file, ValueError on one of other content."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    dimension, classes = extractor.dimension, extractor.classes
+    shapes = {
+        "count": (),
+        "mean": (dimension,),
+        "covariance": (dimension, dimension),
+        "features": (kept, dimension),
+    } | ({"inception_score": (2,), "predicted": (count,)} if classes else {})
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"its {name} has shape {arrays[name].shape}, not {shape}")
+    if arrays["count"] != count:
+        raise ValueError(f"it is of {arrays['count']} images, not {count}")
+    score = arrays.get("inception_score")
+    return Measured(
+        Moments.restored(count, arrays["mean"], arrays["covariance"]),
+        arrays["features"],
+        None if score is None else InceptionScore(*map(float, score)),
+        arrays.get("predicted"),
+        arrays.get("labels"),
+    )

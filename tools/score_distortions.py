@@ -1,0 +1,165 @@
+"""Shows what the scores make of real images that are spoiled in known ways.
+
+    python -m tools.score_distortions --dataset=fashion_mnist --features=classifier --images=2000
+
+Scores the test split against the training split, which is the floor, then versions of it: blurred,
+noisy, without three classes, of a hundred images repeated, of one image repeated; and the training
+images themselves, as a generator that memorises would make them. A score that must move and does is
+marked with +, one that must and does not with !, as a table in Markdown.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+from PIL import Image, ImageFilter
+
+from lsgan_tf import command
+from lsgan_tf.metrics.directions import BETTER
+
+_BLUR = 1.0  # pixels, of a Gaussian
+_NOISE = 25.0  # grey levels, one deviation
+_DROPPED = 3  # classes
+_DISTINCT = 100  # images that are repeated
+_FEW_CLASSES = ("fid", "kid", "recall", "coverage", "classes_covered")
+_REPEATED = ("fid", "kid", "recall", "coverage", "repeats")
+
+
+class Version(NamedTuple):
+    """What is scored: which images of the split, in which state, and what must get worse by it."""
+
+    name: str
+    numbers: Callable[["Labelled"], np.ndarray]
+    spoil: Callable[[np.ndarray], np.ndarray]
+    worse: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """A `Part` and all its labels."""
+
+    part: object
+    labels: np.ndarray | None
+
+
+class Chosen:
+    """Images of a part, by their numbers, spoiled: what `Evaluator.images` takes."""
+
+    def __init__(self, part, numbers, spoil):
+        self.count = len(numbers)
+        self._part, self._numbers, self._spoil = part, numbers, spoil
+
+    def batches(self, size):
+        """All of them in turn, `size` at a time."""
+        for start in range(0, self.count, size):
+            images, labels = self._part.at(self._numbers[start : start + size])
+            yield self._spoil(images), labels
+
+
+def _all(labelled):
+    return np.arange(labelled.part.count)
+
+
+def _first(count, labelled):
+    return np.arange(labelled.part.count) % count
+
+
+def _without_classes(labelled):
+    kept = np.flatnonzero(labelled.labels >= _DROPPED)
+    return kept[np.arange(labelled.part.count) % len(kept)]
+
+
+def _same(images):
+    return images
+
+
+def _blurred(images):
+    return _each(lambda image: image.filter(ImageFilter.GaussianBlur(_BLUR)), images)
+
+
+def _noisy(images):
+    rng = np.random.default_rng(int(images.astype(np.int64).sum()))  # the same for the same images
+    return np.rint(images + rng.normal(0.0, _NOISE, images.shape)).clip(0, 255).astype(np.uint8)
+
+
+def _each(change, images):
+    """A function of a Pillow image, applied to uint8 [N, H, W, 1 or 3]."""
+    pillow = [
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image) for image in images
+    ]
+    return np.stack([np.asarray(change(image)) for image in pillow]).reshape(images.shape)
+
+
+VERSIONS = (
+    Version("blurred", _all, _blurred, ("fid", "kid", "precision", "coverage")),
+    Version("noisy", _all, _noisy, ("fid", "kid", "precision", "coverage")),
+    Version("without three classes", _without_classes, _same, _FEW_CLASSES),
+    Version("100 images repeated", functools.partial(_first, _DISTINCT), _same, _REPEATED),
+    Version("one image repeated", functools.partial(_first, 1), _same, _REPEATED),
+)
+_MEMORISED = ("duplicates",)
+
+
+def table(evaluator, data):
+    """The lines of the table, for a `evaluation.Evaluator` and its `Data`."""
+    floor, fake = evaluator.test()
+    rows = [("real: " + data.test_split, floor, ())]
+    labelled = Labelled(data.test, fake.labels)
+    for version in VERSIONS:
+        if version.numbers is _without_classes and labelled.labels is None:
+            continue
+        chosen = Chosen(data.test, version.numbers(labelled), version.spoil)
+        rows.append((version.name, evaluator.images(chosen, version.name)[0], version.worse))
+    memorised, _ = evaluator.images(data.reference, "training images")
+    rows.append(("the training images", memorised, _MEMORISED))
+    titles = [score.title for score in floor]
+    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    return lines + [_row(name, scores, worse, floor) for name, scores, worse in rows]
+
+
+def _row(name, scores, worse, floor):
+    cells = [
+        _cell(score, score.name in worse, best) for score, best in zip(scores, floor, strict=True)
+    ]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _cell(score, must_be_worse, floor):
+    mark = ""
+    if must_be_worse:
+        mark = " +" if (score.value - floor.value) * BETTER[score.name] < 0.0 else " !"
+    return f"{score.value:.4g}{mark}"
+
+
+def main():
+    values = flags.FLAGS
+    command.start_tensorflow()
+    from lsgan_tf import datasets, evaluation
+    from lsgan_tf.metrics.features import Choice
+    from lsgan_tf.metrics.scores import Settings
+
+    choice = Choice(values.features, features_dtype=values.features_dtype, data_dir=values.data_dir)
+    data = evaluation.Data.of_floor(
+        datasets.load(values.dataset, values.data_dir),
+        datasets.test_split(values.dataset, values.data_dir),
+        values.images,
+    )
+    evaluator = evaluation.Evaluator(choice, Settings(images=values.images), data)
+    print(
+        f"{values.dataset}: {data.test.count} images of {data.test_split} against "
+        f"{data.reference.count} of {data.reference_split}, features of "
+        f"{evaluator.extractor.network.name}, {values.features_dtype}\n"
+    )
+    print("\n".join(table(evaluator, data)))
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("dataset", None, "a data set, as of train", required=True)
+    flags.DEFINE_string("data_dir", "data", "where it is")
+    flags.DEFINE_string("features", "classifier", "as of lsgan_tf.evaluate")
+    flags.DEFINE_enum("features_dtype", "float32", ["float32", "bfloat16"], "as of evaluate")
+    flags.DEFINE_integer("images", 10_000, "of each kind, if there are so many", 2)
+    command.run(main)
