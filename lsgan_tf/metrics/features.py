@@ -132,6 +132,11 @@ class Extractor:
         filled[: len(images)] = images
         with _precision(self.dtype):
             features, logits = self._run(tf.constant(filled))
+        if len(features) != self.batch_size:
+            raise UserError(
+                f"--features={self.network.name} returns {len(features)} vectors for "
+                f"{self.batch_size} images; it must be one an image."
+            )
         cut = slice(len(images))
         return features.numpy()[cut], None if logits is None else logits.numpy()[cut]
 
@@ -170,7 +175,7 @@ class Extractor:
     def _trial(self):
         """What it makes of nothing: its mistakes show here, before any work is done."""
         try:
-            outputs = Outputs(*self._batch(np.zeros((1, *self._shape), np.uint8)))
+            return Outputs(*self._batch(np.zeros((1, *self._shape), np.uint8)))
         except UserError:
             raise
         except Exception as error:  # what a foreign network raises on images it does not take
@@ -179,11 +184,6 @@ class Extractor:
                 f"--features={self.network.name} does not take images of "
                 f"{'x'.join(map(str, self._shape))}: {reason}"
             ) from error
-        if len(outputs.features) != 1:
-            raise UserError(
-                f"--features={self.network.name} returns other than one vector an image."
-            )
-        return outputs
 
 
 @contextlib.contextmanager

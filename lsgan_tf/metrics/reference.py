@@ -69,7 +69,7 @@ def measured(extractor, part, *, split, keep, directory, progress=True):
     if path.exists():
         try:
             return _read(path, part.count, kept, extractor)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except Exception as error:  # nearly anything, on a damaged zip
             print(f"warning: {path} is damaged ({error}); measuring again.")
     what = f"real images ({split})"
     found = measure(extractor, part, keep=keep, what=what, progress=progress)

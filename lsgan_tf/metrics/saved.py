@@ -83,7 +83,7 @@ def _outputs(outputs, path):
         return next(iter(outputs.values())), None
     if "features" not in outputs:
         raise UserError(
-            f"--features={path} returns {', '.join(outputs)}; one must be named features."
+            f"--features={path} returns {', '.join(sorted(outputs))}; one must be named features."
         )
     return outputs["features"], outputs.get("logits")
 
