@@ -51,6 +51,7 @@ figcaption { margin-top: .4rem; }
   display: grid; gap: .35rem .8rem; padding: 0; margin-bottom: .35rem; list-style: none;
   grid-template-columns: repeat(auto-fill, minmax(8.2rem, 1fr));
 }
+header .scores { margin-top: .4rem; }
 .scores span, .scores b { display: block; line-height: 1.3; }
 .scores span { color: var(--quiet); font-size: .8rem; }
 .scores b { font-weight: 600; font-variant-numeric: tabular-nums; }

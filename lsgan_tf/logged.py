@@ -9,6 +9,7 @@ import dataclasses
 import json
 from typing import NamedTuple
 
+from lsgan_tf.errors import printable
 from lsgan_tf.metrics.directions import BETTER
 
 _ARROWS = {-1: "↓", 1: "↑", 0: ""}
@@ -101,6 +102,11 @@ class LossLog:
         """The `Losses` that were logged at a step or last before it, or None."""
         before = bisect.bisect_right(self._steps, step)
         return self._by_step[self._steps[before - 1]] if before else None
+
+
+def plain(text):
+    """Text from outside, for one line of a terminal or a picture."""
+    return printable(text).replace("\n", "\\n")
 
 
 def scores(run):

@@ -274,7 +274,7 @@ def _lines(path):
     lines = {}
     if path.exists():
         for raw in path.read_bytes().splitlines(keepends=True):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 line = json.loads(raw)
                 if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):
                     lines[raw.rstrip(b"\n") + b"\n"] = line

@@ -54,7 +54,8 @@ def test_a_run_leaves_what_it_promises(tiny_config):
     assert [line["step"] for line in _lines(config)] == [3, 6, 9, 12]
     assert {"d_loss", "g_loss", "d_real", "d_fake", "images_per_second"} <= _lines(config)[0].keys()
     names = sorted(path.name for path in run.samples.glob("*.png"))
-    assert names == ["0000000.png", "0000006.png", "0000012.png"]
+    # One for each checkpoint, too.
+    assert names == [f"{step:07d}.png" for step in (0, 4, 6, 8, 12)]
     assert checkpoints.available(run.checkpoints) == [4, 8, 12]
     assert Image.open(run.directory / "reals.png").size == (82, 82)
     events = _events(config)
@@ -65,7 +66,7 @@ def test_a_run_leaves_what_it_promises(tiny_config):
         "speed/images_per_second",
     ):
         assert events[tag] == [3, 6, 9, 12], tag
-    assert events["samples"] == [0, 6, 12]
+    assert events["samples"] == [0, 4, 6, 8, 12]
     assert events["reals"] == events["flags"] == [0]
 
 
