@@ -18,12 +18,7 @@ def strategy(config):
     Raises:
       UserError: if the batch does not divide by the number of replicas.
     """
-    _split_cpu(config.logical_devices)
-    devices = _devices(config.logical_devices)
-    if config.distribution == "one_device":
-        chosen = tf.distribute.OneDeviceStrategy(devices[0])
-    else:
-        chosen = tf.distribute.MirroredStrategy(devices, _reduction(devices))
+    chosen = local_strategy(config.logical_devices, one_device=config.distribution == "one_device")
     replicas = chosen.num_replicas_in_sync
     if config.batch_size % replicas:
         raise UserError(
@@ -31,6 +26,20 @@ def strategy(config):
             f"Take a multiple of {replicas}: it counts the images of all replicas together."
         )
     return chosen
+
+
+def local_strategy(logical_devices=1, *, one_device=False):
+    """A strategy over all GPUs of this machine, or over so many parts of its CPU without any; or
+    over the first of these devices.
+
+    Raises:
+      UserError: if TensorFlow has started with fewer parts.
+    """
+    _split_cpu(logical_devices)
+    devices = _devices(logical_devices)
+    if one_device:
+        return tf.distribute.OneDeviceStrategy(devices[0])
+    return tf.distribute.MirroredStrategy(devices, _reduction(devices))
 
 
 def _split_cpu(count):

@@ -55,10 +55,10 @@ def main():
         return
     if _REAL.value and generators.chosen_checkpoint() != "latest":
         raise UserError("--real scores real images; leave --checkpoint out.")
+    run, config, data = generators.read_run()
     command.start_tensorflow()
     from lsgan_tf import scoring
 
-    run, config, data = generators.read_run()
     job = scoring.Job(
         run=run,
         config=config,

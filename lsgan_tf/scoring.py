@@ -37,9 +37,12 @@ class Job:
 
     def evaluator(self, data):
         """The `Evaluator` on all local devices."""
-        strategy = building.strategy(Config(batch_size=2**30, logical_devices=self.logical_devices))
         return evaluation.Evaluator(
-            self.choice, self.settings, data, strategy=strategy, batch_size=self.batch_size
+            self.choice,
+            self.settings,
+            data,
+            strategy=building.local_strategy(self.logical_devices),
+            batch_size=self.batch_size,
         )
 
     def dataset(self):

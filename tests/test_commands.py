@@ -1,5 +1,6 @@
 """The three commands as a user types them, one after the other, and how they are interrupted."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.metrics.networks import keras_file
 
 
 def _command(name, *arguments):
@@ -61,19 +64,45 @@ def test_the_recipe_of_a_run_repeats_it(run_dir, data_dir, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["sample", "export"])
-def test_help_shows_the_flags(name):
+@pytest.mark.slow
+def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
+    network = keras_file(tmp_path / "net.keras", features=4, side=28)
+    scored = _run(
+        *("evaluate", f"--run_dir={run_dir}", "--checkpoint=all", "--images=50"),
+        *(f"--features={network}", "--logical_devices=2", "--batch_size=20"),
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert "step 2, ema" in scored.stdout and "FID-4 ↓" in scored.stdout
+    assert {"scores.jsonl", "gallery.html", "neighbours-0000004.png"} <= {
+        path.name for path in run_dir.iterdir()
+    }
+    again = tmp_path / "again"
+    shutil.copytree(run_dir, again)
+    picture = tmp_path / "curves.png"
+    compared = _run("evaluate", "--compare", run_dir, again, f"--output={picture}")
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stdout.count(" 2     ema") == compared.stdout.count(" 4     ema") == 2
+    assert Image.open(picture).format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("sample", "--[no]separate"),
+        ("export", "--version"),
+        ("evaluate", "--features"),
+        ("train_classifier", "--epochs"),
+    ],
+)
+def test_help_shows_the_flags(name, own):
     out = _run(name, "--help").stdout
-    for flag in (
-        "--run_dir",
-        "--checkpoint",
-        "--[no]separate" if name == "sample" else "--version",
-    ):
-        assert flag in out
+    assert own in out
+    if name != "train_classifier":
+        assert "--run_dir" in out and "--checkpoint" in out
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path):
-    for name in ("sample", "export"):
+    for name in ("sample", "export", "evaluate"):
         done = _run(name, f"--run_dir={tmp_path}")
         assert done.returncode == 1
         assert "is not a run directory" in done.stderr
