@@ -92,13 +92,14 @@ class Evaluator:
             progress=progress,
         )
 
-    def generator(self, generator, class_names=None):
+    def generator(self, generator, class_names=None, sampler=None):
         """Scores a generator.
 
         Args:
             generator: a `networks.base.Generator` of images.
             class_names: of a conditional one. Image i is asked for with the label of the
                 reference's image i, so that classes come as often as among the real ones.
+            sampler: as of `Generated`.
 
         Returns:
             (list of `Score`, `Measured`, `Generated`).
@@ -108,7 +109,9 @@ class Evaluator:
         """
         count = self._settings.images
         labels = None if class_names is None else self._labels(class_names, count)
-        images = Generated(generator, count, seed=self._settings.seed, labels=labels)
+        images = Generated(
+            generator, count, seed=self._settings.seed, labels=labels, sampler=sampler
+        )
         return *self.images(images, "generated images"), images
 
     def test(self):
@@ -215,14 +218,15 @@ def _float32():
         keras.config.set_dtype_policy(policy)
 
 
-def points(generator, settings):
+def points(generator, settings, sampler=None):
     """Scores a generator of points of the plane: the modes of the Gaussian mixture it covers.
 
     Returns:
         A list of `Score`; see `datasets.mixture.Coverage`.
     """
     count = min(settings.images, 5120)  # as many as the authors' plots have, unless fewer
-    drawn, _ = Generated(generator, count, seed=settings.seed).at(np.arange(count))
+    numbered = Generated(generator, count, seed=settings.seed, sampler=sampler)
+    drawn, _ = numbered.at(np.arange(count))
     found = mixture.coverage(drawn)
     return [
         Score("modes", "modes", found.modes, {"nearest": list(found.nearest)}),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from lsgan_tf import evaluation
+from lsgan_tf import evaluation, sampling
 from lsgan_tf.checkpoints import available
 from lsgan_tf.errors import UserError
 from lsgan_tf.metrics.features import Choice
@@ -30,6 +30,7 @@ class Examiner:
     def __init__(self, config, strategy, dataset, gan, run):
         self._config, self._gan, self._run = config, gan, run
         self._settings = Settings(images=config.eval_images, seed=config.seed)
+        self._sampler = sampling.Sampler(gan.sampling_generator)
         self._evaluator = None
         if not config.eval_every:
             return
@@ -89,10 +90,10 @@ class Examiner:
         generator = self._gan.sampling_generator
         count = self._settings.images
         if self._evaluator is None:
-            found = evaluation.points(generator, self._settings)
+            found = evaluation.points(generator, self._settings, self._sampler)
         else:
             names = self._evaluator.class_names if generator.num_classes else None
-            found, _, _ = self._evaluator.generator(generator, names)
+            found, _, _ = self._evaluator.generator(generator, names, self._sampler)
         self._run.append_scores(
             evaluation.lines(
                 found,

@@ -18,12 +18,14 @@ class Generated:
         count: how many.
         seed: of the latents.
         labels: of a conditional generator, int [count].
+        sampler: a `sampling.Sampler` of it; whoever scores it again and again passes the same one,
+            whose graph is then traced once.
     """
 
-    def __init__(self, generator, count, *, seed=0, labels=None):
+    def __init__(self, generator, count, *, seed=0, labels=None, sampler=None):
         self.count = count
         self._labels = labels
-        self._sampler = sampling.Sampler(generator)
+        self._sampler = sampler or sampling.Sampler(generator)
 
         @functools.lru_cache(maxsize=2)
         def block(number):

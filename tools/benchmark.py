@@ -4,7 +4,8 @@ Prints one line: workload=... dtype=... batch=... median_step_s=... images_per_s
 A step is a whole training iteration, one update of D and one of G, on data in memory; compilation
 is left out. A step of the workload `mixture` is so short that it is timed as its recipe runs it,
 500 in a call. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
-it writes to a temporary directory.
+it writes to a temporary directory; `features` the extraction of --features from 32-pixel images in
+memory, which tools/peer_features.py does in PyTorch.
 
 With --recipe=NAME a step is one of flags/NAME.flags: its networks, objective, penalty and schedule,
 n_critic updates of D; the line then ends with the seconds that all cores together worked on a
@@ -28,12 +29,14 @@ from tools import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
 WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light", "mixture": "mixture"}
-DEFAULT_BATCH = {"lsun112": 16, "mixture": 512}  # 64 for the others
+DEFAULT_BATCH = {"lsun112": 16, "mixture": 512, "features": 50}  # 64 for the others
 STEPS_A_CALL = {"mixture": 500}  # 1 for the others
 
 INPUT_IMAGES = 2048
 
-_WORKLOAD = flags.DEFINE_enum("workload", "lsun112", [*WORKLOADS, "input"], "What to time.")
+_WORKLOAD = flags.DEFINE_enum(
+    "workload", "lsun112", [*WORKLOADS, "input", "features"], "What to time."
+)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precision of the step.")
 _RECIPE = flags.DEFINE_string("recipe", "", "Time a step of this recipe of flags/ instead.")
 _SIDE = flags.DEFINE_integer("side", 64, "With --recipe: of images where the pair leaves it open.")
@@ -41,10 +44,15 @@ _CLASSES = flags.DEFINE_integer("classes", 3740, "With --recipe: classes of a co
 _BATCH = flags.DEFINE_integer(
     "batch",
     0,
-    "Images per step; default 16 for lsun112, 512 for mixture, the recipe's, 64 for the others.",
+    "Images per step; default 16 for lsun112, 512 for mixture, 50 for features, the recipe's, and "
+    "64 for the others.",
     0,
 )
 _STEPS = flags.DEFINE_integer("steps", 6, "Calls to time, after two to warm up.", lower_bound=1)
+_FEATURES = flags.DEFINE_string(
+    "features", "inception-2015", "With --workload=features: as of lsgan_tf.evaluate."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "data", "With --workload=features: as of evaluate.")
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "mirrored", ["mirrored", "one_device"], "As in lsgan_tf.train."
 )
@@ -58,6 +66,8 @@ def main():
     batch = _BATCH.value or DEFAULT_BATCH.get(_WORKLOAD.value, 64)
     if _WORKLOAD.value == "input":
         median, _ = _input_pipeline(batch)
+    elif _WORKLOAD.value == "features":
+        median, _ = _extraction(batch)
     else:
         config = Config(network=WORKLOADS[_WORKLOAD.value], batch_size=batch)
         median, _ = _training_step(config, STEPS_A_CALL.get(_WORKLOAD.value, 1))
@@ -128,6 +138,16 @@ def _input_pipeline(batch):
                 next(iterator)
 
         return tuple(median / block for median in _medians(deliver))
+
+
+def _extraction(batch):
+    """Medians of the features of a batch of colour images."""
+    from lsgan_tf.metrics.features import Choice, Extractor
+
+    network = Choice(_FEATURES.value, data_dir=_DATA_DIR.value).load("")
+    extractor = Extractor(network, (32, 32, 3), batch_size=batch, dtype=_DTYPE.value)
+    images = np.random.default_rng(0).integers(0, 256, (batch, 32, 32, 3), np.uint8)
+    return _medians(lambda: extractor(images))
 
 
 def _write_records(directory):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_BLOCK = 1024
+_BLOCK = 256
 _ROUNDING = 1e-12  # of a squared distance, relative to the squared lengths it is a difference of
 # A distance that equals a radius may come out a rounding larger, and is inside all the same.
 _SURFACE = 1.0 + 1e-9
