@@ -111,6 +111,7 @@ def real(job):
         )
     )
     print("\n".join(tables.aligned(_rows([(f"real ({data.test_split})", scores)]))))
+    print(f"{job.run.scores}, {gallery.write(job.run)}")
 
 
 def _points(job, trained):

@@ -22,7 +22,8 @@ def main():
     if path and path.suffix != ".keras":
         raise UserError(f"--output={path} must end in .keras.")
     command.start_tensorflow()
-    from lsgan_tf import classifier, datasets
+    from lsgan_tf import datasets
+    from lsgan_tf.metrics import classifier
 
     name, data_dir = _DATASET.value, _DATA_DIR.value
     dataset = datasets.load(name, data_dir, image_size=_IMAGE_SIZE.value)

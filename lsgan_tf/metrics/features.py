@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf import classifier
 from lsgan_tf.errors import UserError
-from lsgan_tf.metrics import applications, inception, saved
+from lsgan_tf.metrics import applications, classifier, inception, saved
 from lsgan_tf.metrics.networks import FeatureNetwork
 
 CLASSIFIER = "classifier"

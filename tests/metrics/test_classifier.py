@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from lsgan_tf import classifier, datasets
+from lsgan_tf import datasets
 from lsgan_tf.errors import UserError
+from lsgan_tf.metrics import classifier
 from lsgan_tf.metrics.features import Choice, Extractor
 from tools import convert_images
 
