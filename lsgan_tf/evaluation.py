@@ -60,16 +60,16 @@ class Evaluator:
         data: a `Data`.
         strategy: a `tf.distribute` strategy whose replicas share the work; None: one device.
         batch_size: images at a time, on each replica.
-        progress: draw progress bars.
+        how: further arguments of `metrics.measuring.measure`, such as `stop`.
 
     Raises:
         UserError: the network is not to be had or does not take the images, or a record of the
             reference is damaged.
     """
 
-    def __init__(self, choice, settings, data, *, strategy=None, batch_size=50, progress=True):
+    def __init__(self, choice, settings, data, *, strategy=None, batch_size=50, **how):
         self._settings = settings
-        self._progress = progress
+        self._how = how
         self._data = data
         dataset = data.reference.dataset
         with _float32(), strategy.scope() if strategy else contextlib.nullcontext():
@@ -89,7 +89,7 @@ class Evaluator:
             split=data.reference_split,
             keep=settings.neighbours,
             directory=Path(choice.data_dir) / "reference",
-            progress=progress,
+            **how,
         )
 
     def generator(self, generator, class_names=None, sampler=None):
@@ -135,13 +135,8 @@ class Evaluator:
         Raises:
             UserError: there are fewer than two, or a feature is not finite.
         """
-        fake = measure(
-            self.extractor,
-            images,
-            keep=self._settings.neighbours,
-            what=what,
-            progress=self._progress,
-        )
+        keep = self._settings.neighbours
+        fake = measure(self.extractor, images, keep=keep, what=what, **self._how)
         self._warn_of_few(fake)
         asked = None if fake.labels is None else self._in_classifier(fake.labels)
         return compare(self.reference, fake, self.extractor, self._settings, asked=asked), fake

@@ -22,12 +22,14 @@ class Examiner:
       dataset: the run's data set.
       gan: the `GAN`.
       run: the `Run`.
+      stop: asked between batches whether to give a score up, since a pass can take minutes.
 
     Raises:
+      GivenUp: if `stop` said so while the reference was measured.
       UserError: if the features are not to be had, or do not give the score of `--keep_best`.
     """
 
-    def __init__(self, config, strategy, dataset, gan, run):
+    def __init__(self, config, strategy, dataset, gan, run, stop):
         self._config, self._gan, self._run = config, gan, run
         self._settings = Settings(images=config.eval_images, seed=config.seed)
         self._sampler = sampling.Sampler(gan.sampling_generator)
@@ -37,7 +39,9 @@ class Examiner:
         if len(dataset.image_shape) == 3:
             choice = Choice(config.features, config.features_file, data_dir=config.data_dir)
             data = evaluation.Data.of_generators(dataset, config.eval_images)
-            self._evaluator = evaluation.Evaluator(choice, self._settings, data, strategy=strategy)
+            self._evaluator = evaluation.Evaluator(
+                choice, self._settings, data, strategy=strategy, stop=stop
+            )
         self._check_keep_best()
 
     def _check_keep_best(self):
@@ -85,6 +89,7 @@ class Examiner:
           A list of `metrics.scores.Score`.
 
         Raises:
+          GivenUp: if `stop` said so; nothing is written then, and the score is owed.
           UserError: if its images have no finite features.
         """
         generator = self._gan.sampling_generator

@@ -10,6 +10,7 @@ from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
 from lsgan_tf.examiner import Examiner
 from lsgan_tf.logbook import Logbook
+from lsgan_tf.metrics.measuring import GivenUp
 from lsgan_tf.reals import SEARCHED
 from lsgan_tf.run import Data, Run
 from lsgan_tf.signals import StopRequest
@@ -54,7 +55,11 @@ def _train(config, allow_config_change, stop):
             train_steps=config.train_steps,
             step=step,
         )
-        examiner = Examiner(config, strategy, dataset, gan, run)
+        try:
+            examiner = Examiner(config, strategy, dataset, gan, run, lambda: stop.received)
+        except GivenUp:
+            print(f"{stop.received.name}: stopped while the reference of the scores was measured.")
+            return
         checkpoints.best = examiner.best_step
         training = _Training(
             config, strategy, dataset, gan, run, checkpoints, logbook, examiner, stop
@@ -201,7 +206,10 @@ class _Training:
     def _examine(self, step):
         """Scores the generator, and keeps its checkpoint if it is the best so far."""
         self._metrics(step)  # what has diverged needs no score
-        scores = self._examiner.scores(step)
+        try:
+            scores = self._examiner.scores(step)
+        except GivenUp:
+            return  # whoever resumes from here makes up for it
         self._logbook.scores(step, scores)
         if self._examiner.is_best(scores):
             if self._saved != step:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -313,6 +314,37 @@ class TestWhileTraining:
                 training.train(config)
         training.train(config)
         assert [line["step"] for line in _lines(config) if line["score"] == "fid"] == [3, 6]
+
+    def test_a_signal_gives_a_score_up_and_the_resumed_run_makes_up_for_it(
+        self, scored, monkeypatch, capsys
+    ):
+        config = scored(checkpoint_every=100, train_steps=6)
+        original = Generated.batches
+
+        def batches(self, size):
+            signal.raise_signal(signal.SIGTERM)
+            yield from original(self, size)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Generated, "batches", batches)
+            training.train(config)
+        assert "SIGTERM: saved step 3" in capsys.readouterr().out
+        assert not Run(config.run_dir).scores.exists()
+        training.train(config)
+        assert [line["step"] for line in _lines(config) if line["score"] == "fid"] == [3, 6]
+
+    def test_a_signal_while_the_reference_is_measured(self, scored, monkeypatch, capsys):
+        config = scored(eval_images=59)
+        original = Part.batches
+
+        def batches(self, size):
+            signal.raise_signal(signal.SIGTERM)
+            yield from original(self, size)
+
+        monkeypatch.setattr(Part, "batches", batches)
+        training.train(config)
+        assert "SIGTERM: stopped while the reference" in capsys.readouterr().out
+        assert not list(Run(config.run_dir).samples.glob("*.png"))
 
     @pytest.mark.parametrize(
         ("changes", "message"),

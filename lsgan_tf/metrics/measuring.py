@@ -10,6 +10,14 @@ from lsgan_tf.metrics.inception_score import InceptionScore, Posteriors, softmax
 from lsgan_tf.metrics.moments import Moments
 
 
+class GivenUp(Exception):
+    """Somebody asked to stop while images were being measured."""
+
+
+def _never():
+    return False
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Measured:
     """What scores need of a set of images."""
@@ -26,7 +34,7 @@ class Measured:
         return self.moments.count
 
 
-def measure(extractor, images, *, keep, what, progress=True):
+def measure(extractor, images, *, keep, what, progress=True, stop=_never):
     """Extracts the features of a set of images.
 
     Args:
@@ -35,8 +43,10 @@ def measure(extractor, images, *, keep, what, progress=True):
         keep: of how many images, the first ones, the features are kept.
         what: a name for them in messages, for example "generated images".
         progress: draw a progress bar, on a terminal.
+        stop: asked between batches whether to give up.
 
     Raises:
+        GivenUp: `stop` said so.
         UserError: there are fewer than two images, or a feature is not a finite number.
     """
     if images.count < 2:
@@ -48,6 +58,8 @@ def measure(extractor, images, *, keep, what, progress=True):
     hidden = None if progress else True
     with tqdm.tqdm(total=images.count, unit="image", desc=what, disable=hidden) as bar:
         for batch, batch_labels in images.batches(extractor.batch_size):
+            if stop():
+                raise GivenUp
             outputs = extractor(batch)
             _check_finite(outputs, moments.count, what, extractor)
             kept.append(outputs.features[: max(0, keep - moments.count)])

@@ -55,11 +55,11 @@ class Key:
         return Path(directory) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 
-def measured(extractor, part, *, split, keep, directory, progress=True):
+def measured(extractor, part, *, split, keep, directory, **how):
     """`measure` of a `Part`, from the file if it is there; else the file is written.
 
-    A file that is damaged is measured and written anew, with a message. One that is interrupted
-    leaves no file.
+    `how` are further arguments of `measure`. A file that is damaged is measured and written anew,
+    with a message. A pass that is interrupted leaves no file.
 
     Raises:
         UserError: as `measure` does, or if the file cannot be written.
@@ -72,7 +72,7 @@ def measured(extractor, part, *, split, keep, directory, progress=True):
         except Exception as error:  # nearly anything, on a damaged zip
             print(f"warning: {path} is damaged ({error}); measuring again.")
     what = f"real images ({split})"
-    found = measure(extractor, part, keep=keep, what=what, progress=progress)
+    found = measure(extractor, part, keep=keep, what=what, **how)
     _write(path, found)
     return found
 
