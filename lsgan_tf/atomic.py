@@ -35,7 +35,8 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
     except OSError as error:
         raise write_error(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a path that leads through a file
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -57,7 +57,7 @@ def main():
         raise UserError("--real scores real images; leave --checkpoint out.")
     run, config, data = generators.read_run()
     command.start_tensorflow()
-    from lsgan_tf import scoring
+    from lsgan_tf import building, scoring
 
     job = scoring.Job(
         run=run,
@@ -66,7 +66,7 @@ def main():
         choice=_choice(_DATA_DIR.value or config.data_dir),
         settings=_settings(),
         batch_size=_BATCH_SIZE.value,
-        logical_devices=_LOGICAL_DEVICES.value,
+        strategy=building.local_strategy(_LOGICAL_DEVICES.value),
         weights=flags.FLAGS.weights,
     )
     if _REAL.value:
@@ -115,6 +115,9 @@ def _parse(argv):
                 spread.append(argument)
         else:
             spread.append(f"--compare={argument}" if following else argument)
+    alone = {"--compare", "-compare"} & set(argv)
+    if alone and not any(argument.startswith("--compare=") for argument in spread):
+        raise UserError("--compare: which runs? For example --compare runs/ONE runs/OTHER.")
     return command.parse_flags(spread)
 
 

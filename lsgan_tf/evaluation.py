@@ -46,7 +46,8 @@ class Data:
         else:
             half = dataset.num_examples // 2
             parts = (dataset, 0, half), (dataset, half, dataset.num_examples)
-            names = "train, first half", "train, second half"
+            # Of few images the reference is the one of generators, and has its name.
+            names = "train" if images <= half else "train, first half", "train, second half"
         cut = [Part(of, start, min(stop, start + images)) for of, start, stop in parts]
         return cls(cut[0], names[0], cut[1], names[1])
 
@@ -81,6 +82,8 @@ class Evaluator:
             dtype=choice.features_dtype,
             strategy=strategy,
         )
+        if network.trained_on not in (None, dataset.fingerprint):
+            print(f"warning: the {network.name} was trained on other data than {dataset.name} is.")
         if self.extractor.repeats_grey:
             print(f"grey images: repeated in three channels for --features={network.name}")
         self.reference = reference.measured(
@@ -217,17 +220,18 @@ def points(generator, settings, sampler=None):
     """Scores a generator of points of the plane: the modes of the Gaussian mixture it covers.
 
     Returns:
-        A list of `Score`; see `datasets.mixture.Coverage`.
+        (list of `Score`, the number of points); see `datasets.mixture.Coverage`.
     """
     count = min(settings.images, 5120)  # as many as the authors' plots have, unless fewer
     numbered = Generated(generator, count, seed=settings.seed, sampler=sampler)
     drawn, _ = numbered.at(np.arange(count))
     found = mixture.coverage(drawn)
-    return [
+    scores = [
         Score("modes", "modes", found.modes, {"nearest": list(found.nearest)}),
         Score("modes_within_0_1", "modes within 0.1", found.modes_within_0_1),
         Score("within_0_1", "points within 0.1", found.within_0_1),
     ]
+    return scores, count
 
 
 def points_protocol(settings):
@@ -240,7 +244,7 @@ def points_protocol(settings):
     }
 
 
-def lines(scores, protocol, *, step, images, count, weights, generator_dtype=None):
+def lines(scores, protocol, *, step, images, count, weights, generator_dtype=None, by="evaluate"):
     """The lines of scores.jsonl: one for each score, with the whole protocol.
 
     Args:
@@ -251,6 +255,7 @@ def lines(scores, protocol, *, step, images, count, weights, generator_dtype=Non
         count: how many.
         weights: "raw" or "ema"; None of real images.
         generator_dtype: the dtype policy it ran under; None of real images.
+        by: which command.
     """
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     facts = {
@@ -259,6 +264,7 @@ def lines(scores, protocol, *, step, images, count, weights, generator_dtype=Non
         "count": count,
         "weights": weights,
         "generator_dtype": generator_dtype,
+        "by": by,
     }
     return [
         {

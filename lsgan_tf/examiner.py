@@ -10,6 +10,17 @@ from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import BETTER, Settings
 from lsgan_tf.run import Best
 
+_TRAINING = "train"  # the mark of the lines that a run in training writes
+
+
+def owed(config, run, step):
+    """Whether a score was due at a step and a run that ended did not write it."""
+    if not config.eval_every or not step:
+        return False
+    due = step % config.eval_every == 0 or step == config.train_steps
+    lines = run.read_scores()
+    return due and all((line["step"], line.get("by")) != (step, _TRAINING) for line in lines)
+
 
 class Examiner:
     """Scores the generator of a run, as `--eval_every` and `--keep_best` ask.
@@ -54,10 +65,12 @@ class Examiner:
                 possible = evaluator.extractor.classes is not None
             if wanted == "class_accuracy":
                 possible = evaluator.classifies()
+            few = self._settings.images <= self._settings.coverage_k
+            possible = possible and not (few and wanted in ("precision", "recall", "coverage"))
         if not possible:
             raise UserError(
                 f"--keep_best={wanted}: --features={self._config.features} on data set "
-                f"{self._config.dataset} give no such score."
+                f"{self._config.dataset} give no such score of {self._settings.images} images."
             )
 
     @property
@@ -75,42 +88,38 @@ class Examiner:
         same = (best.score, best.protocol) == (self._config.keep_best, self._protocol_digest())
         return best if same else None
 
-    def owes(self, step):
-        """Whether a score is due at a step and was not written."""
-        every = self._config.eval_every
-        if not every or step % every:
-            return False
-        return all(line["step"] != step for line in self._run.read_scores())
-
-    def scores(self, step):
-        """Scores the generator, and writes the lines of scores.jsonl.
+    def scores(self):
+        """Scores the generator as it is.
 
         Returns:
-          A list of `metrics.scores.Score`.
+          (list of `metrics.scores.Score`, the number of images or points).
 
         Raises:
-          GivenUp: if `stop` said so; nothing is written then, and the score is owed.
+          GivenUp: if `stop` said so; the score is owed then.
           UserError: if its images have no finite features.
         """
         generator = self._gan.sampling_generator
-        count = self._settings.images
         if self._evaluator is None:
-            found = evaluation.points(generator, self._settings, self._sampler)
-        else:
-            names = self._evaluator.class_names if generator.num_classes else None
-            found, _, _ = self._evaluator.generator(generator, names, self._sampler)
+            return evaluation.points(generator, self._settings, self._sampler)
+        names = self._evaluator.class_names if generator.num_classes else None
+        found, fake, _ = self._evaluator.generator(generator, names, self._sampler)
+        return found, fake.count
+
+    def write(self, step, scores, count):
+        """Writes the lines of scores.jsonl. Last of all that is done for a step: with them it is no
+        longer owed."""
         self._run.append_scores(
             evaluation.lines(
-                found,
+                scores,
                 self._protocol(),
                 step=step,
                 images="generated",
                 count=count,
                 weights="raw" if self._gan.generator_ema is None else "ema",
                 generator_dtype=self._config.dtype_policy,
+                by=_TRAINING,
             )
         )
-        return found
 
     def is_best(self, scores):
         """Whether these scores are better than those of the best checkpoint so far."""
@@ -135,5 +144,8 @@ class Examiner:
         return self._evaluator.protocol()
 
     def _protocol_digest(self):
-        text = json.dumps([self._protocol(), self._settings.images], sort_keys=True)
+        protocol = self._protocol()
+        if protocol["extractor"]:
+            del protocol["extractor"]["name"]  # the checksum tells it, wherever its file is
+        text = json.dumps([protocol, self._settings.images], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

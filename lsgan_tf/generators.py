@@ -27,7 +27,9 @@ class Trained(NamedTuple):
 def define_flags():
     """Defines the flags that say which generator: --run_dir, --checkpoint and --weights."""
     flags.DEFINE_string("run_dir", "", "The run directory.")
-    flags.DEFINE_string("checkpoint", "latest", "Checkpoint: a step, latest, or best.")
+    flags.DEFINE_string(
+        "checkpoint", "latest", "Checkpoint: a step, latest, or best; evaluate also takes all."
+    )
     flags.DEFINE_enum(
         "weights", "auto", ["auto", "raw", "ema"], "auto: the averaged ones where the run has them."
     )

@@ -5,6 +5,7 @@ import dataclasses
 import importlib.metadata
 import json
 import operator
+import os
 from pathlib import Path
 
 import filelock
@@ -232,11 +233,14 @@ class Run:
 
     def forget_after(self, step):
         """Drops the metrics and scores of steps that a resumed run will do again, and torn lines:
-        a line appears complete only with its end."""
+        a line appears complete only with its end. What was best of such steps is forgotten, too."""
         for path in (self.metrics, self.scores):
             if path.exists():
                 kept = [raw for raw, line in _lines(path).items() if (line["step"] or 0) <= step]
                 atomic.write_bytes(path, b"".join(kept))
+        best = self.best()
+        if best is not None and best.step > step:  # its checkpoint was lost, or will be another
+            self._best.unlink()
 
     def best(self):
         """What `write_best` was given last, or None.
@@ -250,7 +254,14 @@ class Run:
             return Best(step, str(stored["score"]), value, str(stored["protocol"]))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        except (
+            ArithmeticError,
+            LookupError,
+            ValueError,
+            TypeError,
+            OSError,
+            RecursionError,
+        ) as error:
             raise UserError(
                 f"{self._best} is damaged: {error!r}. Remove it; the next evaluation of the run "
                 "then writes it anew."
@@ -263,7 +274,11 @@ class Run:
 
 def _append(path, records):
     try:
-        with open(path, "ab") as file:
+        with open(path, "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # somebody died in the middle of a line
+                    file.write(b"\n")
             file.write(b"".join(_json_bytes(record) + b"\n" for record in records))
     except OSError as error:
         raise atomic.write_error(error, path) from error
@@ -272,8 +287,12 @@ def _append(path, records):
 def _lines(path):
     """{line: what it says} of a file of JSON lines that have a step, without torn ones."""
     lines = {}
-    if path.exists():
-        for raw in path.read_bytes().splitlines(keepends=True):
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if content:
+        for raw in content.splitlines(keepends=True):
             with contextlib.suppress(ValueError, RecursionError):
                 line = json.loads(raw)
                 if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):

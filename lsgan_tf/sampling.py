@@ -34,12 +34,22 @@ class Sampler:
 
     def __call__(self, z, labels=None):
         """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C] or float32 points
-        [N, 2]."""
+        [N, 2].
+
+        Raises:
+          UserError: if what the generator makes is not finite.
+        """
         inputs = (z,) if labels is None else (z, labels)
         chunks = []
         for start in range(0, len(z), self._batch_size):
             chunk = (tf.convert_to_tensor(i[start : start + self._batch_size]) for i in inputs)
-            chunks.append(self.kind.finish(self._forward(*chunk)))
+            outputs = self._forward(*chunk).numpy()
+            if not np.isfinite(outputs).all():
+                raise UserError(
+                    "The generator makes NaN or infinity: this run has diverged. Take an earlier "
+                    "checkpoint."
+                )
+            chunks.append(self.kind.finish(outputs))
         return np.concatenate(chunks)
 
 

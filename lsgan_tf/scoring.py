@@ -3,8 +3,9 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
-from lsgan_tf import building, datasets, evaluation, gallery, generators, images, sampling, tables
+from lsgan_tf import datasets, evaluation, gallery, generators, images, sampling, tables
 from lsgan_tf.checkpoints import available
 from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
@@ -28,7 +29,7 @@ class Job:
     choice: Choice
     settings: Settings
     batch_size: int  # images at a time, on each device
-    logical_devices: int
+    strategy: tf.distribute.Strategy  # whose devices share the work
     weights: str  # "raw", "ema" or "auto"
 
     def has_points(self):
@@ -36,12 +37,12 @@ class Job:
         return len(self.data.image_shape) == 1
 
     def evaluator(self, data):
-        """The `Evaluator` on all local devices."""
+        """The `Evaluator` on the devices of the strategy."""
         return evaluation.Evaluator(
             self.choice,
             self.settings,
             data,
-            strategy=building.local_strategy(self.logical_devices),
+            strategy=self.strategy,
             batch_size=self.batch_size,
         )
 
@@ -77,13 +78,21 @@ def checkpoints(job, chosen):
     steps = available(job.run.checkpoints) if chosen == "all" else [chosen]
     if not steps:
         raise UserError(f"There is no checkpoint in {job.run.checkpoints} yet. Train a little.")
+    trained = _load(job, steps[0])  # before the reference takes its time: it may not be there
     score = _points if job.has_points() else _images(job)
-    rows = []
-    for step in steps:
-        trained = generators.load(job.run.directory, checkpoint=str(step), weights=job.weights)
+    rows = [(f"step {trained.step}, {trained.weights}", score(job, trained))]
+    for step in steps[1:]:
+        if step not in available(job.run.checkpoints):
+            print(f"warning: the checkpoint of step {step} has gone meanwhile.")
+            continue
+        trained = _load(job, step)
         rows.append((f"step {trained.step}, {trained.weights}", score(job, trained)))
     print("\n".join(tables.aligned(_rows(rows))))
     print(f"{job.run.scores}, {gallery.write(job.run)}")
+
+
+def _load(job, step):
+    return generators.load(job.run.directory, checkpoint=str(step), weights=job.weights)
 
 
 def real(job):
@@ -94,10 +103,11 @@ def real(job):
     """
     if job.has_points():
         raise UserError("--real is for images; the points of the mixture are drawn without end.")
+    dataset = job.dataset()
     test = datasets.test_split(
         job.config.dataset, job.choice.data_dir, image_size=job.config.image_size
     )
-    data = evaluation.Data.of_floor(job.dataset(), test, job.settings.images)
+    data = evaluation.Data.of_floor(dataset, test, job.settings.images)
     evaluator = job.evaluator(data)
     scores, fake = evaluator.test()
     job.run.append_scores(
@@ -115,9 +125,9 @@ def real(job):
 
 
 def _points(job, trained):
-    scores = evaluation.points(trained.generator, job.settings)
+    scores, count = evaluation.points(trained.generator, job.settings)
     protocol = evaluation.points_protocol(job.settings)
-    _append(job, trained, scores, protocol, job.settings.images)
+    _append(job, trained, scores, protocol, count)
     return scores
 
 

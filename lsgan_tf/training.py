@@ -8,7 +8,7 @@ import tensorflow as tf
 from lsgan_tf import building, datasets, gallery, samples, sampling
 from lsgan_tf.checkpoints import Checkpoints, available
 from lsgan_tf.errors import UserError
-from lsgan_tf.examiner import Examiner
+from lsgan_tf.examiner import Examiner, owed
 from lsgan_tf.logbook import Logbook
 from lsgan_tf.metrics.measuring import GivenUp
 from lsgan_tf.reals import SEARCHED
@@ -41,11 +41,18 @@ def _train(config, allow_config_change, stop):
         checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
         step = checkpoints.restore_latest()
         building.set_learning_rates(gan, config)  # a checkpoint brings the one it was saved with
-        if step >= config.train_steps:
+        if step > config.train_steps or (
+            step == config.train_steps and not owed(config, run, step)
+        ):
             print(
                 f"{run.directory} is at step {step}, and --train_steps={config.train_steps}: "
                 "nothing to do. A larger --train_steps goes on from here."
             )
+            return
+        try:
+            examiner = Examiner(config, strategy, dataset, gan, run, lambda: stop.received)
+        except GivenUp:
+            print(f"{stop.received.name}: stopped while the reference of the scores was measured.")
             return
         run.claim(config, Data.of(dataset))
         logbook = Logbook(
@@ -55,11 +62,6 @@ def _train(config, allow_config_change, stop):
             train_steps=config.train_steps,
             step=step,
         )
-        try:
-            examiner = Examiner(config, strategy, dataset, gan, run, lambda: stop.received)
-        except GivenUp:
-            print(f"{stop.received.name}: stopped while the reference of the scores was measured.")
-            return
         checkpoints.best = examiner.best_step
         training = _Training(
             config, strategy, dataset, gan, run, checkpoints, logbook, examiner, stop
@@ -94,7 +96,7 @@ class _Training:
         self._announce(step)
         if step == 0:
             self._show_beginning()
-        elif self._examiner.owes(step):  # what ended the run came between
+        elif owed(self._config, self._run, step):  # what ended the run came between
             self._examine(step)
         iterator = iter(self._batches(step))
         while step < self._config.train_steps and not self._stop.received:
@@ -207,15 +209,20 @@ class _Training:
         """Scores the generator, and keeps its checkpoint if it is the best so far."""
         self._metrics(step)  # what has diverged needs no score
         try:
-            scores = self._examiner.scores(step)
+            scores, count = self._examiner.scores()
         except GivenUp:
-            return  # whoever resumes from here makes up for it
+            print(
+                f"{self._stop.received.name}: the score of step {step} is given up; the same "
+                "command makes up for it."
+            )
+            return
         self._logbook.scores(step, scores)
         if self._examiner.is_best(scores):
             if self._saved != step:
                 self._save(step)
             self._examiner.keep(step, scores)
             self._checkpoints.best = step
+        self._examiner.write(step, scores, count)
         self._finish_page()
 
     def _finish_page(self):
@@ -250,6 +257,7 @@ class _Training:
         self._gan.reset_metrics()
 
     def _sample(self, step):
+        self._metrics(step)  # what has diverged is told as such
         drawn = self._sampler(self._grid_latents, self._grid_labels)
         picture = self._sampler.kind.picture(drawn, self._columns)
         path = self._run.write_sample(step, picture)
@@ -262,6 +270,8 @@ class _Training:
         command = ["python", "-m", "lsgan_tf.train", f"--run_dir={self._run.directory}"]
         if self._config.data_dir != "data":
             command.append(f"--data_dir={self._config.data_dir}")
+        if self._config.features_file:
+            command.append(f"--features_file={self._config.features_file}")
         return shlex.join(command)
 
 

@@ -76,6 +76,8 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
     assert {"scores.jsonl", "gallery.html", "neighbours-0000004.png"} <= {
         path.name for path in run_dir.iterdir()
     }
+    alone = _run("evaluate", "--compare")
+    assert alone.returncode == 1 and "which runs?" in alone.stderr
     again = tmp_path / "again"
     shutil.copytree(run_dir, again)
     picture = tmp_path / "curves.png"

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf import datasets, evaluation, generators, scoring, training
+from lsgan_tf import building, datasets, evaluation, generators, scoring, training
 from lsgan_tf.datasets.mixture import MODES
 from lsgan_tf.datasets.part import Part
 from lsgan_tf.errors import UserError
@@ -63,6 +64,13 @@ class TestGenerated:
         batches = list(images.batches(20))
         assert [len(batch) for batch, _ in batches] == [20, 10]
         np.testing.assert_array_equal(np.concatenate([given for _, given in batches]), labels)
+
+    def test_what_is_no_number_is_told(self):
+        generator = tiny.TinyGenerator()
+        kernel = generator.trainable_variables[0]
+        kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+        with pytest.raises(UserError, match="NaN or infinity: this run has diverged"):
+            Generated(generator, 4).at(np.arange(4))
 
 
 class TestEvaluator:
@@ -119,10 +127,11 @@ class TestEvaluator:
         numbers = [part.dataset.in_order(np.arange(part.start, part.stop)) for part in parts]
         assert [len(each) for each in numbers] == [30, 30]
         assert not set(numbers[0]) & set(numbers[1])
-        assert (data.reference_split, data.test_split) == (
-            "train, first half",
-            "train, second half",
-        )
+        assert (data.reference_split, data.test_split) == ("train", "train, second half")
+        generators_part = evaluation.Data.of_generators(dataset, 30).reference
+        assert (data.reference.start, data.reference.stop) == (0, generators_part.stop)
+        data = evaluation.Data.of_floor(dataset, None, 50)
+        assert (data.reference_split, data.reference.count) == ("train, first half", 48)
         data = evaluation.Data.of_floor(dataset, dataset, 500)
         assert (data.reference.count, data.test.count, data.test_split) == (96, 96, "test")
 
@@ -163,7 +172,7 @@ def _job(config, choice, **changes):
         "choice": dataclasses.replace(choice, data_dir=config.data_dir),
         "settings": SETTINGS,
         "batch_size": 50,
-        "logical_devices": 1,
+        "strategy": building.local_strategy(),
         "weights": "auto",
     }
     return scoring.Job(**{**parts, **changes})
@@ -185,14 +194,14 @@ def test_every_checkpoint_with_the_whole_protocol(tiny_config, choice, network_f
     assert line["title"] == "KID-3" and line["std"] >= 0.0
     assert line["images"] == "generated" and line["count"] == 60
     assert line["weights"] == "ema" and line["generator_dtype"] == "float32"
-    assert line["extractor"]["name"] == str(network_file)
+    assert line["extractor"]["name"] == f"{network_file.parent.name}/net.keras"
     assert len(line["extractor"]["sha256"]) == 64 and line["extractor"]["dimension"] == 3
     reference = line["reference"]
     assert (reference["dataset"], reference["split"], reference["images"]) == ("tiny", "train", 60)
     assert line["settings"]["seed"] == 0 and line["settings"]["kid_subsets"] == 5
     assert {"tensorflow", "keras"} <= line["versions"].keys()
     run = Run(config.run_dir)
-    assert "step 12" in run.gallery.read_text() or "12" in run.gallery.read_text()
+    assert "KID-3" in run.gallery.read_text() and "--checkpoint=12" in run.gallery.read_text()
     picture = Image.open(run.directory / "neighbours-0000012.png")
     assert picture.size == (6 * 10 + 2, 8 * 10 + 2)
 
@@ -217,6 +226,7 @@ def test_a_run_of_points_is_scored_by_its_modes(tiny_config, choice, monkeypatch
     scoring.checkpoints(job, "latest")
     found = {line["score"]: line["value"] for line in _lines(config)[-3:]}
     assert found == {"modes": 8, "modes_within_0_1": 8, "within_0_1": 1.0}
+    assert {line["count"] for line in _lines(config)} == {500, 60}
     with pytest.raises(UserError, match="--real is for images"):
         scoring.real(job)
 
@@ -283,9 +293,9 @@ class TestWhileTraining:
         original = examiner.Examiner.scores
         values = iter([5.0, 3.0, 4.0, 6.0])
 
-        def scores(self, step):
-            found = original(self, step)
-            return [dataclasses.replace(found[0], value=next(values)), *found[1:]]
+        def scores(self):
+            found, count = original(self)
+            return [dataclasses.replace(found[0], value=next(values)), *found[1:]], count
 
         monkeypatch.setattr(examiner.Examiner, "scores", scores)
         config = scored(keep_best="fid", keep_checkpoints=2, checkpoint_every=4, train_steps=12)
@@ -303,17 +313,53 @@ class TestWhileTraining:
     def test_a_score_that_was_cut_off_is_made_up_for(self, scored, monkeypatch):
         from lsgan_tf import examiner
 
-        config = scored(checkpoint_every=3, train_steps=6)
+        config = scored(checkpoint_every=3, train_steps=6, keep_best="fid")
 
-        def dies(self, step):
+        def dies(self, *_):
             raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch:
-            patch.setattr(examiner.Examiner, "scores", dies)
-            with pytest.raises(KeyboardInterrupt):
-                training.train(config)
+        for moment in ("scores", "write"):  # before the score, and after the best is kept
+            with monkeypatch.context() as patch:
+                patch.setattr(examiner.Examiner, moment, dies)
+                with pytest.raises(KeyboardInterrupt):
+                    training.train(config)
         training.train(config)
         assert [line["step"] for line in _lines(config) if line["score"] == "fid"] == [3, 6]
+        assert Run(config.run_dir).best() is not None
+
+    def test_a_score_that_the_last_step_owes_is_made_up_for(self, scored, choice, capsys):
+        config = scored(eval_every=0, train_steps=4)
+        training.train(config)
+        scoring.checkpoints(_job(config, choice), "4")  # not by the run's own protocol
+        again = dataclasses.replace(config, eval_every=3, keep_best="fid")
+        training.train(again)
+        assert "finished at step 4" in capsys.readouterr().out
+        assert [line["by"] for line in _lines(config) if line["score"] == "fid"] == [
+            "evaluate",
+            "train",
+        ]
+        assert Run(config.run_dir).best().step == 4
+        training.train(again)
+        assert "nothing to do" in capsys.readouterr().out
+
+    def test_the_best_of_steps_that_are_done_again_is_forgotten(self, scored):
+        config = scored(keep_best="fid", checkpoint_every=3, train_steps=6)
+        training.train(config)
+        run = Run(config.run_dir)
+        run.write_best(dataclasses.replace(run.best(), step=6, value=-1.0))
+        (run.checkpoints / "step-6.index").write_bytes(b"damaged")
+        training.train(dataclasses.replace(config, train_steps=9))
+        assert run.best().value >= 0.0
+
+    def test_the_best_is_the_same_by_whatever_path_the_network_is_named(self, scored, network_file):
+        config = scored(keep_best="fid", train_steps=3)
+        training.train(config)
+        run = Run(config.run_dir)
+        run.write_best(dataclasses.replace(run.best(), value=-1.0))
+        copy = network_file.with_name("copy.keras")
+        shutil.copy(network_file, copy)
+        training.train(dataclasses.replace(config, features=str(copy), train_steps=6))
+        assert (run.best().step, run.best().value) == (3, -1.0)
 
     def test_a_signal_gives_a_score_up_and_the_resumed_run_makes_up_for_it(
         self, scored, monkeypatch, capsys
@@ -352,13 +398,14 @@ class TestWhileTraining:
             ({"keep_best": "class_accuracy", "conditional": True}, "give no such score"),
             ({"keep_best": "modes_within_0_1"}, "give no such score"),
             ({"features": "nowhere.keras"}, "there is no such file"),
+            ({"keep_best": "recall", "eval_images": 5}, "give no such score of 5 images"),
         ],
     )
     def test_what_cannot_be_scored_is_told_before_training(self, scored, changes, message):
         config = scored(**changes)
         with pytest.raises(UserError, match=message):
             training.train(config)
-        assert not list(Run(config.run_dir).samples.glob("*.png"))
+        assert [path.name for path in Run(config.run_dir).directory.iterdir()] == [".lock"]
 
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "facts", "load", "splits", "test_split"]
 
 _TFDS_PREFIX = "tfds:"
-_TEST_SPLITS = ("test", "validation")
+# "validation" first: some sets of TensorFlow Datasets withhold the labels of their "test".
+_TEST_SPLITS = ("validation", "test")
 
 
 def load(
@@ -70,7 +71,7 @@ def test_split(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | No
     """
     there = splits(name, data_dir)
     chosen = next((split for split in _TEST_SPLITS if split in there), None)
-    return chosen and load(name, data_dir, image_size=image_size, split=chosen)
+    return load(name, data_dir, image_size=image_size, split=chosen) if chosen else None
 
 
 def splits(name: str, data_dir: str) -> tuple[str, ...]:

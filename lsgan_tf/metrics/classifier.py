@@ -5,6 +5,7 @@ It is one `.keras` file, with what must be known of it in a JSON file beside:
     DATA_DIR/classifiers/NAME.keras  NAME.json
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -101,13 +102,16 @@ def train(dataset, test=None, *, epochs=5, batch_size=128, learning_rate=2e-3, s
         metrics=["accuracy"],
         jit_compile=False,
     )
-    trained.fit(
-        _batches(training, dataset.image_shape, batch_size, seed),
-        epochs=epochs,
-        steps_per_epoch=steps // epochs,
-        shuffle=False,
-        verbose=2,
-    )
+    try:
+        trained.fit(
+            _batches(training, dataset.image_shape, batch_size, seed),
+            epochs=epochs,
+            steps_per_epoch=steps // epochs,
+            shuffle=False,
+            verbose=2,
+        )
+    except tf.errors.OpError as error:
+        raise dataset.explain(error) or error from None
     where = "the test split" if test else "a held-out tenth of the training split"
     return model, Facts(
         dataset=dataset.name,
@@ -170,7 +174,8 @@ def save(model, facts: Facts, path: Path) -> Facts:
     except OSError as error:
         raise atomic.write_error(error, path) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
     facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
     atomic.write_bytes(path, data)
     described = json.dumps(dataclasses.asdict(facts), indent=1, ensure_ascii=False)
@@ -198,6 +203,7 @@ def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
         name=f"classifier of {facts.dataset}",
         class_names=facts.class_names,
         test_accuracy=facts.test_accuracy,
+        trained_on=facts.fingerprint,
     )
 
 

@@ -1,7 +1,7 @@
 """Which way each score is better; without TensorFlow, for those who only read scores."""
 
-# -1 lower, 1 higher. Of `duplicates` and `repeats` neither: zero is best, and real images have
-# about a hundredth.
+# -1 lower, 1 higher. Below the hundredth that real images have of `duplicates` and `repeats`, less
+# is no better.
 BETTER = {
     "fid": -1,
     "kid": -1,

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import tarfile
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -74,13 +75,14 @@ KNOWN_FEATURES = {
     767: 0.5560,
 }
 _TOLERANCE = 0.01  # absolute
+FEATURES, LOGITS = 2048, 1008
 
 
 def load(path: Path | None, data_dir: Path, sha256: str = "") -> networks.FeatureNetwork:
     """Loads the frozen graph, downloading it into `data_dir/features` if no file is given.
 
     Whatever file it is, it must answer a test image as the network of 2015 does, up to its layer
-    `mixed_7`; the layers behind are known by their names and shapes.
+    `mixed_7`; the layers behind are known by their names, and by the number of features and logits.
 
     Args:
         path: `classify_image_graph_def.pb`, or the .tgz that holds it, or None.
@@ -179,7 +181,7 @@ def _from_archive(path: Path) -> bytes:
                     if member.size > _MOST_BYTES:
                         raise ValueError(f"its {FILE_NAME} has {member.size} bytes")
                     return archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"it is no .tgz that can be read: {error}") from error
     raise ValueError(f"it holds no {FILE_NAME}")
 
@@ -207,10 +209,33 @@ def _graph(path: Path) -> tf.compat.v1.GraphDef:
             raise ValueError(f"it has operations that Inception has not: {sorted(strange)}")
     except (OSError, ValueError, DecodeError, AssertionError, IndexError) as error:
         raise UserError(f"{path} is not the Inception network of 2015: {error}.") from error
+    for node in graph.node:
+        if node.op == "BatchNormWithGlobalNormalization":
+            _modernise(node, graph)
     graph.node.add(name="weights_of_logits", op="Identity", input=[weights]).attr[
         "T"
     ].type = tf.float32.as_datatype_enum
     return graph
+
+
+def _modernise(node, graph):
+    """Turns a batch norm of 2015, which TensorFlow no longer runs, into one that it does."""
+    images, mean, variance, offset, scale = node.input
+    if not node.attr["scale_after_normalization"].b:
+        scale = f"{node.name}/ones"
+        size = next(each for each in graph.node if each.name == offset).attr["value"].tensor
+        ones = tf.make_tensor_proto(np.ones_like(tf.make_ndarray(size)))
+        constant = graph.node.add(name=scale, op="Const")
+        constant.attr["dtype"].type = tf.float32.as_datatype_enum
+        constant.attr["value"].tensor.CopyFrom(ones)
+    epsilon = node.attr["variance_epsilon"].f
+    node.op = "FusedBatchNorm"
+    del node.input[:]
+    node.input.extend((images, scale, offset, mean, variance))
+    node.attr.clear()
+    node.attr["T"].type = tf.float32.as_datatype_enum
+    node.attr["epsilon"].f = epsilon
+    node.attr["is_training"].b = False
 
 
 def _run(graph, images):
@@ -229,7 +254,9 @@ def _check_answer(path, graph):
     """Raises `UserError` unless the graph makes of the test image what is known."""
     try:
         run = tf.function(lambda images: _run(graph, images), autograph=False)
-        *_, tap = run(tf.constant(test_image()))
+        features, logits, tap = run(tf.constant(test_image()))
+        if (features.shape[1], logits.shape[1]) != (FEATURES, LOGITS):
+            raise ValueError(f"it has {features.shape[1]} features and {logits.shape[1]} logits")
         found = tf.gather(tap[0], list(KNOWN_FEATURES)).numpy()
         right = np.allclose(found, list(KNOWN_FEATURES.values()), atol=_TOLERANCE)
     except (tf.errors.OpError, ValueError) as error:

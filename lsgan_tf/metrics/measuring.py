@@ -85,6 +85,6 @@ def _check_finite(outputs, first, what, extractor):
         return
     raise UserError(
         f"--features={extractor.network.name} makes NaN or infinity of {what} "
-        f"{first} to {first + len(outputs.features) - 1}. Has the run diverged? Look at its "
-        "pictures; else the network is not one for such images."
+        f"{first} to {first + len(outputs.features) - 1}: it is not a network for such images. "
+        "Choose other --features."
     )

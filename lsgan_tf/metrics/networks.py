@@ -27,6 +27,7 @@ class FeatureNetwork:
     # Of a classifier of a labelled data set only:
     class_names: tuple[str, ...] | None = None
     test_accuracy: float | None = None
+    trained_on: str | None = None  # the fingerprint of its data set
 
 
 def check_sha256(what: str, found: str, wanted: str) -> None:

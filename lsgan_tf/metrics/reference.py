@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lsgan_tf import atomic
+from lsgan_tf.errors import UserError
 from lsgan_tf.metrics.inception_score import InceptionScore
 from lsgan_tf.metrics.measuring import Measured, measure
 from lsgan_tf.metrics.moments import Moments
@@ -62,18 +63,21 @@ def measured(extractor, part, *, split, keep, directory, **how):
     with a message. A pass that is interrupted leaves no file.
 
     Raises:
-        UserError: as `measure` does, or if the file cannot be written.
+        UserError: as `measure` does. That the file cannot be written is only warned of.
     """
     path = Key.of(extractor, part, split, keep).file(directory)
     kept = min(keep, part.count)
     if path.exists():
         try:
-            return _read(path, part.count, kept, extractor)
+            return _read(path, part, kept, extractor)
         except Exception as error:  # nearly anything, on a damaged zip
             print(f"warning: {path} is damaged ({error}); measuring again.")
     what = f"real images ({split})"
     found = measure(extractor, part, keep=keep, what=what, **how)
-    _write(path, found)
+    try:
+        _write(path, found)
+    except UserError as error:  # hours of work do not depend on keeping them
+        print(f"warning: what was measured of real images is not kept: {error}")
     return found
 
 
@@ -95,20 +99,27 @@ def _write(path, found):
         np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
 
 
-def _read(path, count, kept, extractor):
+def _read(path, part, kept, extractor):
     """Raises nearly anything on a damaged file, ValueError on one of other content."""
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    dimension, classes = extractor.dimension, extractor.classes
+    dimension, classes, count = extractor.dimension, extractor.classes, part.count
     shapes = {
         "count": (),
         "mean": (dimension,),
         "covariance": (dimension, dimension),
         "features": (kept, dimension),
-    } | ({"inception_score": (2,), "predicted": (count,)} if classes else {})
+    }
+    if classes:
+        shapes |= {"inception_score": (2,), "predicted": (count,)}
+    if part.dataset.class_names is not None:
+        shapes["labels"] = (count,)
     for name, shape in shapes.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise ValueError(f"its {name} has shape {arrays[name].shape}, not {shape}")
+    for name, most in (("predicted", classes), ("labels", len(part.dataset.class_names or ()))):
+        if name in shapes and not ((arrays[name] >= 0) & (arrays[name] < most)).all():
+            raise ValueError(f"its {name} are not within 0..{most - 1}")
     if arrays["count"] != count:
         raise ValueError(f"it is of {arrays['count']} images, not {count}")
     score = arrays.get("inception_score")

@@ -29,6 +29,8 @@ def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
             f"--features={path} is none of inception-2015, classifier and keras:NAME, and there "
             "is no such file."
         )
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise UserError(f"--features={path} is a folder without a saved_model.pb.")
     checksum = networks.sha256_of(path)
     networks.check_sha256(str(path), checksum, sha256)
     try:
@@ -49,7 +51,9 @@ def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
         return _outputs(call(images), path)
 
     resize = f"bilinear, antialiased, to {size[0]}x{size[1]}" if fixed else "left to the network"
-    return networks.FeatureNetwork(str(path), checksum, resize, shape[3], forward)
+    # Its folder tells SavedModels apart; the rest of the path is this machine's.
+    name = "/".join(path.resolve().parts[-2:])
+    return networks.FeatureNetwork(name, checksum, resize, shape[3], forward)
 
 
 def _saved_model(path):

@@ -86,7 +86,7 @@ def _of_neighbours(real, fake, settings):
 def _of_classes(real, fake, extractor, asked):
     count = len(extractor.network.class_names)
     histograms = [classes.histogram(predicted, count) for predicted in (real, fake)]
-    details = {"of": count, "histogram": histograms[1].tolist()}
+    details = {"of": int((histograms[0] > 0).sum()), "histogram": histograms[1].tolist()}
     found = [Score("classes_covered", "classes", classes.covered(*histograms), details)]
     if asked is not None:
         accuracy = classes.accuracy(fake, asked)

@@ -46,8 +46,49 @@ def frozen_inception(path, weights_seed=0):
         reshaped = tf.reshape(pool, (1, 16), name="pool_3/_reshape")
         weights = tf.constant(rng.normal(size=(16, 5)).astype(np.float32), name="softmax/weights")
         tf.matmul(reshaped, weights, name="softmax/logits/MatMul")
-    path.write_bytes(graph.as_graph_def().SerializeToString())
+    path.write_bytes(_as_of_2015(graph.as_graph_def(), rng).SerializeToString())
     return path
+
+
+def _as_of_2015(definition, rng):
+    """The same graph with a batch norm of that time, and a check of numbers, before each relu."""
+    for node in [node for node in definition.node if node.op == "Relu"]:
+        filters = 16 if node.name == "Relu_2" else (300, 468)[node.name == "Relu_1"]
+        name = f"{node.name}/batchnorm"
+        parameters = rng.uniform(0.5, 1.5, (4, filters))
+        old_batch_norm(definition, node.input[0], name, parameters, scaled=node.name != "Relu_1")
+        check = definition.node.add(name=f"{node.name}/check", op="CheckNumerics", input=[name])
+        check.attr["T"].type = tf.float32.as_datatype_enum
+        check.attr["message"].s = b"batch norm"
+        node.input[0] = check.name
+    definition.versions.producer = 8
+    return definition
+
+
+def old_graph():
+    """A graph of the version of 2015 with a placeholder `x`."""
+    definition = tf.compat.v1.GraphDef()
+    definition.versions.producer = 8
+    node = definition.node.add(name="x", op="Placeholder")
+    node.attr["dtype"].type = tf.float32.as_datatype_enum
+    return definition
+
+
+def old_batch_norm(definition, inputs, name, parameters, scaled):
+    """Adds the operation that TensorFlow had until version 9 of its graphs; `parameters`: mean,
+    variance, offset and scale."""
+    names = []
+    for part, values in zip(("mean", "variance", "beta", "gamma"), parameters, strict=True):
+        constant = definition.node.add(name=f"{name}/{part}", op="Const")
+        constant.attr["dtype"].type = tf.float32.as_datatype_enum
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(np.float32(values)))
+        names.append(constant.name)
+    node = definition.node.add(
+        name=name, op="BatchNormWithGlobalNormalization", input=[inputs, *names]
+    )
+    node.attr["T"].type = tf.float32.as_datatype_enum
+    node.attr["variance_epsilon"].f = 0.001
+    node.attr["scale_after_normalization"].b = scaled
 
 
 def _conv(inputs, channels, filters, rng):

@@ -25,6 +25,8 @@ def _known(path, monkeypatch):
     answer = run(tf.constant(inception.test_image()))[2].numpy()[0]
     positions = [0, 100, 767]
     monkeypatch.setattr(inception, "KNOWN_FEATURES", {p: float(answer[p]) for p in positions})
+    monkeypatch.setattr(inception, "FEATURES", 16)
+    monkeypatch.setattr(inception, "LOGITS", 5)
 
 
 @pytest.fixture
@@ -53,6 +55,27 @@ def test_features_and_logits_without_bias(graph, tmp_path):
         if node.name == "softmax/weights"
     )
     np.testing.assert_allclose(found.logits, found.features @ weights, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_other_sizes_is_refused(graph, tmp_path, monkeypatch):
+    monkeypatch.setattr(inception, "LOGITS", 1008)
+    with pytest.raises(UserError, match="it has 16 features and 5 logits"):
+        inception.load(graph, tmp_path)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_batch_norm_of_2015(scaled):
+    """(x - mean) / sqrt(variance + epsilon) * scale + offset, scaled or not."""
+    mean, variance, offset, scale = np.random.default_rng(0).uniform(0.5, 2.0, (4, 3))
+    graph = made.old_graph()
+    made.old_batch_norm(graph, "x", "norm", (mean, variance, offset, scale), scaled)
+    inception._modernise(next(node for node in graph.node if node.name == "norm"), graph)
+    images = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
+    found = tf.function(lambda x: tf.graph_util.import_graph_def(graph, {"x:0": x}, ["norm:0"])[0])(
+        tf.constant(images)
+    )
+    expected = (images - mean) / np.sqrt(variance + 0.001) * (scale if scaled else 1.0) + offset
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_archive_serves_as_well(graph, tmp_path):
@@ -174,6 +197,8 @@ def test_the_true_first_layers_give_the_known_answer(real_data, tmp_path, monkey
     path.write_bytes(graph.as_graph_def().SerializeToString())
     foldings = {"AddV2", "RealDiv", "NoOp"}  # how this SavedModel spells the same mathematics
     monkeypatch.setattr(inception, "_OPERATIONS", inception._OPERATIONS | foldings)
+    monkeypatch.setattr(inception, "FEATURES", 768)
+    monkeypatch.setattr(inception, "LOGITS", 5)
     network = inception.load(path, tmp_path)
     photograph = tf.io.decode_png((real_data / "lsun_layout/church_png/0.png").read_bytes(), 3)
     found = Extractor(network, photograph.shape, batch_size=1)(photograph[None].numpy())

@@ -55,7 +55,7 @@ def test_everything_that_changes_it_has_a_file_of_its_own(extractor, part, tmp_p
     assert len(list(tmp_path.glob("*.npz"))) == 7  # the batch changes nothing
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "pickled", "other"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "pickled", "other", "labels"])
 def test_a_damaged_file_is_measured_again(extractor, part, tmp_path, capsys, damage):
     first = _measured(extractor, part, tmp_path)
     (path,) = tmp_path.iterdir()
@@ -65,6 +65,9 @@ def test_a_damaged_file_is_measured_again(extractor, part, tmp_path, capsys, dam
         path.write_bytes(b"")
     elif damage == "pickled":
         np.savez(path, count=np.array([{}], object))
+    elif damage == "labels":
+        with np.load(path) as stored:
+            np.savez(path, **{**stored, "labels": np.full(60, 3)})
     else:
         with np.load(path) as stored:
             np.savez(path, **{**stored, "mean": np.full(3, np.nan)})
@@ -73,6 +76,14 @@ def test_a_damaged_file_is_measured_again(extractor, part, tmp_path, capsys, dam
     np.testing.assert_array_equal(again.features, first.features)
     _measured(extractor, part, tmp_path)
     assert "is damaged" not in capsys.readouterr().out
+
+
+def test_a_directory_that_cannot_be_written_is_warned_of(extractor, part, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    found = _measured(extractor, part, blocked / "reference")
+    assert found.count == 60
+    assert "warning: what was measured of real images is not kept" in capsys.readouterr().out
 
 
 def test_an_interruption_leaves_no_file(extractor, part, tmp_path, monkeypatch):
