@@ -39,6 +39,14 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def make_parent(path: Path) -> None:
+    """Makes the directory that a file is to be written to; raises `UserError` if it cannot."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(error, path) from error
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a whole small file atomically; raises `UserError` as `replacing` does."""
     with replacing(path) as file:

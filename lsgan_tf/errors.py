@@ -1,4 +1,5 @@
-"""The one exception that is written for the person at the keyboard; a check of names."""
+"""The one exception that is written for the person at the keyboard, and what its messages are made
+of; a check of names."""
 
 import contextlib
 import sys
@@ -26,6 +27,11 @@ def check_known(value, known, what):
     """ValueError, which lists the known, unless `value` is one of them. `what`: a noun for it."""
     if value not in known:
         raise ValueError(f"Unknown {what} {value!r}; known: {', '.join(map(repr, known))}.")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip()
 
 
 def printable(text: str) -> str:

@@ -53,7 +53,7 @@ def main():
     if _COMPARE.value:
         _compare()
         return
-    if _REAL.value and generators.chosen_checkpoint() != "latest":
+    if _REAL.value and flags.FLAGS.checkpoint != "latest":
         raise UserError("--real scores real images; leave --checkpoint out.")
     run, config, data = generators.read_run()
     command.start_tensorflow()
@@ -72,7 +72,7 @@ def main():
     if _REAL.value:
         scoring.real(job)
     else:
-        scoring.checkpoints(job, generators.chosen_checkpoint())
+        scoring.checkpoints(job, flags.FLAGS.checkpoint)
 
 
 def _choice(data_dir):

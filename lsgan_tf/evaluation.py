@@ -129,7 +129,7 @@ class Evaluator:
         """Scores any set of images; its labels, if it has some, are the reference's.
 
         Args:
-            images: a `Part`, a `Generated`, or what has the same `count` and `batches`.
+            images: a `datasets.part.Numbered`.
             what: a name for them in messages.
 
         Returns:

@@ -6,8 +6,9 @@ import json
 from lsgan_tf import evaluation, sampling
 from lsgan_tf.checkpoints import available
 from lsgan_tf.errors import UserError
+from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.metrics.features import Choice
-from lsgan_tf.metrics.scores import BETTER, Settings
+from lsgan_tf.metrics.scores import Settings
 from lsgan_tf.run import Best
 
 _TRAINING = "train"  # the mark of the lines that a run in training writes

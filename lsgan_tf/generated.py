@@ -5,12 +5,13 @@ import functools
 import numpy as np
 
 from lsgan_tf import latents, sampling
+from lsgan_tf.datasets.part import Numbered
 
 _BLOCK = 256  # latents drawn in one go
 _STEP = -2  # a key of its own: training counts from 0, grids of samples are drawn at -1
 
 
-class Generated:
+class Generated(Numbered):
     """`count` images of a generator, of latents that follow from (seed, number) alone.
 
     Args:
@@ -47,8 +48,3 @@ class Generated:
         z = np.stack([self._block(number // _BLOCK)[number % _BLOCK] for number in numbers])
         labels = None if self._labels is None else np.asarray(self._labels[numbers], np.int32)
         return self._sampler(z, labels), labels
-
-    def batches(self, size):
-        """All of them in turn, `size` at a time; the last batch may be smaller."""
-        for first in range(0, self.count, size):
-            yield self.at(np.arange(first, min(first + size, self.count)))

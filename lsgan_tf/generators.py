@@ -41,11 +41,6 @@ def from_flags():
     return load(values.run_dir, checkpoint=values.checkpoint, weights=values.weights)
 
 
-def chosen_checkpoint():
-    """What --checkpoint says."""
-    return flags.FLAGS.checkpoint
-
-
 def read_run():
     """(`Run`, `Config`, `Data`) of --run_dir.
 

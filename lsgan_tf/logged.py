@@ -10,9 +10,8 @@ import json
 from typing import NamedTuple
 
 from lsgan_tf.errors import printable
-from lsgan_tf.metrics.directions import BETTER
+from lsgan_tf.metrics.directions import BETTER, heading, spelled
 
-_ARROWS = {-1: "↓", 1: "↑", 0: ""}
 _LAST_STEP = 2**63 - 1
 _AMISS = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 
@@ -76,15 +75,12 @@ class Scored(NamedTuple):
     @property
     def heading(self):
         """The title, with an arrow that shows which way is better."""
-        return f"{self.title} {_ARROWS[self.direction]}".rstrip()
+        return heading(self.name, self.title)
 
     @property
     def text(self):
         """The value, with what belongs to it."""
-        if self.of is not None:
-            return f"{self.value:.4g} of {self.of}"
-        std = "" if self.std is None else f" ± {self.std:.2g}"
-        return f"{self.value:.4g}{std}"
+        return spelled(self.value, std=self.std, of=self.of)
 
 
 class LossLog:

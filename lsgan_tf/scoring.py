@@ -1,6 +1,7 @@
 """Scores of the checkpoints of a run: computed, written into the run, and shown."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from lsgan_tf.checkpoints import available
 from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
 from lsgan_tf.metrics import neighbours
-from lsgan_tf.metrics.directions import BETTER
+from lsgan_tf.metrics.directions import heading, spelled
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from lsgan_tf.run import Data, Run
@@ -78,21 +79,25 @@ def checkpoints(job, chosen):
     steps = available(job.run.checkpoints) if chosen == "all" else [chosen]
     if not steps:
         raise UserError(f"There is no checkpoint in {job.run.checkpoints} yet. Train a little.")
-    trained = _load(job, steps[0])  # before the reference takes its time: it may not be there
+    loaded = _loaded(job, steps)
+    first = next(loaded)  # before the reference takes its time: it may not be there
     score = _points if job.has_points() else _images(job)
-    rows = [(f"step {trained.step}, {trained.weights}", score(job, trained))]
-    for step in steps[1:]:
-        if step not in available(job.run.checkpoints):
-            print(f"warning: the checkpoint of step {step} has gone meanwhile.")
-            continue
-        trained = _load(job, step)
-        rows.append((f"step {trained.step}, {trained.weights}", score(job, trained)))
+    rows = [
+        (f"step {trained.step}, {trained.weights}", score(job, trained))
+        for trained in itertools.chain([first], loaded)
+    ]
     print("\n".join(tables.aligned(_rows(rows))))
     print(f"{job.run.scores}, {gallery.write(job.run)}")
 
 
-def _load(job, step):
-    return generators.load(job.run.directory, checkpoint=str(step), weights=job.weights)
+def _loaded(job, steps):
+    """The generators of these checkpoints, one after the other, but for those that a trainer has
+    removed since the first."""
+    for number, step in enumerate(steps):
+        if number and step not in available(job.run.checkpoints):
+            print(f"warning: the checkpoint of step {step} has gone meanwhile.")
+        else:
+            yield generators.load(job.run.directory, checkpoint=str(step), weights=job.weights)
 
 
 def real(job):
@@ -174,8 +179,7 @@ def _neighbours(evaluator, fake, generated, path):
 
 def _rows(scored):
     """A table, arrows showing which way is better: a row for each (name, scores)."""
-    arrows = {-1: "↓", 1: "↑"}
-    head = [f"{score.title} {arrows[BETTER[score.name]]}" for score in scored[0][1]]
+    head = [heading(score.name, score.title) for score in scored[0][1]]
     return [
         ("", *head),
         *((name, *(_cell(score) for score in scores)) for name, scores in scored),
@@ -183,7 +187,4 @@ def _rows(scored):
 
 
 def _cell(score):
-    if "of" in score.details:
-        return f"{score.value} of {score.details['of']}"
-    std = f" ± {score.details['std']:.2g}" if "std" in score.details else ""
-    return f"{score.value:.4g}{std}"
+    return spelled(score.value, std=score.details.get("std"), of=score.details.get("of"))

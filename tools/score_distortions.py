@@ -18,6 +18,7 @@ from absl import flags
 from PIL import Image, ImageFilter
 
 from lsgan_tf import command
+from lsgan_tf.datasets.part import Numbered
 from lsgan_tf.metrics.directions import BETTER
 
 _BLUR = 1.0  # pixels, of a Gaussian
@@ -51,18 +52,17 @@ class Labelled:
     labels: np.ndarray | None
 
 
-class Chosen:
+class Chosen(Numbered):
     """Images of a part, by their numbers, spoiled: what `Evaluator.images` takes."""
 
     def __init__(self, part, numbers, spoil):
         self.count = len(numbers)
         self._part, self._numbers, self._spoil = part, numbers, spoil
 
-    def batches(self, size):
-        """All of them in turn, `size` at a time."""
-        for start in range(0, self.count, size):
-            images, labels = self._part.at(self._numbers[start : start + size])
-            yield self._spoil(images), labels
+    def at(self, numbers):
+        """Those of these places among the chosen ones."""
+        images, labels = self._part.at(self._numbers[numbers])
+        return self._spoil(images), labels
 
 
 def _all(labelled):

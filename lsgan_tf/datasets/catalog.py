@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from lsgan_tf.datasets import manifest, shards
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, first_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ def missing(name: str, data_dir: Path) -> UserError:
 def no_builder(name: str, reason: Exception) -> UserError:
     """What to tell somebody who named no data set of TensorFlow Datasets."""
     return UserError(
-        f"tfds:{name} cannot be used: {_first_line(reason)}\n"
+        f"tfds:{name} cannot be used: {first_line(reason)}\n"
         "The name is tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION, for example tfds:cifar10, "
         'tfds:emnist/letters or tfds:mnist:3.0.1; for the list run  python -c "import '
         'tensorflow_datasets as tfds; print(tfds.list_builders())"'
@@ -103,16 +103,12 @@ def no_builder(name: str, reason: Exception) -> UserError:
 def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
     """What to tell somebody for whom TensorFlow Datasets could not prepare `name`."""
     return UserError(
-        f"TensorFlow Datasets cannot prepare {name}: {_first_line(reason)}\n"
+        f"TensorFlow Datasets cannot prepare {name}: {first_line(reason)}\n"
         f"Either run  python -c \"import tensorflow_datasets as tfds; tfds.load('{name}', "
         f"data_dir='{tfds_directory(data_dir)}')\"  where there is a network and copy the folder "
         "here, or convert a folder or an .npz of the images:  python -m tools.convert_images "
         f"--source=IMAGES --output_dir={data_dir / name} --image_size=SIZE"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip()
 
 
 def tfds_directory(data_dir: Path) -> Path:

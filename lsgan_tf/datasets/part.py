@@ -1,5 +1,6 @@
-"""A stretch of a data set's fixed random order, numbered from 0, each image once."""
+"""Numbered sets of images; among them a stretch of a data set's fixed random order."""
 
+import abc
 import dataclasses
 from collections.abc import Iterator
 
@@ -8,8 +9,23 @@ import numpy as np
 from lsgan_tf.datasets.pipeline import Dataset
 
 
+class Numbered(abc.ABC):
+    """Images 0 .. `count` - 1, to be had by number."""
+
+    count: int
+
+    @abc.abstractmethod
+    def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The images of these numbers, uint8 [b, H, W, C], and labels, int32 [b] or None."""
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """All of them in turn, `size` at a time; the last batch may be smaller."""
+        for first in range(0, self.count, size):
+            yield self.at(np.arange(first, min(first + size, self.count)))
+
+
 @dataclasses.dataclass(frozen=True)
-class Part:
+class Part(Numbered):
     """The images at positions `start` to `stop` of `Dataset.in_order`; to its end by default."""
 
     dataset: Dataset
@@ -32,8 +48,3 @@ class Part:
             UserError: a record cannot be read or is not what it should be; names file and record.
         """
         return self.dataset.examples(self.dataset.in_order(self.start + np.asarray(numbers)))
-
-    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """All of them in turn, `size` at a time; the last batch may be smaller."""
-        for first in range(0, self.count, size):
-            yield self.at(np.arange(first, min(first + size, self.count)))

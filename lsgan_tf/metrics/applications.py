@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, first_line
 from lsgan_tf.metrics import networks
 
 PREFIX = "keras:"
@@ -62,10 +62,10 @@ def load(name: str, weights: Path | None, sha256: str = "") -> networks.FeatureN
             model.load_weights(weights)
     except Exception as error:  # files, hosts and shapes fail in their own ways
         what = "the weights of ImageNet" if weights is None else str(weights)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"--features={PREFIX}{name}: {what} cannot be used: {reason}\nName a file of its "
-            "weights without top with --features_file, or choose other --features."
+            f"--features={PREFIX}{name}: {what} cannot be used: {first_line(error)}\n"
+            "Name a file of its weights without top with --features_file, or choose other "
+            "--features."
         ) from error
     checksum = _sha256(model)
     networks.check_sha256(f"--features={PREFIX}{name}", checksum, sha256)

@@ -167,8 +167,8 @@ def save(model, facts: Facts, path: Path) -> Facts:
         UserError: they cannot be written.
     """
     unfinished = path.with_name(f".{path.stem}.unfinished.keras")
+    atomic.make_parent(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         model.save(unfinished)
         data = unfinished.read_bytes()
     except OSError as error:

@@ -1,4 +1,5 @@
-"""Which way each score is better; without TensorFlow, for those who only read scores."""
+"""Which way each score is better, and how it is shown; without TensorFlow, for those who only read
+scores."""
 
 # -1 lower, 1 higher. Below the hundredth that real images have of `duplicates` and `repeats`, less
 # is no better.
@@ -18,3 +19,16 @@ BETTER = {
     "modes_within_0_1": 1,
     "within_0_1": 1,
 }
+_ARROWS = {-1: "↓", 1: "↑"}
+
+
+def heading(name, title):
+    """The title of a score, with an arrow that shows which way is better."""
+    return f"{title} {_ARROWS[BETTER[name]]}" if name in BETTER else title
+
+
+def spelled(value, *, std=None, of=None):
+    """A value, with its deviation or the largest value there can be."""
+    if of is not None:
+        return f"{value:.10g} of {of}"  # a count, whole
+    return f"{value:.4g}" if std is None else f"{value:.4g} ± {std:.2g}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, first_line
 from lsgan_tf.metrics import applications, classifier, inception, saved
 from lsgan_tf.metrics.networks import FeatureNetwork
 
@@ -178,10 +178,9 @@ class Extractor:
         except UserError:
             raise
         except Exception as error:  # what a foreign network raises on images it does not take
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
                 f"--features={self.network.name} does not take images of "
-                f"{'x'.join(map(str, self._shape))}: {reason}"
+                f"{'x'.join(map(str, self._shape))}: {first_line(error)}"
             ) from error
 
 

@@ -21,7 +21,7 @@ import tqdm
 from google.protobuf.message import DecodeError
 
 from lsgan_tf import atomic
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, first_line
 from lsgan_tf.metrics import networks
 
 NAME = "inception-2015"
@@ -123,10 +123,7 @@ def download(path: Path, address: str = ADDRESS) -> None:
     Raises:
         UserError: there is no network, or what came is not the archive.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise atomic.write_error(error, path) from error
+    atomic.make_parent(path)
     archive = path.with_name("inception-2015-12-05.tgz")
     try:
         with atomic.replacing(archive) as file:
@@ -260,8 +257,9 @@ def _check_answer(path, graph):
         found = tf.gather(tap[0], list(KNOWN_FEATURES)).numpy()
         right = np.allclose(found, list(KNOWN_FEATURES.values()), atol=_TOLERANCE)
     except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path} is not the Inception network of 2015: {reason}.") from error
+        raise UserError(
+            f"{path} is not the Inception network of 2015: {first_line(error)}."
+        ) from error
     if not right:
         raise UserError(
             f"{path} is not the Inception network of 2015: it answers a test image otherwise. "

@@ -47,7 +47,7 @@ class Key:
             network.sha256,
             network.resize,
             extractor.dtype,
-            min(keep, part.count),
+            keep,
         )
 
     def file(self, directory: Path) -> Path:
@@ -65,11 +65,11 @@ def measured(extractor, part, *, split, keep, directory, **how):
     Raises:
         UserError: as `measure` does. That the file cannot be written is only warned of.
     """
+    keep = min(keep, part.count)
     path = Key.of(extractor, part, split, keep).file(directory)
-    kept = min(keep, part.count)
     if path.exists():
         try:
-            return _read(path, part, kept, extractor)
+            return _read(path, part, keep, extractor)
         except Exception as error:  # nearly anything, on a damaged zip
             print(f"warning: {path} is damaged ({error}); measuring again.")
     what = f"real images ({split})"
@@ -91,10 +91,7 @@ def _write(path, found):
         "predicted": found.predicted,
         "labels": found.labels,
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise atomic.write_error(error, path) from error
+    atomic.make_parent(path)
     with atomic.replacing(path) as file:
         np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.errors import UserError, first_line
 from lsgan_tf.metrics import networks
 
 
@@ -38,8 +38,7 @@ def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
     except UserError:
         raise
     except Exception as error:  # damaged models fail in their own ways
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"--features={path} cannot be loaded: {reason}") from error
+        raise UserError(f"--features={path} cannot be loaded: {first_line(error)}") from error
     if len(shape) != 4 or shape[3] not in (1, 3):
         raise UserError(f"--features={path} takes {_spell(shape)}, not images [N, H, W, 1 or 3].")
     size = tuple(shape[1:3])
