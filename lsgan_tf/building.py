@@ -1,73 +1,14 @@
 """From a `Config` to the objects of a run."""
 
 import keras
-import tensorflow as tf
 
-from lsgan_tf import networks
+from lsgan_tf import networks, normalization
 from lsgan_tf.compatibility import NotPenalisable
 from lsgan_tf.errors import UserError
 from lsgan_tf.gan import GAN
 from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.optimizers import Adam, RMSProp
 from lsgan_tf.penalties import DRAGAN, AroundData, Interpolates
-
-
-def strategy(config):
-    """The `tf.distribute` strategy of `--distribution` and `--logical_devices`.
-
-    Raises:
-      UserError: if the batch does not divide by the number of replicas.
-    """
-    chosen = local_strategy(config.logical_devices, one_device=config.distribution == "one_device")
-    replicas = chosen.num_replicas_in_sync
-    if config.batch_size % replicas:
-        raise UserError(
-            f"--batch_size={config.batch_size} does not divide by {replicas} replicas. "
-            f"Take a multiple of {replicas}: it counts the images of all replicas together."
-        )
-    return chosen
-
-
-def local_strategy(logical_devices=1, *, one_device=False):
-    """A strategy over all GPUs of this machine, or over so many parts of its CPU without any; or
-    over the first of these devices.
-
-    Raises:
-      UserError: if TensorFlow has started with fewer parts.
-    """
-    _split_cpu(logical_devices)
-    devices = _devices(logical_devices)
-    if one_device:
-        return tf.distribute.OneDeviceStrategy(devices[0])
-    return tf.distribute.MirroredStrategy(devices, _reduction(devices))
-
-
-def _split_cpu(count):
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    split = tf.config.get_logical_device_configuration(cpu) or [None]
-    if len(split) >= count:
-        return
-    try:
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
-        )
-    except RuntimeError as error:
-        raise UserError(
-            "--logical_devices must be set before TensorFlow has started in this process."
-        ) from error
-
-
-def _devices(logical_devices):
-    """The names of all GPUs, or of the logical CPUs where there is none."""
-    gpus = tf.config.list_logical_devices("GPU")
-    found = gpus or tf.config.list_logical_devices("CPU")[:logical_devices]
-    return [device.name for device in found]
-
-
-def _reduction(devices):
-    """How replicas sum: NCCL, TensorFlow's choice, on GPUs. On CPUs its choice is a collective
-    whose group cannot change its size within a process; adding on one device can."""
-    return None if "GPU" in devices[0] else tf.distribute.ReductionToOneDevice()
 
 
 def pair(config, image_shape, class_names):
@@ -108,8 +49,12 @@ def optimizers(config):
 
 def _optimizer(config, learning_rate):
     if config.optimizer == "rmsprop":
-        return RMSProp(learning_rate)
-    return Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
+        chosen = RMSProp(learning_rate)
+    else:
+        chosen = Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
+    # Gradients of half precision vanish below 6e-8: their losses are scaled up meanwhile.
+    half = config.dtype_policy == "mixed_float16"
+    return keras.optimizers.LossScaleOptimizer(chosen) if half else chosen
 
 
 def _learning_rates(config):
@@ -127,6 +72,8 @@ def gan(config, image_shape, class_names):
     keras.config.set_dtype_policy(config.dtype_policy)
     keras.utils.set_random_seed(config.seed)
     generator, discriminator = pair(config, image_shape, class_names)
+    for network in (generator, discriminator):
+        normalization.synchronize(network, config.sync_batch_norm)
     _check_scores(config, discriminator)
     try:
         model = GAN(
@@ -147,7 +94,7 @@ def gan(config, image_shape, class_names):
             "Pairs with such a D: dcgan_no_bn at any size; at 64x64x3 also the difficult ones, but "
             "for difficult_dcgan_bn."
         ) from error
-    model.compile(*optimizers(config))
+    model.compile(*optimizers(config), jit_compile=config.jit_compile)
     return model
 
 

@@ -15,6 +15,7 @@ RECIPES = Path(__file__).resolve().parent.parent / "flags"
 CONFIG_FILE = "config.json"
 RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
+OF_THIS_MACHINE = ("run_dir", "data_dir", "features_file")  # where things are, not what they are
 # Scores that `--keep_best` may go by.
 BEST_SCORES = (
     "fid",
@@ -34,7 +35,8 @@ def _option(default, help, *, choices=None, low=None, high=None, may_change=Fals
     """A field of `Config` and the flag of the same name.
 
     `may_change`: a resumed run may be given another value without --allow_config_change, because
-    the weights it passes through stay the same.
+    the weights it passes through stay the same, for `distribution` and `logical_devices` but for
+    the rounding of sums.
     """
     facts = {"help": help, "choices": choices, "low": low, "high": high, "may_change": may_change}
     return dataclasses.field(default=default, metadata=facts)
@@ -125,18 +127,48 @@ class Config:
     )
     # How to run it.
     dtype_policy: str = _option(
-        "float32", "Precision of the computation.", choices=("float32", "mixed_bfloat16")
+        "float32",
+        "Precision of the computation. mixed_bfloat16 needs nothing else; mixed_float16 scales "
+        "both losses, since small gradients would vanish.",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
     distribution: str = _option(
         "mirrored",
-        "mirrored: all local devices together; one_device: the first one.",
-        choices=("mirrored", "one_device"),
+        "mirrored: all local devices together; one_device: the first one; multi_worker: those of "
+        "all workers that TF_CONFIG names; tpu: the TPU of --tpu (never tried).",
+        choices=("mirrored", "one_device", "multi_worker", "tpu"),
+        may_change=True,
     )
     logical_devices: int = _option(
-        1, "Split the CPU into this many devices, to try several replicas out.", low=1
+        1,
+        "Split the CPU into this many devices, to try several replicas out.",
+        low=1,
+        may_change=True,
+    )
+    tpu: str = _option(
+        "local", "Name or address of the TPU for --distribution=tpu.", may_change=True
+    )
+    worker_timeout: int = _option(
+        300,
+        "multi_worker: seconds to wait for the other workers at the start.",
+        low=1,
+        may_change=True,
+    )
+    sync_batch_norm: bool = _option(
+        True,
+        "Batch norm over the images of all replicas: the same mathematics on any number of them. "
+        "Else each replica normalises its own part of the batch, which is faster and trains "
+        "differently; the statistics saved are then the mean of all replicas'. One replica: no "
+        "difference.",
     )
     steps_per_execution: int = _option(
-        1, "Steps per call of the compiled graph.", low=1, may_change=True
+        0,
+        "Steps per call of the compiled graph; 0: as many as take half a second.",
+        low=0,
+        may_change=True,
+    )
+    jit_compile: bool = _option(
+        False, "Compile the step with XLA; one replica only. Slower than without on CPUs."
     )
     # What to keep.
     run_dir: str = _option("", "Run directory; default runs/RECIPE.", may_change=True)
@@ -247,8 +279,7 @@ class Config:
 
     def to_flagfile(self):
         """The flags that repeat this run, one a line, without the directories of this machine."""
-        of_this_machine = ("run_dir", "data_dir", "features_file")
-        fields = (f.name for f in dataclasses.fields(self) if f.name not in of_this_machine)
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in OF_THIS_MACHINE)
         return "".join(f"--{name}={_spell(getattr(self, name))}\n" for name in fields)
 
 

@@ -57,7 +57,7 @@ def main():
         raise UserError("--real scores real images; leave --checkpoint out.")
     run, config, data = generators.read_run()
     command.start_tensorflow()
-    from lsgan_tf import building, scoring
+    from lsgan_tf import distribution, scoring
 
     job = scoring.Job(
         run=run,
@@ -66,7 +66,7 @@ def main():
         choice=_choice(_DATA_DIR.value or config.data_dir),
         settings=_settings(),
         batch_size=_BATCH_SIZE.value,
-        strategy=building.local_strategy(_LOGICAL_DEVICES.value),
+        strategy=distribution.local_strategy(_LOGICAL_DEVICES.value),
         weights=flags.FLAGS.weights,
     )
     if _REAL.value:

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from lsgan_tf import averaging, compatibility, latents, penalties
+from lsgan_tf import averaging, compatibility, latents, normalization, penalties
 from lsgan_tf.objectives import LeastSquares
-from lsgan_tf.optimizers import Adam, apply_over_replicas
+from lsgan_tf.optimizers import Adam, apply_over_replicas, scaled
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
 _DRAWS_A_PENALTY = 8  # streams of random numbers set aside for a penalty in one step of D
@@ -108,6 +108,15 @@ class GAN(keras.Model):
         """The generator to draw pictures with: the average where there is one."""
         return self.generator_ema or self.generator
 
+    @property
+    def state(self):
+        """All variables that the next step depends on, of the average as well."""
+        networks = (self.generator, self.discriminator, self.generator_ema)
+        variables = [each for network in networks if network for each in network.variables]
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            variables += optimizer.variables
+        return [self.step, *variables]
+
     def call(self, latents, labels=None, training=False):
         """Latents (and labels) -> images, with the `sampling_generator`."""
         arguments = (latents,) if labels is None else (latents, labels)
@@ -117,9 +126,11 @@ class GAN(keras.Model):
         """Sets the two optimizers, which must be two objects, `Adam()` by default.
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
-        off unless `jit_compile=True`.
+        off unless `jit_compile=True`, which goes with one replica.
         """
         kwargs.setdefault("jit_compile", False)
+        if kwargs["jit_compile"] and self.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError("XLA cannot compile a step that several replicas take together.")
         with self.distribute_strategy.scope():
             super().compile(optimizer=None, **kwargs)
             self.generator_optimizer = generator_optimizer or Adam()
@@ -160,6 +171,8 @@ class GAN(keras.Model):
             self._simultaneous_steps(*batches[0])
         else:
             self._alternating_steps(batches)
+        for network in (self.generator, self.discriminator):
+            normalization.average_over_replicas(network)
         if self.generator_ema is not None:
             averaging.move(self.generator_ema, self.generator, self.ema_decay, self.step.value)
         self.step.assign_add(1)
@@ -171,7 +184,8 @@ class GAN(keras.Model):
             with tf.GradientTape() as generator_tape:
                 fakes = self._generate(images, condition, stream=number)
             with tf.GradientTape() as tape:
-                share, _, measured = self._discriminate(images, fakes, condition, number)
+                loss, _, measured = self._discriminate(images, fakes, condition, number)
+                share = self._share(loss, self.discriminator_optimizer)
             self._update_discriminator(tape, share, measured)
         if not self.shared_latents:
             with tf.GradientTape() as generator_tape:
@@ -180,7 +194,7 @@ class GAN(keras.Model):
             tape.watch(fakes)
             fake = self.discriminator(fakes, *condition, training=True)
             loss = self.objective.generator(fake)
-            share = self._share(loss)
+            share = self._share(loss, self.generator_optimizer)
         self._update_generator(generator_tape, fakes, tape.gradient(share, fakes), loss)
 
     def _simultaneous_steps(self, images, condition):
@@ -189,9 +203,10 @@ class GAN(keras.Model):
             fakes = self._generate(images, condition, stream=0)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fakes)
-            d_share, fake, measured = self._discriminate(images, fakes, condition, 0)
+            d_loss, fake, measured = self._discriminate(images, fakes, condition, 0)
+            d_share = self._share(d_loss, self.discriminator_optimizer)
             g_loss = self.objective.generator(fake)
-            g_share = self._share(g_loss)
+            g_share = self._share(g_loss, self.generator_optimizer)
         at_images = tape.gradient(g_share, fakes)
         self._update_discriminator(tape, d_share, measured)
         self._update_generator(generator_tape, fakes, at_images, g_loss)
@@ -209,8 +224,7 @@ class GAN(keras.Model):
         return self.generator(z, *condition, training=True)
 
     def _discriminate(self, images, fakes, condition, number):
-        """D's loss in its step of this number: (this replica's share, scores of the fakes, what to
-        log)."""
+        """D's loss in its step of this number: (the loss, scores of the fakes, what to log)."""
         # Two passes: with batch norm, real and generated images keep statistics of their own.
         real = self.discriminator(images, *condition, training=True)
         fake = self.discriminator(fakes, *condition, training=True)
@@ -223,7 +237,7 @@ class GAN(keras.Model):
         if self.penalty is not None:
             measured["d_penalty"] = self._penalise(images, fakes, condition, number)
             loss += measured["d_penalty"]
-        return self._share(loss), fake, measured
+        return loss, fake, measured
 
     def _penalise(self, images, fakes, condition, number):
         # After the streams of the latents: n_critic steps of D, and G's.
@@ -241,52 +255,60 @@ class GAN(keras.Model):
 
         return penalties.value(self.penalty, score, images, fakes, uniform)
 
-    def _share(self, loss):
+    def _share(self, loss, optimizer):
         """What this replica adds to the global loss, whose gradient the optimizer takes."""
-        return loss * (self.loss_scale / self.distribute_strategy.num_replicas_in_sync)
+        share = loss * (self.loss_scale / self.distribute_strategy.num_replicas_in_sync)
+        return scaled(optimizer, share)
 
     def _update_discriminator(self, tape, share, measured):
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(share, variables)
-        norm = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
-        self._track({**measured, "d_gradient_norm": norm})
+        norm, made = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
+        self._track(measured)
+        self._track({"d_gradient_norm": norm}, made)
 
     def _update_generator(self, tape, fakes, at_images, loss):
         """Hands dL/dG(z), taken through D, to the tape of G's pass."""
         variables = self.generator.trainable_variables
         gradients = tape.gradient(fakes, variables, output_gradients=at_images)
-        norm = apply_over_replicas(self.generator_optimizer, gradients, variables)
-        self._track({"g_loss": loss, "g_gradient_norm": norm})
+        norm, made = apply_over_replicas(self.generator_optimizer, gradients, variables)
+        self._track({"g_loss": loss})
+        self._track({"g_gradient_norm": norm}, made)
 
-    def _track(self, measured):
+    def _track(self, measured, counts=True):
+        weight = None if counts is True else tf.cast(counts, tf.float32)
         for name, value in measured.items():
-            self._trackers[name].update_state(value)
+            self._trackers[name].update_state(value, weight)
 
-    def run_steps(self, iterator, steps):
+    def run_steps(self, iterator, steps, *, measured=True):
         """Runs `steps` iterations in one call of one graph, whatever the number.
 
         Args:
           iterator: of batches, made from a (distributed) `tf.data.Dataset`; with `n_critic` above
             1 of groups of so many batches, see `grouped`.
           steps: integer, at least 1.
+          measured: whether to return the metrics, which several workers must exchange first.
 
         Returns:
           The metrics since their last reset, a dictionary of scalars: means over all steps,
-          all replicas and all images.
+          all replicas and all images. Empty unless `measured`.
 
         Raises:
           tf.errors.OutOfRangeError: if the data end before.
         """
         if self._compiled_steps is None:
-            self._compiled_steps = tf.function(self._loop, jit_compile=self.jit_compile or None)
-        return self._compiled_steps(iterator, tf.constant(steps, tf.int32))
+            self._compiled_steps = tf.function(self._loop)
+        return self._compiled_steps(iterator, tf.constant(steps, tf.int32), measured)
 
-    def _loop(self, iterator, steps):
+    def _loop(self, iterator, steps, measured):
+        step = (
+            tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
+        )
         for _ in tf.range(steps):
             batch = next(iterator)
             batches = batch if self.n_critic > 1 else (batch,)
-            self.distribute_strategy.run(self.train_step, batches)
-        return {tracker.name: tracker.result() for tracker in self.metrics}
+            self.distribute_strategy.run(step, batches)
+        return {tracker.name: tracker.result() for tracker in self.metrics} if measured else {}
 
     def grouped(self, dataset):
         """What `run_steps` takes, from a `tf.data.Dataset` of batches: with `n_critic` above 1,

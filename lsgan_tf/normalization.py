@@ -17,10 +17,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Decay 0.9, epsilon 1e-5, scale and offset, and a moving variance of the biased estimate, as
     the authors' layers had. Three things differ from the parent class:
 
-    - in training on one replica it runs TensorFlow's fused kernel, where Keras 3 runs a chain of
-      elementwise operations;
-    - on several replicas it always uses the statistics of the global batch, since otherwise each
-      replica keeps moving statistics of its own and one of them is saved;
+    - in training, where one replica has all it needs, it runs TensorFlow's fused kernel, where
+      Keras 3 runs a chain of elementwise operations;
+    - on several replicas `synchronized`, the default, takes the statistics of the global batch, in
+      one exchange instead of Keras' three. Without it each replica normalises by its own part of
+      the batch, and `average_over_replicas` must be called before its statistics are saved;
     - inputs [N, C] and [N, H, W, C] take the same path.
     """
 
@@ -29,8 +30,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable and mask is None and self._fits_fused_kernel(inputs)):
+        if not (training and self.trainable and mask is None and self._is_plain(inputs)):
             return super().call(inputs, training=training, mask=mask)
+        context = tf.distribute.get_replica_context()
+        if self.synchronized and context is not None and context.num_replicas_in_sync > 1:
+            return self._over_replicas(inputs, context)
+        return self._fused(inputs)
+
+    def _is_plain(self, inputs):
+        """Whether the layer is one that the paths below know: all of this project's are."""
+        if (
+            tf is None
+            or len(inputs.shape) not in (2, 4)
+            or self.axis not in (-1, len(inputs.shape) - 1)
+        ):
+            return False
+        # The kernel always scales and shifts, and knows no float64.
+        return self.scale and self.center and not self.renorm and inputs.dtype != tf.float64
+
+    def _fused(self, inputs):
         shape = tf.shape(inputs)
         images = inputs if len(inputs.shape) == 4 else inputs[:, None, None, :]
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -46,21 +64,51 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self._update_moving_statistics(mean, variance * (count - 1) / count)  # undo Bessel
         return tf.reshape(outputs, shape) if images is not inputs else outputs
 
-    def _fits_fused_kernel(self, inputs):
-        if (
-            tf is None
-            or len(inputs.shape) not in (2, 4)
-            or self.axis not in (-1, len(inputs.shape) - 1)
-        ):
-            return False
-        if not (self.scale and self.center) or self.renorm or inputs.dtype == tf.float64:
-            return False  # the kernel always scales and shifts, and knows no float64
-        replicas = tf.distribute.get_replica_context()
-        return replicas is None or replicas.num_replicas_in_sync == 1
+    def _over_replicas(self, inputs, context):
+        """By the statistics of the global batch; all replicas have equally many images."""
+        values = tf.cast(inputs, tf.float32)
+        axes = list(range(len(inputs.shape) - 1))
+        # The variance is a difference of squares: near the mean, it keeps its digits. All replicas
+        # have the same moving mean.
+        near = tf.stop_gradient(self.moving_mean.value)
+        shifted = values - near
+        own = tf.stack([tf.reduce_mean(shifted, axes), tf.reduce_mean(tf.square(shifted), axes)])
+        mean, square = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, own))
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        self._update_moving_statistics(near + mean, variance)
+        factor = tf.math.rsqrt(variance + self.epsilon) * self.gamma.value
+        outputs = shifted * factor + (self.beta.value - mean * factor)
+        return tf.cast(outputs, inputs.dtype)
 
     def _update_moving_statistics(self, mean, variance):
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+
+
+def layers_of(network):
+    """All `BatchNormalization` layers of a network."""
+    return [each for each in network._flatten_layers() if isinstance(each, BatchNormalization)]
+
+
+def synchronize(network, synchronized):
+    """Sets whether the batch norm of a network is over all replicas or over each one's images."""
+    for layer in layers_of(network):
+        layer.synchronized = synchronized
+
+
+def average_over_replicas(network):
+    """Gives all replicas the mean of their moving statistics, where each has its own.
+
+    Call it in a replica's context. One exchange; the weights do not depend on it.
+    """
+    context = tf.distribute.get_replica_context()
+    own = [layer for layer in layers_of(network) if not layer.synchronized]
+    moving = [each for layer in own for each in (layer.moving_mean, layer.moving_variance)]
+    if not moving or context.num_replicas_in_sync == 1:
+        return
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [each.value for each in moving])
+    for each, mean in zip(moving, means, strict=True):
+        each.assign(mean)
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")

@@ -5,6 +5,8 @@ RMSProp's mean square (0, not 1). Both classes run TensorFlow's own update kerne
 memory for each variable instead of Keras' several.
 """
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -20,11 +22,12 @@ class TakesSummedGradients:
 
     _summed = False
 
-    def apply_summed(self, gradients, variables):
-        """`apply`, for gradients that are already the sum over all replicas."""
+    @contextlib.contextmanager
+    def taking_sums(self):
+        """Within it `apply` takes gradients that are already the sums over all replicas."""
         self._summed = True
         try:
-            self.apply(gradients, variables)
+            yield
         finally:
             self._summed = False
 
@@ -104,14 +107,46 @@ class RMSProp(TakesSummedGradients, keras.optimizers.RMSprop):
         )
 
 
+def scaled(optimizer, loss):
+    """The loss as an optimizer wants it for its gradients: scaled up, if it scales losses."""
+    return optimizer.scale_loss(loss) if _scales(optimizer) else loss
+
+
 def apply_over_replicas(optimizer, gradients, variables):
-    """Sums each replica's gradients, updates the variables, and returns the L2 norm of the sum."""
+    """Sums each replica's gradients and updates the variables.
+
+    Args:
+      optimizer: one of this module's, or of Keras', or one in a `keras.optimizers.
+        LossScaleOptimizer`, which skips an update whose gradients are not finite.
+      gradients: of `scaled(optimizer, loss)`.
+      variables: the variables, in the same order.
+
+    Returns:
+      (L2 norm of the sum, whether the update was made). The norm is 0 if it was not.
+    """
     # Look-ups give sparse gradients; those of a linear map, which are dense, are treated alike.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     context = tf.distribute.get_replica_context()
     summed = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
-    if isinstance(optimizer, TakesSummedGradients):
-        optimizer.apply_summed(summed, variables)
+    if not _scales(optimizer):
+        _apply(optimizer, optimizer, summed, variables)
+        return tf.linalg.global_norm(summed), True
+    # Of the sum, which is the same everywhere, so that all replicas skip or none.
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in summed])
+    norm = tf.linalg.global_norm(summed) / optimizer.dynamic_scale.value
+    _apply(optimizer, optimizer.inner_optimizer, summed, variables)
+    return tf.where(finite, norm, 0.0), finite
+
+
+def _scales(optimizer):
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def _apply(outer, inner, summed, variables):
+    """Applies summed gradients by `outer`, which is `inner` or wraps it."""
+    if isinstance(inner, TakesSummedGradients):
+        with inner.taking_sums():
+            outer.apply(summed, variables)
     else:  # Keras' own optimizers sum over the replicas themselves
-        optimizer.apply([g / context.num_replicas_in_sync for g in summed], variables)
-    return tf.linalg.global_norm(summed)
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        outer.apply([gradient / replicas for gradient in summed], variables)

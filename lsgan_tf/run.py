@@ -135,8 +135,8 @@ class Run:
         finally:
             lock.release()
 
-    def claim(self, config, data):
-        """Writes what the run is.
+    def claim(self, config, data, replicas=1):
+        """Writes what the run is, and on how many replicas it runs.
 
         Raises:
           UserError: if it cannot be written.
@@ -148,15 +148,16 @@ class Run:
             "format": FORMAT,
             "config": dataclasses.asdict(config),
             "data": dataclasses.asdict(data),
+            "replicas": replicas,
             "versions": {name: importlib.metadata.version(name) for name in packages},
         }
         atomic.write_bytes(self._config, _json_bytes(stored, indent=2))
         atomic.write_bytes(self.recipe, config.to_flagfile().encode())
 
-    def check(self, config, data, allow_change=False):
+    def check(self, config, data, replicas=1, allow_change=False):
         """Makes sure that this is the run that is here already, if there is one.
 
-        Prints the flags that differ and may.
+        Prints the flags that differ and may, and what another number of replicas means.
 
         Raises:
           UserError: if the directory holds a run of other flags or data, listing each difference.
@@ -175,6 +176,15 @@ class Run:
             for name in new_data
             if old_data.get(name) != new_data[name]
         }
+        before = stored.get("replicas", replicas)
+        if before != replicas and config.sync_batch_norm:
+            print(
+                f"resuming on {_replicas(replicas)} (was {before}): the state, the batches and the "
+                "latents are the same; sums are rounded in another order, so the weights agree "
+                "with those of an unchanged run to rounding, not bit for bit"
+            )
+        elif before != replicas:
+            changed["replicas, which matter with --nosync_batch_norm"] = (before, replicas)
         if not changed:
             return
         lines = "\n".join(f"  {name}: was {old}, is {new}" for name, (old, new) in changed.items())
@@ -270,6 +280,10 @@ class Run:
     def write_best(self, best):
         """Keeps which checkpoint scored best."""
         atomic.write_bytes(self._best, _json_bytes(dataclasses.asdict(best)))
+
+
+def _replicas(count):
+    return f"{count} replica{'s' if count > 1 else ''}"
 
 
 def _append(path, records):

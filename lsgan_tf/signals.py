@@ -4,7 +4,7 @@ import signal
 
 
 class StopRequest:
-    """While active, the first SIGTERM or SIGINT is noted instead of obeyed; a second SIGINT
+    """While active, SIGTERM and the first SIGINT are noted instead of obeyed; a second SIGINT
     interrupts as usual.
 
     Attributes:
@@ -26,4 +26,5 @@ class StopRequest:
 
     def _note(self, number, _):
         self.received = signal.Signals(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -32,10 +32,10 @@ def real_data():
 @pytest.fixture
 def replicas():
     """Makes the MirroredStrategy of so many logical CPUs that `--logical_devices` makes."""
-    from lsgan_tf import building
+    from lsgan_tf import distribution
     from lsgan_tf.config import Config
 
-    return lambda count: building.strategy(Config(batch_size=12, logical_devices=count))
+    return lambda count: distribution.strategy(Config(batch_size=12, logical_devices=count))
 
 
 @pytest.fixture(scope="session")

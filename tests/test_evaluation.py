@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf import building, datasets, evaluation, generators, scoring, training
+from lsgan_tf import datasets, distribution, evaluation, generators, scoring, training
 from lsgan_tf.datasets.mixture import MODES
 from lsgan_tf.datasets.part import Part
 from lsgan_tf.errors import UserError
@@ -172,7 +172,7 @@ def _job(config, choice, **changes):
         "choice": dataclasses.replace(choice, data_dir=config.data_dir),
         "settings": SETTINGS,
         "batch_size": 50,
-        "strategy": building.local_strategy(),
+        "strategy": distribution.local_strategy(),
         "weights": "auto",
     }
     return scoring.Job(**{**parts, **changes})

@@ -147,12 +147,12 @@ def test_steps_per_execution_keeps_the_cadences(tiny_config):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys, number):
-    config = tiny_config(train_steps=50)
+    config = tiny_config(train_steps=50, steps_per_execution=1)
     step_of_signal = 5
     original = GAN.run_steps
 
-    def run_steps(self, iterator, steps):
-        results = original(self, iterator, steps)
+    def run_steps(self, iterator, steps, **kwargs):
+        results = original(self, iterator, steps, **kwargs)
         if int(self.step.numpy()) == step_of_signal:
             signal.raise_signal(number)
         return results
@@ -190,14 +190,14 @@ def test_a_second_interrupt_is_obeyed():
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(tiny_config, monkeypatch):
-    config = tiny_config(train_steps=50, log_every=5)
+    config = tiny_config(train_steps=50, log_every=5, steps_per_execution=1)
     original = GAN.run_steps
 
-    def run_steps(self, iterator, steps):
+    def run_steps(self, iterator, steps, **kwargs):
         if int(self.step.numpy()) == 6:
             kernel = self.generator.trainable_variables[0]
             kernel.assign(np.full(kernel.shape, np.nan, np.float32))
-        return original(self, iterator, steps)
+        return original(self, iterator, steps, **kwargs)
 
     monkeypatch.setattr(GAN, "run_steps", run_steps)
     with pytest.raises(UserError, match="NaN or infinite between step 6 and 8.*learning_rate"):

@@ -98,7 +98,7 @@ def _training_step(config, steps):
     seconds that all cores together worked)."""
     import tensorflow as tf
 
-    from lsgan_tf import building
+    from lsgan_tf import building, distribution
     from lsgan_tf.networks import PAIRS
 
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value]
@@ -107,7 +107,7 @@ def _training_step(config, steps):
     )
     image_shape = PAIRS[config.network].image_shape or (_SIDE.value, _SIDE.value, 3)
     class_names = tuple(map(str, range(_CLASSES.value))) if config.conditional else None
-    strategy = building.strategy(config)
+    strategy = distribution.strategy(config)
     with strategy.scope():
         gan = building.gan(config, image_shape, class_names)
     rng = np.random.default_rng(0)

@@ -93,9 +93,9 @@ def _config(name, seed):
 
 def train(config, steps):
     """Trains a run and draws its points at the given steps: float32 [len(steps), POINTS, 2]."""
-    from lsgan_tf import building, datasets, sampling
+    from lsgan_tf import building, datasets, distribution, sampling
 
-    strategy = building.strategy(config)
+    strategy = distribution.strategy(config)
     dataset = datasets.load(config.dataset, config.data_dir)
     with strategy.scope():
         gan = building.gan(config, dataset.image_shape, dataset.class_names)

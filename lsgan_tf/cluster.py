@@ -1,0 +1,442 @@
+"""The workers that train one model together: who they are, what they agree on, how they part.
+
+TensorFlow's coordination service does the work: it lets the workers meet, keeps the few words they
+exchange, and notices one that has gone.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+
+import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager.context import context  # no public name: the words go through it
+
+from lsgan_tf.errors import UserError, printable
+
+SILENCE = 30  # seconds without a sign of life after which a worker counts as lost
+_LEAVE_TAKING = 10  # seconds for the others to hear why a worker stops
+_PROBE = 2  # seconds to reach a worker's port
+_PATIENCE = 5  # seconds to wait for a word before asking whether all are still there
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
+)
+# What TensorFlow raises in those that are left; of other kinds it says it in words.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+_LOST_WORDS = ("Collective ops is aborted", "CoordinationService", "Connection reset by peer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One worker's place among all, from TF_CONFIG.
+
+    Attributes:
+      addresses: host:port of every worker, the chief's first.
+      names: what TF_CONFIG calls each, such as ("worker", 0).
+      index: which of them this process is.
+    """
+
+    addresses: tuple[str, ...]
+    names: tuple[tuple[str, int], ...]
+    index: int
+
+    @classmethod
+    def from_environment(cls):
+        """Reads TF_CONFIG.
+
+        Raises:
+          UserError: if it is missing or malformed.
+        """
+        text = os.environ.get("TF_CONFIG")
+        if not text:
+            raise UserError(
+                "--distribution=multi_worker needs TF_CONFIG in the environment, which says who "
+                f"the workers are and which this one is:\n  export TF_CONFIG='{_EXAMPLE}'\n"
+                "deploy/local_workers.sh 2 starts two of them on this machine."
+            )
+        try:
+            return cls._parse(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"TF_CONFIG is malformed: {error}. It should look like\n  {_EXAMPLE}"
+            ) from error
+
+    @classmethod
+    def _parse(cls, stored):
+        cluster, task = (_entry(stored, name, dict) for name in ("cluster", "task"))
+        unknown = sorted(cluster.keys() - {"chief", "worker"})
+        if unknown:
+            raise ValueError(
+                f"its cluster has jobs of type {', '.join(unknown)}; a run has workers and at "
+                "most one chief"
+            )
+        jobs = {
+            kind: _entry(cluster, kind, list) for kind in ("chief", "worker") if kind in cluster
+        }
+        if len(jobs.get("chief", [])) > 1:
+            raise ValueError("its cluster has more than one chief")
+        names = tuple((kind, number) for kind in jobs for number in range(len(jobs[kind])))
+        addresses = tuple(address for kind in jobs for address in jobs[kind])
+        for address in addresses:
+            if not isinstance(address, str) or not re.fullmatch(r"\S+:\d{1,5}", address):
+                raise ValueError(f"{address!r} is not host:port")
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("two of its workers have the same host:port")
+        own = (_entry(task, "type", str), int(_entry(task, "index", int | str)))
+        if own not in names:
+            known = ", ".join(f"{kind} {number}" for kind, number in names) or "none"
+            raise ValueError(f"its task is {own[0]} {own[1]}; its cluster has: {known}")
+        return cls(addresses, names, names.index(own))
+
+    @property
+    def port(self):
+        return int(self.addresses[self.index].rpartition(":")[2])
+
+    def called(self, index):
+        """How to speak of a worker."""
+        return f"worker {index} of {len(self.addresses)} ({self.addresses[index]})"
+
+
+def _entry(stored, name, kind):
+    if not isinstance(stored, dict) or not isinstance(stored.get(name), kind):
+        raise ValueError(f"{name!r} is missing or not what it should be")
+    return stored[name]
+
+
+def meet(task, timeout):
+    """Waits for all workers; returns the `tf.distribute` strategy of their replicas.
+
+    Call it before TensorFlow has done anything in this process. Until all are there, SIGTERM and
+    SIGINT end the process.
+
+    Args:
+      task: this worker's `Task`.
+      timeout: seconds to wait. When they are over this ends the process, with status 1 and the
+        names of the workers that are missing: TensorFlow's wait cannot be interrupted.
+
+    Raises:
+      UserError: if this worker's port is taken, or the cluster cannot be joined.
+    """
+    _check_port(task)
+    leader = "/job:{}/task:{}".format(*task.names[0])
+    kinds = [kind for kind, _ in task.names]
+    context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=leader,
+        coordinated_jobs=[
+            CoordinatedJob(name=kind, num_tasks=kinds.count(kind)) for kind in sorted(set(kinds))
+        ],
+        cluster_register_timeout_in_ms=(timeout + SILENCE) * 1000,
+        heartbeat_timeout_in_ms=SILENCE * 1000,
+        shutdown_barrier_timeout_in_ms=_LEAVE_TAKING * 1000,
+    )
+    giving_up = threading.Timer(timeout, _give_up, (task, timeout))
+    giving_up.daemon = True
+    with _default_signals():
+        giving_up.start()
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"{task.called(task.index)} could not join the others: {_gist(error)}. Do all have "
+                "the same cluster in TF_CONFIG?"
+            ) from error
+        finally:
+            giving_up.cancel()
+
+
+def _check_port(task):
+    with socket.socket(socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", task.port))
+        except OSError as error:
+            raise UserError(
+                f"{task.called(task.index)} cannot listen at port {task.port}: {error.strerror}. "
+                "Is another worker at work there? Else take another port in everybody's TF_CONFIG."
+            ) from error
+        except OverflowError as error:
+            raise UserError(f"TF_CONFIG is malformed: {task.port} is no port.") from error
+
+
+@contextlib.contextmanager
+def _default_signals():
+    """Lets SIGTERM and SIGINT end the process, since Python does not run while TensorFlow waits;
+    and takes them back afterwards from TensorFlow, which handles SIGTERM from then on."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _give_up(task, timeout):
+    others = [i for i in range(len(task.addresses)) if i != task.index]
+    missing = [task.called(i) for i in others if not _reachable(task.addresses[i])]
+    reason = (
+        f"{' and '.join(missing)} cannot be reached"
+        if missing
+        else "all can be reached; do all have the same cluster in TF_CONFIG, and the same flags?"
+    )
+    print(
+        f"error: {task.called(task.index)} waited {timeout} s for the others: {reason}. Start "
+        "them, look at what they print, or wait longer with --worker_timeout.",
+        file=sys.stderr,
+        flush=True,
+    )
+    sys.stdout.flush()
+    os._exit(1)  # the main thread is inside TensorFlow, and would not hear of an exception
+
+
+def _reachable(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PROBE).close()
+    except OSError:
+        return False
+    return True
+
+
+class _KnownToAll(UserError):
+    """A mistake that every worker has heard of."""
+
+
+class Alone:
+    """A run of one process, with what `Cluster` offers: there is nobody to ask."""
+
+    is_chief = True
+    count = 1
+    index = 0
+
+    @contextlib.contextmanager
+    def together(self):
+        yield
+
+    def agree(self, facts):
+        pass
+
+    def from_chief(self, make):
+        return make()
+
+    def total(self, numbers):
+        return numbers
+
+    def share(self, variables):
+        pass
+
+
+class Cluster:
+    """The workers of a `tf.distribute.MultiWorkerMirroredStrategy`, seen from one of them.
+
+    All workers must call `agree`, `from_chief`, `total` and `share` in the same order.
+
+    Attributes:
+      is_chief: whether this is the worker that writes.
+      count: how many workers there are.
+      index: which this one is; the chief is 0.
+    """
+
+    def __init__(self, strategy, task):
+        self._strategy, self._task = strategy, task
+        self.count, self.index = len(task.addresses), task.index
+        self.is_chief = self.index == 0
+        self._words = 0
+        self._total = tf.function(self._sum)
+
+    @contextlib.contextmanager
+    def together(self):
+        """What all workers end together: a mistake that ends this one is told to the others, and
+        one of the others that ends becomes a `UserError` here.
+
+        Raises:
+          UserError: within `SILENCE` seconds after another worker was lost, at once if its process
+            has ended.
+        """
+        try:
+            yield
+        except _KnownToAll:
+            raise
+        except UserError as error:
+            self._report(str(error))
+            raise
+        except tf.errors.OpError as error:
+            if not self._is_loss(error):
+                self._report(_gist(error))
+                raise
+            lost = self._lost(str(error))
+            self._report(lost)  # some only see that this one is gone, too
+            raise UserError(lost) from error
+
+    def _report(self, message):
+        with contextlib.suppress(tf.errors.OpError):
+            self._publish("lsgan_tf/stopped", {"by": self.index, "why": message})
+        with contextlib.suppress(tf.errors.OpError):
+            context().report_error_to_cluster(tf.errors.ABORTED, f"<<{message}>>")
+
+    @staticmethod
+    def _is_loss(error):
+        return isinstance(error, _LOST) or any(words in str(error) for words in _LOST_WORDS)
+
+    def _lost(self, message):
+        """What to say when TensorFlow says `message`."""
+        reported = re.search(r"reported from /job:(\w+)/task:(\d+): <<(.*?)>>", message, re.DOTALL)
+        if reported:
+            kind, number, why = reported.groups()
+            return self._stopped([self._task.names.index((kind, int(number)))], why)
+        named = re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message)
+        named = [(kind, int(number)) for kind, number in named]
+        gone = [i for i in self._others() if self._task.names[i] in named]
+        return self._stopped(gone or self._unreachable())
+
+    def _stopped(self, gone, why=None):
+        who = " and ".join(self._task.called(i) for i in gone) or "another worker"
+        reason = f"It said: {why}" if why else "What it printed last may say why."
+        return (
+            f"{who} stopped or cannot be reached. {reason}\nAll workers stop with it; the same "
+            "commands go on from the last checkpoint."
+        )
+
+    def _others(self):
+        return [i for i in range(self.count) if i != self.index]
+
+    def _unreachable(self):
+        return [i for i in self._others() if not _reachable(self._task.addresses[i])]
+
+    def _publish(self, key, value):
+        context().set_config_key_value(key, json.dumps(value))
+
+    def _read(self, key):
+        """A published value; waits for it as long as all are there."""
+        while True:
+            with contextlib.suppress(tf.errors.DeadlineExceededError):
+                return self._read_within(key, _PATIENCE)
+            self._check_all_are_there()
+
+    def _check_all_are_there(self):
+        with contextlib.suppress(tf.errors.DeadlineExceededError):
+            stopped = self._read_within("lsgan_tf/stopped", 0.01)
+            raise _KnownToAll(self._stopped([stopped["by"]], stopped["why"]))
+        gone = self._unreachable()
+        if gone:
+            raise UserError(self._stopped(gone))
+
+    @staticmethod
+    def _read_within(key, seconds):
+        milliseconds = int(seconds * 1000)
+        return json.loads(context().get_config_key_value(key, timeout_in_ms=milliseconds))
+
+    def _next_word(self):
+        self._words += 1
+        return f"lsgan_tf/{self._words}"
+
+    def agree(self, facts):
+        """Makes sure that all workers were started alike.
+
+        Args:
+          facts: {name: value} of what must be equal; values become JSON.
+
+        Raises:
+          UserError: on every worker, naming each difference and both values.
+        """
+        key = self._next_word()
+        self._publish(f"{key}/{self.index}", facts)
+        everyone = [self._read(f"{key}/{i}") for i in range(self.count)]
+        lines = [
+            f"  {name}: {_spell(first.get(name))} on worker 0, {_spell(other.get(name))} on "
+            f"worker {i}"
+            for first in everyone[:1]
+            for i, other in enumerate(everyone)
+            for name in sorted(first.keys() | other.keys())
+            if first.get(name) != other.get(name)
+        ]
+        if lines:
+            self._take_leave(key)
+            raise _KnownToAll(
+                "the workers were started differently:\n" + "\n".join(lines) + "\nGive all of "
+                "them the same flags, data and versions."
+            )
+
+    def from_chief(self, make):
+        """The chief's `make()`, which becomes JSON, on every worker.
+
+        Raises:
+          UserError: on every worker, if `make` raises it.
+        """
+        key = self._next_word()
+        if not self.is_chief:
+            told = self._read(key)
+            if "error" in told:
+                self._take_leave(key)
+                raise _KnownToAll(f"{self._task.called(0)} stops: {told['error']}")
+            return told["value"]
+        try:
+            value = make()
+        except UserError as error:
+            self._publish(key, {"error": str(error)})
+            self._take_leave(key)
+            raise _KnownToAll(str(error)) from error
+        self._publish(key, {"value": value})
+        return value
+
+    def _take_leave(self, key):
+        """Lets the chief, without whom no word is heard, be the last to go."""
+        self._publish(f"{key}/heard/{self.index}", True)
+        for i in range(self.count) if self.is_chief else ():
+            with contextlib.suppress(tf.errors.OpError):
+                self._read_within(f"{key}/heard/{i}", _LEAVE_TAKING)
+
+    def total(self, numbers):
+        """The sums over all workers of each one's list of integers."""
+        return self._total(tf.constant(numbers, tf.int32)).numpy().tolist()
+
+    def _sum(self, numbers):
+        per_worker = self._strategy.num_replicas_in_sync // self.count
+
+        def on_replica(numbers):
+            replica = tf.distribute.get_replica_context()
+            first = replica.replica_id_in_sync_group % per_worker == 0
+            return replica.all_reduce("SUM", numbers * tf.cast(first, numbers.dtype))
+
+        results = self._strategy.run(on_replica, (numbers,))
+        return self._strategy.experimental_local_results(results)[0]
+
+    def share(self, variables):
+        """Gives every worker the chief's values of these variables, bit for bit."""
+
+        @tf.function
+        def on_all():
+            self._strategy.run(on_replica)
+
+        def on_replica():
+            replica = tf.distribute.get_replica_context()
+            is_first = replica.replica_id_in_sync_group == 0
+            # As integers of one kind: adding zeros changes no bit, and all go in one message.
+            bits = [tf.bitcast(variable.value, tf.int32) for variable in variables]
+            own = [part * tf.cast(is_first, tf.int32) for part in bits]
+            for variable, shared in zip(variables, replica.all_reduce("SUM", own), strict=True):
+                variable.value.assign(tf.bitcast(shared, variable.value.dtype))
+
+        on_all()
+
+
+def _spell(value):
+    return "nothing" if value is None else printable(str(value))
+
+
+def _gist(error):
+    return printable(str(error).strip().splitlines()[0])
