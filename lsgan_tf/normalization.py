@@ -35,6 +35,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         context = tf.distribute.get_replica_context()
         if self.synchronized and context is not None and context.num_replicas_in_sync > 1:
             return self._over_replicas(inputs, context)
+        if inputs.dtype == tf.float64:  # which the fused kernel does not know
+            return super().call(inputs, training=training, mask=mask)
         return self._fused(inputs)
 
     def _is_plain(self, inputs):
@@ -45,8 +47,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             or self.axis not in (-1, len(inputs.shape) - 1)
         ):
             return False
-        # The kernel always scales and shifts, and knows no float64.
-        return self.scale and self.center and not self.renorm and inputs.dtype != tf.float64
+        return self.scale and self.center and not self.renorm
 
     def _fused(self, inputs):
         shape = tf.shape(inputs)
@@ -66,7 +67,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _over_replicas(self, inputs, context):
         """By the statistics of the global batch; all replicas have equally many images."""
-        values = tf.cast(inputs, tf.float32)
+        values = tf.cast(inputs, self.moving_mean.value.dtype)  # in full precision
         axes = list(range(len(inputs.shape) - 1))
         # The variance is a difference of squares: near the mean, it keeps its digits. All replicas
         # have the same moving mean.

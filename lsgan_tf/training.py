@@ -94,7 +94,7 @@ class _Training:
         """Trains from `step` to the target, or until a worker was asked to stop."""
         if self._chief:
             self._chief.open(step)
-        iterator = iter(self._batches(step))
+        iterator = iter(batches(self._config, self._strategy, self._dataset, self._gan, step))
         while step < self._config.train_steps:
             asked = self._stop.received is not None
             asked, most = self._workers.total([asked, self._pace.steps if self._chief else 0])
@@ -105,26 +105,6 @@ class _Training:
         values = self._metrics(step)  # of all workers: they exchange them
         if self._chief:
             self._chief.close(step, values)
-
-    def _batches(self, step):
-        """The batches from `step` on, each replica's slice to that replica."""
-        replicas = self._strategy.num_replicas_in_sync
-
-        def pipeline(context):
-            own = replicas // context.num_input_pipelines
-            batches = self._dataset.batches(
-                seed=self._config.seed,
-                step=step * self._gan.n_critic,  # a batch for each step of D
-                batch_size=self._config.batch_size,
-                num_slices=replicas,
-                slice_offset=context.input_pipeline_id * own,
-                slices_per_step=own,
-                value_range=self._gan.generator.value_range,
-                labelled=self._config.conditional,
-            )
-            return self._gan.grouped(batches)
-
-        return self._strategy.distribute_datasets_from_function(pipeline)
 
     def _execute(self, iterator, step, most):
         """Runs to the next step at which something is due, at most so many steps; returns that
@@ -182,6 +162,28 @@ class _Training:
     def _kept(self):
         steps = available(Run(self._config.run_dir).checkpoints)
         return f"The checkpoint of step {steps[-1]} is kept." if steps else "No checkpoint yet."
+
+
+def batches(config, strategy, dataset, gan, step):
+    """What `gan.run_steps` takes from `step` on: each replica's slices of the batches, read by the
+    worker that has the replica. Together the slices cover each epoch exactly once."""
+    replicas = strategy.num_replicas_in_sync
+
+    def pipeline(context):
+        own = replicas // context.num_input_pipelines
+        slices = dataset.batches(
+            seed=config.seed,
+            step=step * gan.n_critic,  # a batch for each step of D
+            batch_size=config.batch_size,
+            num_slices=replicas,
+            slice_offset=context.input_pipeline_id * own,
+            slices_per_step=own,
+            value_range=gan.generator.value_range,
+            labelled=config.conditional,
+        )
+        return gan.grouped(slices)
+
+    return strategy.distribute_datasets_from_function(pipeline)
 
 
 class _Pace:
