@@ -37,18 +37,25 @@ PORTS
 
 pipes=$(mktemp -d)
 workers=""
+stopped=
 stop() {
     interrupted=yes
+    stopped=yes
     for worker in $workers; do kill -s TERM "$worker" 2>/dev/null || true; done
+}
+# Puts the number of a worker before its lines, each as it comes: sed waits for more.
+tell() {
+    while IFS= read -r line || [ -n "$line" ]; do printf '[%s] %s\n' "$1" "$line"; done
 }
 trap stop TERM INT
 trap 'rm -rf "$pipes"' EXIT
 
 index=0
 while [ "$index" -lt "$count" ]; do
-    # Through a named pipe: in a pipeline the number and the status would be those of sed.
+    [ -z "$stopped" ] || break # a signal came before all were started
+    # Through a named pipe: in a pipeline the number and the status would be of the last part.
     mkfifo "$pipes/$index"
-    sed "s/^/[$index] /" <"$pipes/$index" &
+    tell "$index" <"$pipes/$index" &
     TF_CONFIG="{\"cluster\": {\"worker\": $addresses},
         \"task\": {\"type\": \"worker\", \"index\": $index}}" \
         "$PYTHON" -u -m lsgan_tf.train --distribution=multi_worker "$@" >"$pipes/$index" 2>&1 &

@@ -33,7 +33,7 @@ class Chief:
         self.run = Run(config.run_dir)
         self._config, self._strategy, self._dataset, self._gan = config, strategy, dataset, gan
         self._stop, self._local = stop, local
-        self._saved = self._sampled = 0  # the steps of the last ones
+        self._logged = self._sampled = self._saved = 0  # the steps of the last ones
 
     def begin(self, allow_config_change):
         """Restores the run's newest checkpoint and claims the directory, which must be locked.
@@ -76,7 +76,7 @@ class Chief:
             step=step,
         )
         self._prepare_samples()
-        self._saved = self._sampled = step
+        self._logged = self._sampled = self._saved = step
         self._announce(step)
         return step
 
@@ -133,7 +133,7 @@ class Chief:
           due: a `training.Due`.
         """
         if due.log:
-            self._logbook.metrics(step, values)
+            self._log(step, values)
         if due.sample:
             self._sample(step)
         if due.checkpoint:
@@ -144,9 +144,9 @@ class Chief:
     def close(self, step, values):
         """Keeps the last step of a run that ends, and says how to go on."""
         config, run = self._config, self.run
+        if step != self._logged:
+            self._log(step, values)  # else no line would tell of these steps
         if step != self._saved:
-            if step % config.log_every:
-                self._logbook.metrics(step, values)  # else no line would tell of these steps
             self._save(step)
         if step < config.train_steps:
             name = self._stop.received.name if self._stop.received else "another worker's signal"
@@ -158,6 +158,10 @@ class Chief:
                 f"  python -m lsgan_tf.sample --run_dir={run.directory}\n"
                 f"  python -m lsgan_tf.export --run_dir={run.directory}"
             )
+
+    def _log(self, step, values):
+        self._logbook.metrics(step, values)
+        self._logged = step
 
     def _save(self, step):
         if self._sampled != step:

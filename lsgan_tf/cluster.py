@@ -6,13 +6,14 @@ exchange, and notices one that has gone.
 
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import os
 import re
 import signal
 import socket
 import sys
-import threading
+import time
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
@@ -21,8 +22,9 @@ from tensorflow.python.eager.context import context  # no public name: the words
 from lsgan_tf.errors import UserError, printable
 
 SILENCE = 30  # seconds without a sign of life after which a worker counts as lost
-_LEAVE_TAKING = 10  # seconds for the others to hear why a worker stops
+_LEAVE_TAKING = 3  # seconds for the others to hear why a worker stops
 _PROBE = 2  # seconds to reach a worker's port
+_BETWEEN_PROBES = 0.3  # seconds
 _PATIENCE = 5  # seconds to wait for a word before asking whether all are still there
 _EXAMPLE = (
     '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
@@ -117,67 +119,78 @@ def _entry(stored, name, kind):
 def meet(task, timeout):
     """Waits for all workers; returns the `tf.distribute` strategy of their replicas.
 
-    Call it before TensorFlow has done anything in this process. Until all are there, SIGTERM and
-    SIGINT end the process.
+    Call it before TensorFlow has done anything in this process.
 
     Args:
       task: this worker's `Task`.
-      timeout: seconds to wait. When they are over this ends the process, with status 1 and the
-        names of the workers that are missing: TensorFlow's wait cannot be interrupted.
+      timeout: seconds to wait.
 
     Raises:
-      UserError: if this worker's port is taken, or the cluster cannot be joined.
+      UserError: if this worker's port is taken, if others are missing when the time is over, or if
+        the cluster cannot be joined.
     """
-    _check_port(task)
-    leader = "/job:{}/task:{}".format(*task.names[0])
+    # Here and not within TensorFlow, whose wait cannot be interrupted and does not always end.
+    _wait_for_all(task, timeout)
     kinds = [kind for kind, _ in task.names]
     context().configure_coordination_service(
         service_type="standalone",
-        service_leader=leader,
+        service_leader="/job:{}/task:{}".format(*task.names[0]),
         coordinated_jobs=[
             CoordinatedJob(name=kind, num_tasks=kinds.count(kind)) for kind in sorted(set(kinds))
         ],
-        cluster_register_timeout_in_ms=(timeout + SILENCE) * 1000,
+        cluster_register_timeout_in_ms=SILENCE * 1000,
         heartbeat_timeout_in_ms=SILENCE * 1000,
         shutdown_barrier_timeout_in_ms=_LEAVE_TAKING * 1000,
     )
-    giving_up = threading.Timer(timeout, _give_up, (task, timeout))
-    giving_up.daemon = True
-    with _default_signals():
-        giving_up.start()
-        try:
+    # For a worker that dies in the moment between. Python cannot run until TensorFlow returns.
+    faulthandler.dump_traceback_later(3 * SILENCE, exit=True, file=sys.__stderr__)
+    try:
+        with _signals_kept():
             return tf.distribute.MultiWorkerMirroredStrategy()
-        except tf.errors.OpError as error:
-            raise UserError(
-                f"{task.called(task.index)} could not join the others: {_gist(error)}. Do all have "
-                "the same cluster in TF_CONFIG?"
-            ) from error
-        finally:
-            giving_up.cancel()
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{task.called(task.index)} could not join the others: {_gist(error)}. Do all have "
+            "the same cluster in TF_CONFIG?"
+        ) from error
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _check_port(task):
-    with socket.socket(socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _wait_for_all(task, timeout):
+    """Listens at this worker's port until somebody listens at every other's: there, or already
+    within TensorFlow."""
+    deadline = time.monotonic() + timeout
+    missing = [i for i in range(len(task.addresses)) if i != task.index]
+    with socket.socket(socket.AF_INET) as here:
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("", task.port))
+            here.bind(("", task.port))
+        except OverflowError as error:
+            raise UserError(f"TF_CONFIG is malformed: {task.port} is no port.") from error
         except OSError as error:
             raise UserError(
                 f"{task.called(task.index)} cannot listen at port {task.port}: {error.strerror}. "
                 "Is another worker at work there? Else take another port in everybody's TF_CONFIG."
             ) from error
-        except OverflowError as error:
-            raise UserError(f"TF_CONFIG is malformed: {task.port} is no port.") from error
+        here.listen(len(task.addresses))
+        while missing := [i for i in missing if not reachable(task.addresses[i])]:
+            if time.monotonic() > deadline:
+                names = " and ".join(map(task.called, missing))
+                raise UserError(
+                    f"{task.called(task.index)} waited {timeout} s in vain for {names}: cannot be "
+                    "reached. Start them, look at what they print, or wait longer with "
+                    "--worker_timeout."
+                )
+            time.sleep(_BETWEEN_PROBES)
+        # Nobody leaves before all have seen this one: they look again within this time.
+        time.sleep(2 * _BETWEEN_PROBES)
 
 
 @contextlib.contextmanager
-def _default_signals():
-    """Lets SIGTERM and SIGINT end the process, since Python does not run while TensorFlow waits;
-    and takes them back afterwards from TensorFlow, which handles SIGTERM from then on."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+def _signals_kept():
+    """Takes SIGTERM and SIGINT back from TensorFlow, which handles SIGTERM from its start on."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
@@ -185,29 +198,12 @@ def _default_signals():
             signal.signal(number, handler)
 
 
-def _give_up(task, timeout):
-    others = [i for i in range(len(task.addresses)) if i != task.index]
-    missing = [task.called(i) for i in others if not _reachable(task.addresses[i])]
-    reason = (
-        f"{' and '.join(missing)} cannot be reached"
-        if missing
-        else "all can be reached; do all have the same cluster in TF_CONFIG, and the same flags?"
-    )
-    print(
-        f"error: {task.called(task.index)} waited {timeout} s for the others: {reason}. Start "
-        "them, look at what they print, or wait longer with --worker_timeout.",
-        file=sys.stderr,
-        flush=True,
-    )
-    sys.stdout.flush()
-    os._exit(1)  # the main thread is inside TensorFlow, and would not hear of an exception
-
-
-def _reachable(address):
+def reachable(address):
+    """Whether somebody listens at host:port."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PROBE).close()
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return True
 
@@ -301,7 +297,7 @@ class Cluster:
         named = re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message)
         named = [(kind, int(number)) for kind, number in named]
         gone = [i for i in self._others() if self._task.names[i] in named]
-        return self._stopped(gone or self._unreachable())
+        return self._stopped(gone or self._missing())
 
     def _stopped(self, gone, why=None):
         who = " and ".join(self._task.called(i) for i in gone) or "another worker"
@@ -314,8 +310,8 @@ class Cluster:
     def _others(self):
         return [i for i in range(self.count) if i != self.index]
 
-    def _unreachable(self):
-        return [i for i in self._others() if not _reachable(self._task.addresses[i])]
+    def _missing(self):
+        return [i for i in self._others() if not reachable(self._task.addresses[i])]
 
     def _publish(self, key, value):
         context().set_config_key_value(key, json.dumps(value))
@@ -331,7 +327,7 @@ class Cluster:
         with contextlib.suppress(tf.errors.DeadlineExceededError):
             stopped = self._read_within("lsgan_tf/stopped", 0.01)
             raise _KnownToAll(self._stopped([stopped["by"]], stopped["why"]))
-        gone = self._unreachable()
+        gone = self._missing()
         if gone:
             raise UserError(self._stopped(gone))
 

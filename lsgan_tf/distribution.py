@@ -113,7 +113,9 @@ def _reduction(devices):
 
 
 def _tpu(address):
-    """The strategy of a TPU, "local" or its name or grpc address. Never run here: no TPU."""
+    """The strategy of a TPU, "local" or its name or grpc address. Never run: for want of one."""
+    if address.startswith("grpc://") and not cluster.reachable(address.removeprefix("grpc://")):
+        raise UserError(f"Nobody listens at --tpu={address}. Is the TPU running?")
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address)
         if address != "local":

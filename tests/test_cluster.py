@@ -1,8 +1,9 @@
 """TF_CONFIG, what stands in the way of meeting, and what is said of workers that are lost."""
 
 import json
-import os
+import signal
 import socket
+import threading
 
 import pytest
 import tensorflow as tf
@@ -40,7 +41,7 @@ def test_a_chief_is_worker_0(monkeypatch):
 
 def test_without_tf_config_the_message_shows_one(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(UserError, match="needs TF_CONFIG.*\n.*local_workers.sh") as caught:
+    with pytest.raises(UserError, match="(?s)needs TF_CONFIG.*local_workers.sh") as caught:
         Task.from_environment()
     example = str(caught.value).split("'")[1]
     monkeypatch.setenv("TF_CONFIG", example)
@@ -102,17 +103,19 @@ def test_no_port_is_told(monkeypatch):
         cluster.meet(Task.from_environment(), timeout=1)
 
 
-def test_who_waits_in_vain_says_for_whom(monkeypatch, listening, capsys):
-    """The end of the process itself is tried with real ones, in test_workers.py."""
-    ended = []
-    monkeypatch.setattr(os, "_exit", ended.append)
+def test_who_waits_in_vain_says_for_whom(monkeypatch, listening):
     missing = _free_address()
     _set(monkeypatch, workers=[_free_address(), listening, missing])
-    cluster._give_up(Task.from_environment(), 7)
-    said = capsys.readouterr().err
-    assert f"waited 7 s for the others: worker 2 of 3 ({missing}) cannot be reached" in said
-    assert "worker 1" not in said and "--worker_timeout" in said
-    assert ended == [1]
+    with pytest.raises(UserError, match=f"waited 1 s in vain for worker 2 of 3 .{missing}"):
+        cluster.meet(Task.from_environment(), timeout=1)
+
+
+def test_who_waits_can_be_interrupted(monkeypatch):
+    _set(monkeypatch, workers=[_free_address(), _free_address()])
+    timer = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        cluster.meet(Task.from_environment(), timeout=60)
 
 
 @pytest.fixture
