@@ -168,7 +168,9 @@ class Config:
         may_change=True,
     )
     jit_compile: bool = _option(
-        False, "Compile the step with XLA; one replica only. Slower than without on CPUs."
+        False,
+        "Compile the step with XLA; one replica only. It draws other latents for the same seed, and "
+        "is slower than without on CPUs.",
     )
     # What to keep.
     run_dir: str = _option("", "Run directory; default runs/RECIPE.", may_change=True)

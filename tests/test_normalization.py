@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.normalization import BatchNormalization, LayerNormalization
+from lsgan_tf.normalization import (
+    BatchNormalization,
+    LayerNormalization,
+    average_over_replicas,
+    synchronize,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -128,3 +133,52 @@ def test_layer_norm_in_half_precision_keeps_float32_statistics():
     assert outputs.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(outputs, tf.float32), [[-1.0, 1.0]], rtol=1e-2)
     assert layer.scale.dtype == "float32"
+
+
+def test_replicas_on_their_own_share_the_mean_of_their_statistics(replicas):
+    """Replica r is given r everywhere: its mean is r, and so is what it takes off."""
+    strategy = replicas(2)
+    with strategy.scope():
+        network = keras.Sequential([BatchNormalization(momentum=0.5)])
+        network.build((None, 2))
+    synchronize(network, False)
+
+    @tf.function
+    def step():
+        def on_replica():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            inputs = tf.fill((4, 2), tf.cast(replica, tf.float32)) + [[1.0], [-1.0]] * 2
+            outputs = network(inputs, training=True)
+            average_over_replicas(network)
+            return outputs
+
+        return strategy.run(on_replica)
+
+    for outputs in strategy.experimental_local_results(step()):
+        np.testing.assert_allclose(outputs, [[1.0, 1.0], [-1.0, -1.0]] * 2, atol=1e-4)
+    layer = network.layers[0]
+    for variable, expected in ((layer.moving_mean, 0.25), (layer.moving_variance, 1.0)):
+        for copy in strategy.experimental_local_results(variable.value):
+            np.testing.assert_allclose(copy, [expected] * 2, rtol=1e-5)
+
+
+def test_statistics_over_replicas_keep_their_digits_far_from_zero(replicas):
+    """Mean 1000, deviation 0.1: the difference of the raw squares would have no digit left."""
+    strategy = replicas(2)
+    with strategy.scope():
+        layer = BatchNormalization(momentum=0.0)
+        layer.build((None, 1))
+    x = (1000.0 + 0.1 * RNG.normal(size=(64, 1))).astype(np.float32)
+    layer.moving_mean.assign([999.9])
+
+    @tf.function
+    def step():
+        def on_replica():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return layer(tf.constant(x)[replica * 32 : replica * 32 + 32], training=True)
+
+        return strategy.run(on_replica)
+
+    outputs = np.concatenate(strategy.experimental_local_results(step()))
+    expected = (x - x.mean(dtype=np.float64)) / np.sqrt(x.var(dtype=np.float64) + 1e-5)
+    np.testing.assert_allclose(outputs, expected, atol=5e-3)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from lsgan_tf import checkpoints, training
+from lsgan_tf import building, checkpoints, datasets, training
 from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
 from lsgan_tf.gan import GAN
@@ -115,6 +115,7 @@ def test_a_finished_run_does_nothing_and_says_so(tiny_config, capsys):
         {"logical_devices": 2, "steps_per_execution": 3},
         {"n_critic": 2, "shared_latents": False, "discriminator_learning_rate": 1e-3},
         {"schedule": "simultaneous", "loss_scale": 12.0},
+        {"dtype_policy": "mixed_float16", "logical_devices": 2, "sync_batch_norm": False},
     ],
 )
 def test_resuming_is_exact(tiny_config, changes, tmp_path):
@@ -143,6 +144,86 @@ def test_steps_per_execution_keeps_the_cadences(tiny_config):
     training.train(config)
     assert [line["step"] for line in _lines(config)] == [3, 6, 9, 12]
     assert checkpoints.available(Run(config.run_dir).checkpoints) == [4, 8, 12]
+
+
+def test_by_default_a_call_takes_as_many_steps_as_half_a_second(tiny_config, monkeypatch):
+    calls = []
+    original = GAN.run_steps
+
+    def run_steps(self, iterator, steps, **kwargs):
+        calls.append(steps)
+        return original(self, iterator, steps, **kwargs)
+
+    monkeypatch.setattr(GAN, "run_steps", run_steps)
+    cadences = {"log_every": 400, "sample_every": 400, "checkpoint_every": 400}
+    training.train(tiny_config(train_steps=400, **cadences))
+    assert calls[0] == 1  # which compiles the graph
+    assert sum(calls) == 400
+    assert max(calls) > 20
+
+
+def test_the_pace_follows_the_time_of_a_call(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+
+    def after(pace, steps, seconds):
+        with pace.measured(steps):
+            now[0] += seconds
+        return pace.steps
+
+    pace = training._Pace(0)
+    assert after(pace, 1, 5.0) == 1  # the first call compiles
+    assert after(pace, 1, 0.01) == 50
+    assert after(pace, 50, 1.0) == 25
+    assert after(pace, 25, 1e-6) == 1000
+    assert after(training._Pace(7), 7, 60.0) == 7
+
+
+def test_another_number_of_replicas_goes_on_to_rounding(tiny_config, tmp_path, capsys):
+    whole = tiny_config(run_dir=str(tmp_path / "whole"))
+    training.train(whole)
+    parts = tiny_config(train_steps=8)
+    training.train(parts)
+    training.train(tiny_config(logical_devices=2))
+    told = capsys.readouterr().out
+    assert "resuming with --logical_devices=2 (was 1)" in told
+    assert "resuming on 2 replicas (was 1)" in told and "not bit for bit" in told
+    expected = {line["step"]: line["d_loss"] for line in _lines(whole)}
+    for line in _lines(parts):
+        if line["step"] in expected and line["step"] != 9:  # a mean over fewer steps than there
+            assert line["d_loss"] == pytest.approx(expected[line["step"]], rel=1e-3)
+
+
+def test_without_shared_statistics_another_number_of_replicas_needs_consent(tiny_config):
+    training.train(tiny_config(train_steps=2, sync_batch_norm=False))
+    changed = tiny_config(train_steps=3, sync_batch_norm=False, logical_devices=2)
+    with pytest.raises(UserError, match="replicas, which matter with --nosync.*was 1, is 2"):
+        training.train(changed)
+    training.train(changed, allow_config_change=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_together_read_each_epoch_once(tiny_config, workers):
+    """The set is in one shard: workers share examples, not files, and may be more than those."""
+    config = tiny_config()
+    dataset = datasets.load(config.dataset, config.data_dir)
+    gan = building.gan(config, dataset.image_shape, None)
+    taken = []
+
+    class Strategy:
+        num_replicas_in_sync = 6
+
+        def distribute_datasets_from_function(self, pipeline):
+            for worker in range(workers):
+                context = tf.distribute.InputContext(workers, worker, 6)
+                slices = pipeline(context).take(8 * 6 // workers)  # 8 steps of 12: all 96 images
+                parts = list(slices.as_numpy_iterator())
+                assert {len(part) for part in parts} == {2}
+                taken.extend(parts)
+
+    training.batches(config, Strategy(), dataset, gan, 0)
+    seen = {image.tobytes() for part in taken for image in part}
+    assert len(seen) == sum(map(len, taken)) == dataset.num_examples
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
