@@ -169,8 +169,8 @@ class Config:
     )
     jit_compile: bool = _option(
         False,
-        "Compile the step with XLA; one replica only. It draws other latents for the same seed, and "
-        "is slower than without on CPUs.",
+        "Compile the step with XLA; one replica only. It draws other latents for the same seed, "
+        "and is slower than without on CPUs.",
     )
     # What to keep.
     run_dir: str = _option("", "Run directory; default runs/RECIPE.", may_change=True)
