@@ -54,7 +54,15 @@ _FEATURES = flags.DEFINE_string(
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "With --workload=features: as of evaluate.")
 _DISTRIBUTION = flags.DEFINE_enum(
-    "distribution", "mirrored", ["mirrored", "one_device"], "As in lsgan_tf.train."
+    "distribution",
+    "mirrored",
+    ["none", "mirrored", "one_device", "multi_worker"],
+    "As in lsgan_tf.train; none: without any strategy.",
+)
+_LOGICAL_DEVICES = flags.DEFINE_integer("logical_devices", 1, "As in lsgan_tf.train.", 1)
+_SYNC = flags.DEFINE_boolean("sync_batch_norm", True, "As in lsgan_tf.train.")
+_STEPS_A_CALL = flags.DEFINE_integer(
+    "steps_a_call", 0, "Steps in each call; default 500 for mixture, 1 for the others.", 0
 )
 
 
@@ -70,7 +78,7 @@ def main():
         median, _ = _extraction(batch)
     else:
         config = Config(network=WORKLOADS[_WORKLOAD.value], batch_size=batch)
-        median, _ = _training_step(config, STEPS_A_CALL.get(_WORKLOAD.value, 1))
+        median, _ = _training_step(config)
     print(f"workload={_WORKLOAD.value} {_line(batch, median)}")
 
 
@@ -78,7 +86,7 @@ def _time_recipe():
     config = recipes.read(recipes.RECIPES / f"{_RECIPE.value}.flags").config
     if _BATCH.value:
         config = dataclasses.replace(config, batch_size=_BATCH.value)
-    median, busy = _training_step(config, STEPS_A_CALL.get(config.network, 1))
+    median, busy = _training_step(config)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(
         f"recipe={_RECIPE.value} {_line(config.batch_size, median)} "
@@ -93,34 +101,56 @@ def _line(batch, median):
     )
 
 
-def _training_step(config, steps):
-    """Medians of a training step on images in memory, of calls of so many steps: (seconds,
-    seconds that all cores together worked)."""
+def _training_step(config):
+    """Medians of a training step on images in memory: (seconds, seconds that all cores together
+    worked)."""
     import tensorflow as tf
 
-    from lsgan_tf import building, distribution
+    from lsgan_tf import building
     from lsgan_tf.networks import PAIRS
 
+    steps = _STEPS_A_CALL.value or STEPS_A_CALL.get(config.network, 1)
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value]
     config = dataclasses.replace(
-        config, dtype_policy=policy, distribution=_DISTRIBUTION.value, logical_devices=1
+        config,
+        dtype_policy=policy,
+        distribution=_DISTRIBUTION.value,
+        logical_devices=_LOGICAL_DEVICES.value,
+        sync_batch_norm=_SYNC.value,
     )
     image_shape = PAIRS[config.network].image_shape or (_SIDE.value, _SIDE.value, 3)
     class_names = tuple(map(str, range(_CLASSES.value))) if config.conditional else None
-    strategy = distribution.strategy(config)
+    strategy = _strategy(config)
     with strategy.scope():
         gan = building.gan(config, image_shape, class_names)
     rng = np.random.default_rng(0)
     batch = rng.uniform(-1, 1, (config.batch_size, *image_shape)).astype(np.float32)
     if config.conditional:
         batch = (batch, rng.integers(0, _CLASSES.value, config.batch_size, np.int32))
-    dataset = tf.data.Dataset.from_tensors(batch).cache().repeat()
-    iterator = iter(strategy.experimental_distribute_dataset(gan.grouped(dataset)))
+    replicas = strategy.num_replicas_in_sync
+
+    def slices(_):
+        own = tf.nest.map_structure(lambda part: part[: config.batch_size // replicas], batch)
+        return gan.grouped(tf.data.Dataset.from_tensors(own).cache().repeat())
+
+    iterator = iter(strategy.distribute_datasets_from_function(slices))
 
     def call():
-        return float(gan.run_steps(iterator, steps)["d_loss"])
+        gan.run_steps(iterator, steps, measured=False)
+        return int(gan.step.numpy())  # done when it is there
 
     return tuple(median / steps for median in _medians(call))
+
+
+def _strategy(config):
+    import tensorflow as tf
+
+    from lsgan_tf import distribution
+
+    if config.distribution == "none":
+        return tf.distribute.get_strategy()
+    strategy, _ = distribution.strategy_and_workers(config)
+    return strategy
 
 
 def _input_pipeline(batch):

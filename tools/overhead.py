@@ -1,0 +1,126 @@
+"""What distribution costs: steps of `tools.benchmark` in pairs, interleaved, and their ratios.
+
+    python -m tools.overhead --workload=digits --rounds=5
+
+Each comparison starts its variants in turn, so many rounds, each time as new processes, and prints
+the ratio of their times in each round and the median. All variants have the same cores and the same
+global batch: replicas and workers share the work, so a ratio of one is the best there is.
+
+- mirrored: MirroredStrategy on one device against no strategy at all
+- replicas: two logical replicas against one, with batch norm over both, and each on its own
+- workers: two workers on this machine against one process
+- steps: 10 and 100 steps in a call of the graph against one
+"""
+
+import dataclasses
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+from absl import flags
+
+from lsgan_tf import command
+from lsgan_tf.errors import UserError
+from tools.ports import free_ports
+
+_WORKLOAD = flags.DEFINE_enum(
+    "workload", "digits", ["lsun112", "digits", "light", "mixture"], "As of tools.benchmark."
+)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often to run each variant.", 1)
+_CALLS = flags.DEFINE_integer("calls", 20, "Calls to time in each run.", 1)
+_BATCH = flags.DEFINE_integer("batch", 0, "As of tools.benchmark.", 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A way to run the steps."""
+
+    name: str
+    flags: tuple[str, ...] = ()
+    workers: int = 1
+
+
+# The first of each is what the others are compared with.
+COMPARISONS = {
+    "mirrored": (
+        Variant("no strategy", ("--distribution=none",)),
+        Variant("mirrored, one device", ("--distribution=mirrored",)),
+    ),
+    "replicas": (
+        Variant("1 replica"),
+        Variant("2 logical replicas", ("--logical_devices=2",)),
+        Variant("2, batch norm of their own", ("--logical_devices=2", "--nosync_batch_norm")),
+    ),
+    "workers": (
+        Variant("1 process"),
+        Variant("2 workers", ("--distribution=multi_worker",), workers=2),
+        Variant(
+            "2, batch norm of their own",
+            ("--distribution=multi_worker", "--nosync_batch_norm"),
+            workers=2,
+        ),
+    ),
+    "steps": tuple(
+        Variant(f"{count} step(s) a call", (f"--steps_a_call={count}",)) for count in (1, 10, 100)
+    ),
+}
+_WHAT = flags.DEFINE_list("what", list(COMPARISONS), "Comparisons to make.")
+
+
+def main():
+    unknown = sorted(set(_WHAT.value) - COMPARISONS.keys())
+    if unknown:
+        raise UserError(f"--what={','.join(unknown)}: there are {', '.join(COMPARISONS)}.")
+    for name in _WHAT.value:
+        _compare(name, COMPARISONS[name])
+
+
+def _compare(name, variants):
+    seconds = {variant: [] for variant in variants}
+    for _ in range(_ROUNDS.value):
+        for variant in variants:
+            seconds[variant].append(_step_seconds(variant))
+    first = seconds[variants[0]]
+    print(f"{name}, {_WORKLOAD.value}, {_ROUNDS.value} rounds")
+    for variant in variants:
+        ratios = [mine / base for mine, base in zip(seconds[variant], first, strict=True)]
+        told = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(
+            f"  {variant.name:27} {1000 * statistics.median(seconds[variant]):9.2f} ms a step  "
+            f"ratio {statistics.median(ratios):.3f}  ({told})",
+            flush=True,
+        )
+
+
+def _step_seconds(variant):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(variant.workers)]
+    line = [sys.executable, "-m", "tools.benchmark", f"--workload={_WORKLOAD.value}"]
+    line += [f"--steps={_CALLS.value}", f"--batch={_BATCH.value}", *variant.flags]
+    running = []
+    for index in range(variant.workers):
+        environment = dict(os.environ)
+        if variant.workers > 1:
+            task = {"type": "worker", "index": index}
+            config = {"cluster": {"worker": addresses}, "task": task}
+            environment["TF_CONFIG"] = json.dumps(config)
+        running.append(
+            subprocess.Popen(
+                line,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    said = [process.communicate() for process in running]
+    found = [re.search(r"median_step_s=([0-9.]+)", output) for output, _ in said]
+    if not all(found):
+        raise UserError(f"{variant.name} failed: {said[0][1].strip().splitlines()[-1]}")
+    return max(float(each.group(1)) for each in found)
+
+
+if __name__ == "__main__":
+    command.run(main)
