@@ -16,8 +16,8 @@ Sums over several replicas are rounded in another order. In float64, where round
 this shows that the mathematics are the same. In float32 a difference of 1e-7 lets, sooner or later,
 one of a batch's activations fall on the other side of a ReLU's bend; from then on two runs drift
 apart, the faster the larger the learning rate. Adam makes steps of one size of any gradient, also
-of those that are nothing but rounding, such as a bias's in front of batch norm. The gradients of the
-scene networks are large: with SGD they want --learning_rate=1e-4 in float64, 1e-6 in float32.
+of those that are nothing but rounding, such as a bias's in front of batch norm. The gradients of
+the scene networks are large: with SGD they want --learning_rate=1e-4 in float64, 1e-6 in float32.
 
 Exit status 0 says that all is within the tolerance, and that all copies of every variable, on
 replicas and on workers, are equal bit for bit.
