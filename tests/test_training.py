@@ -202,6 +202,23 @@ def test_without_shared_statistics_another_number_of_replicas_needs_consent(tiny
     training.train(changed, allow_config_change=True)
 
 
+def test_workers_compare_flags_data_and_versions_but_not_where_things_are(tiny_config, tmp_path):
+    def facts(**changes):
+        config = tiny_config(**changes)
+        dataset = datasets.load(changes.pop("dataset", "tiny"), config.data_dir)
+        return training._facts(config, dataset, 2)
+
+    first = facts()
+    assert facts(run_dir=str(tmp_path / "elsewhere")) == first
+    for changes, name in (
+        ({"log_every": 7}, "--log_every"),
+        ({"dataset": "small"}, "the data set's fingerprint"),
+    ):
+        other = facts(**changes)
+        assert other[name] != first[name]
+    assert {"tensorflow", "keras", "number of replicas"} <= first.keys()
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_workers_together_read_each_epoch_once(tiny_config, workers):
     """The set is in one shard: workers share examples, not files, and may be more than those."""

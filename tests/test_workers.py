@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from lsgan_tf import checkpoints, training
 from lsgan_tf.run import Run
-from tools.ports import free_ports
+from tools.local_cluster import environment, free_addresses
 
 PROJECT = Path(__file__).resolve().parent.parent
 LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
@@ -156,17 +156,16 @@ def test_nothing_is_lost_when_workers_are_stopped_and_killed(undisturbed, tmp_pa
 
 def test_workers_that_differ_are_told_both_values(tmp_path):
     """Each is started by hand, as on two hosts."""
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    addresses = free_addresses(2)
     running = []
     for index, rate in enumerate(("0.001", "0.002")):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         line = [sys.executable, "-m", "lsgan_tf.train", "--distribution=multi_worker"]
         flags = {**SETTINGS, "run_dir": tmp_path / "run", "learning_rate": rate}
         running.append(
             subprocess.Popen(
                 [*line, *(f"--{name}={value}" for name, value in flags.items())],
                 cwd=PROJECT,
-                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                env=environment(addresses, index),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -25,7 +25,6 @@ replicas and on workers, are equal bit for bit.
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +36,7 @@ from lsgan_tf import command
 from lsgan_tf.config import Config
 from lsgan_tf.errors import UserError
 from tools import convert_images
-from tools.ports import free_ports
+from tools.local_cluster import environment, free_addresses
 
 CLASSES = 10
 # By precision and optimizer: the learning rate, and the greatest difference to accept.
@@ -208,17 +207,13 @@ def _outcomes(job):
     """Starts the processes of a job; what each of its workers ended with."""
     count = job.layout.workers
     processes = []
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    addresses = free_addresses(count)
     for index in range(count):
-        environment = dict(os.environ)
-        if count > 1:
-            task = {"type": "worker", "index": index}
-            config = {"cluster": {"worker": addresses}, "task": task}
-            environment["TF_CONFIG"] = json.dumps(config)
+        place = environment(addresses, index)
         line = [sys.executable, "-m", "tools.compare_distributions"]
         line.append(f"--job={json.dumps(dataclasses.asdict(job))}")
         with open(f"{job.outcome}-{index}.log", "wb") as log:
-            processes.append(subprocess.Popen(line, env=environment, stdout=log, stderr=log))
+            processes.append(subprocess.Popen(line, env=place, stdout=log, stderr=log))
     statuses = [process.wait() for process in processes]
     if any(statuses):
         raise UserError(f"{job.layout} failed; see {job.outcome}-*.log")

@@ -13,8 +13,6 @@ global batch: replicas and workers share the work, so a ratio of one is the best
 """
 
 import dataclasses
-import json
-import os
 import re
 import statistics
 import subprocess
@@ -24,7 +22,7 @@ from absl import flags
 
 from lsgan_tf import command
 from lsgan_tf.errors import UserError
-from tools.ports import free_ports
+from tools.local_cluster import environment, free_addresses
 
 _WORKLOAD = flags.DEFINE_enum(
     "workload", "digits", ["lsun112", "digits", "light", "mixture"], "As of tools.benchmark."
@@ -96,25 +94,19 @@ def _compare(name, variants):
 
 
 def _step_seconds(variant):
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(variant.workers)]
+    addresses = free_addresses(variant.workers)
     line = [sys.executable, "-m", "tools.benchmark", f"--workload={_WORKLOAD.value}"]
     line += [f"--steps={_CALLS.value}", f"--batch={_BATCH.value}", *variant.flags]
-    running = []
-    for index in range(variant.workers):
-        environment = dict(os.environ)
-        if variant.workers > 1:
-            task = {"type": "worker", "index": index}
-            config = {"cluster": {"worker": addresses}, "task": task}
-            environment["TF_CONFIG"] = json.dumps(config)
-        running.append(
-            subprocess.Popen(
-                line,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+    running = [
+        subprocess.Popen(
+            line,
+            env=environment(addresses, index),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        for index in range(variant.workers)
+    ]
     said = [process.communicate() for process in running]
     found = [re.search(r"median_step_s=([0-9.]+)", output) for output, _ in said]
     if not all(found):

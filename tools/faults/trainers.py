@@ -12,7 +12,7 @@ import time
 
 from lsgan_tf.errors import UserError
 from lsgan_tf.run import Run
-from tools.ports import free_ports
+from tools.local_cluster import environment, free_addresses
 
 LOOK = 0.01  # seconds between two looks
 _TAIL = 65536  # bytes that hold the last lines of metrics.jsonl
@@ -42,7 +42,7 @@ class Trainers:
         self._run_dir = run_dir
         name = f"{run_dir.name}.start-{number}"
         self.logs = [run_dir.parent / f"{name}.worker-{i}.log" for i in range(workers)]
-        self.addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+        self.addresses = free_addresses(workers)
         in_the_past = ["tools.faults.set_back", str(back)] if back else []
         command = [sys.executable, "-u", "-m", *in_the_past, "lsgan_tf.train", *train_flags]
         command.append(f"--run_dir={run_dir}")
@@ -51,18 +51,13 @@ class Trainers:
         self._processes = [self._start(command, i) for i in range(workers)]
 
     def _start(self, command, index):
-        environment = dict(os.environ)
-        if len(self.addresses) > 1:
-            cluster, task = {"worker": self.addresses}, {"type": "worker", "index": index}
-            place = json.dumps({"cluster": cluster, "task": task})
-            environment["TF_CONFIG"] = place
         with open(self.logs[index], "wb") as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=environment(self.addresses, index),
             )
 
     def __enter__(self):
