@@ -292,7 +292,7 @@ class GAN(keras.Model):
 
         Returns:
           The metrics since their last reset, a dictionary of scalars: means over all steps,
-          all replicas and all images. Empty unless `measured`.
+          all replicas and all images. Without `measured` the step that is reached, as "step".
 
         Raises:
           tf.errors.OutOfRangeError: if the data end before.
@@ -309,7 +309,9 @@ class GAN(keras.Model):
             batch = next(iterator)
             batches = batch if self.n_critic > 1 else (batch,)
             self.distribute_strategy.run(step, batches)
-        return {tracker.name: tracker.result() for tracker in self.metrics} if measured else {}
+        if not measured:
+            return {"step": self.step.value}  # to wait for
+        return {tracker.name: tracker.result() for tracker in self.metrics}
 
     def grouped(self, dataset):
         """What `run_steps` takes, from a `tf.data.Dataset` of batches: with `n_critic` above 1,

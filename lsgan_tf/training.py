@@ -121,7 +121,8 @@ class _Training:
         with self._chief.training() if self._chief else contextlib.nullcontext():
             try:
                 with self._pace.measured(end - step):
-                    self._gan.run_steps(iterator, end - step, measured=False)
+                    done = self._gan.run_steps(iterator, end - step, measured=False)
+                    int(done["step"])  # wait until it is: a GPU answers before it has finished
             except tf.errors.OpError as error:
                 damaged = self._dataset.explain(error)
                 if damaged:

@@ -136,8 +136,7 @@ def _training_step(config):
     iterator = iter(strategy.distribute_datasets_from_function(slices))
 
     def call():
-        gan.run_steps(iterator, steps, measured=False)
-        return int(gan.step.numpy())  # done when it is there
+        return int(gan.run_steps(iterator, steps, measured=False)["step"])
 
     return tuple(median / steps for median in _medians(call))
 
