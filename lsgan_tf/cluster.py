@@ -260,8 +260,8 @@ class Cluster:
         one of the others that ends becomes a `UserError` here.
 
         Raises:
-          UserError: within `SILENCE` seconds after another worker was lost, at once if its process
-            has ended.
+          UserError: within `SILENCE` seconds after another worker was lost, mostly at once if its
+            process has ended.
         """
         try:
             yield
