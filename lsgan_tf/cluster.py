@@ -25,6 +25,7 @@ SILENCE = 30  # seconds without a sign of life after which a worker counts as lo
 _LEAVE_TAKING = 3  # seconds for the others to hear why a worker stops
 _PROBE = 2  # seconds to reach a worker's port
 _BETWEEN_PROBES = 0.3  # seconds
+_QUEUE = 1024  # probes of others at this worker's port, which nobody takes from the queue
 _PATIENCE = 5  # seconds to wait for a word before asking whether all are still there
 _EXAMPLE = (
     '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
@@ -172,7 +173,7 @@ def _wait_for_all(task, timeout):
                 f"{task.called(task.index)} cannot listen at port {task.port}: {error.strerror}. "
                 "Is another worker at work there? Else take another port in everybody's TF_CONFIG."
             ) from error
-        here.listen(len(task.addresses))
+        here.listen(_QUEUE)
         while missing := [i for i in missing if not reachable(task.addresses[i])]:
             if time.monotonic() > deadline:
                 names = " and ".join(map(task.called, missing))
