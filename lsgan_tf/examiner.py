@@ -30,7 +30,8 @@ class Examiner:
 
     Args:
       config: the `Config`.
-      strategy: the run's `tf.distribute` strategy.
+      strategy: a `tf.distribute` strategy of this process whose replicas share the work; None: one
+        device.
       dataset: the run's data set.
       gan: the `GAN`.
       run: the `Run`.
