@@ -24,15 +24,16 @@ class Chief:
       gan: the `GAN`.
       stop: the `signals.StopRequest`.
       local: a strategy of this process alone whose replicas share the scoring; None: one device.
+      workers: how many there are.
 
     Attributes:
       run: the `Run`.
     """
 
-    def __init__(self, config, strategy, dataset, gan, stop, local):
+    def __init__(self, config, strategy, dataset, gan, stop, local, workers=1):
         self.run = Run(config.run_dir)
         self._config, self._strategy, self._dataset, self._gan = config, strategy, dataset, gan
-        self._stop, self._local = stop, local
+        self._stop, self._local, self._workers = stop, local, workers
         self._logged = self._sampled = self._saved = 0  # the steps of the last ones
 
     def begin(self, allow_config_change):
@@ -151,7 +152,10 @@ class Chief:
         if step < config.train_steps:
             name = self._stop.received.name if self._stop.received else "another worker's signal"
             done = f"saved step {step}" if step else "stopped before the first step"
-            print(f"{name}: {done}. Resume with:\n  {self._resume_command()}")
+            if self._workers > 1:
+                print(f"{name}: {done}. To resume, start all workers again with their commands.")
+            else:
+                print(f"{name}: {done}. Resume with:\n  {self._resume_command()}")
         else:
             print(
                 f"finished at step {step}. Look at {run.samples}, or go on:\n"

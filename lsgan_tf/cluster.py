@@ -14,12 +14,13 @@ import signal
 import socket
 import sys
 import time
+from concurrent import futures
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
 from tensorflow.python.eager.context import context  # no public name: the words go through it
 
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.errors import UserError, first_line, printable
 
 SILENCE = 30  # seconds without a sign of life after which a worker counts as lost
 _LEAVE_TAKING = 3  # seconds for the others to hear why a worker stops
@@ -150,7 +151,8 @@ def meet(task, timeout):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise UserError(
-            f"{task.called(task.index)} could not join the others: {_gist(error)}. Do all have "
+            f"{task.called(task.index)} could not join the others: {_gist(error)}. Was one of "
+            "them still ending from an earlier start? Then start all of them again. Do all have "
             "the same cluster in TF_CONFIG?"
         ) from error
     finally:
@@ -162,10 +164,9 @@ def _wait_for_all(task, timeout):
     within TensorFlow."""
     deadline = time.monotonic() + timeout
     missing = [i for i in range(len(task.addresses)) if i != task.index]
-    with socket.socket(socket.AF_INET) as here:
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.ExitStack() as held:
         try:
-            here.bind(("", task.port))
+            held.enter_context(_listening(task.port))
         except OverflowError as error:
             raise UserError(f"TF_CONFIG is malformed: {task.port} is no port.") from error
         except OSError as error:
@@ -173,8 +174,7 @@ def _wait_for_all(task, timeout):
                 f"{task.called(task.index)} cannot listen at port {task.port}: {error.strerror}. "
                 "Is another worker at work there? Else take another port in everybody's TF_CONFIG."
             ) from error
-        here.listen(_QUEUE)
-        while missing := [i for i in missing if not reachable(task.addresses[i])]:
+        while missing := _missing_of(task, missing):
             if time.monotonic() > deadline:
                 names = " and ".join(map(task.called, missing))
                 raise UserError(
@@ -183,8 +183,25 @@ def _wait_for_all(task, timeout):
                     "--worker_timeout."
                 )
             time.sleep(_BETWEEN_PROBES)
-        # Nobody leaves before all have seen this one: they look again within this time.
+        # Time for the others to see this one here; if not, they will see it within TensorFlow.
         time.sleep(2 * _BETWEEN_PROBES)
+
+
+def _listening(port):
+    """A socket that listens at a port, by IPv6 too where there is any."""
+    if socket.has_dualstack_ipv6():
+        family = socket.AF_INET6
+        return socket.create_server(("", port), family=family, backlog=_QUEUE, dualstack_ipv6=True)
+    return socket.create_server(("", port), backlog=_QUEUE)
+
+
+def _missing_of(task, workers):
+    """Those of the workers at whose port nobody listens; asks all at once."""
+    if not workers:
+        return []
+    with futures.ThreadPoolExecutor(len(workers)) as pool:
+        there = pool.map(reachable, [task.addresses[i] for i in workers])
+        return [i for i, found in zip(workers, there, strict=True) if not found]
 
 
 @contextlib.contextmanager
@@ -204,7 +221,7 @@ def reachable(address):
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _PROBE).close()
-    except (OSError, OverflowError):
+    except (OSError, ValueError, OverflowError):
         return False
     return True
 
@@ -380,6 +397,7 @@ class Cluster:
             if "error" in told:
                 self._take_leave(key)
                 raise _KnownToAll(f"{self._task.called(0)} stops: {told['error']}")
+            self._publish(f"{key}/heard/{self.index}", True)
             return told["value"]
         try:
             value = make()
@@ -388,14 +406,22 @@ class Cluster:
             self._take_leave(key)
             raise _KnownToAll(str(error)) from error
         self._publish(key, {"value": value})
+        self._wait_until_heard(key)
         return value
 
+    def _wait_until_heard(self, key):
+        """Of the chief: returns when every other worker has taken note of a word."""
+        for i in self._others():
+            self._read(f"{key}/heard/{i}")
+
     def _take_leave(self, key):
-        """Lets the chief, without whom no word is heard, be the last to go."""
+        """Lets the chief, without whom no word is heard, be the last to go; not for long."""
         self._publish(f"{key}/heard/{self.index}", True)
-        for i in range(self.count) if self.is_chief else ():
+        deadline = time.monotonic() + _LEAVE_TAKING
+        for i in self._others() if self.is_chief else ():
             with contextlib.suppress(tf.errors.OpError):
-                self._read_within(f"{key}/heard/{i}", _LEAVE_TAKING)
+                left = max(deadline - time.monotonic(), 0.01)
+                self._read_within(f"{key}/heard/{i}", left)
 
     def total(self, numbers):
         """The sums over all workers of each one's list of integers."""
@@ -436,4 +462,4 @@ def _spell(value):
 
 
 def _gist(error):
-    return printable(str(error).strip().splitlines()[0])
+    return printable(first_line(error))

@@ -126,8 +126,8 @@ class GAN(keras.Model):
         """Sets the two optimizers, which must be two objects, `Adam()` by default.
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
-        off unless `jit_compile=True`, which goes with one replica and
-        draws other latents for the same seed.
+        off unless `jit_compile=True`, which goes with one replica and draws other latents for the
+        same seed.
         """
         kwargs.setdefault("jit_compile", False)
         if kwargs["jit_compile"] and self.distribute_strategy.num_replicas_in_sync > 1:
@@ -384,6 +384,8 @@ class GAN(keras.Model):
         return {
             "generator_optimizer": serialize(self.generator_optimizer),
             "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
         }
 
     def compile_from_config(self, config):

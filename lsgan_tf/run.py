@@ -103,6 +103,7 @@ class Run:
                 )
             _check_types(stored["config"], Config)
             Data.from_json(stored["data"])
+            operator.index(stored.get("replicas", 1))
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.directory} is not a run directory (no config.json). "

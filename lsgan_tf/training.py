@@ -41,7 +41,7 @@ def train(config, allow_config_change=False):
             chief = None
             if workers.is_chief:
                 local = strategy if workers.count == 1 else None
-                chief = Chief(config, strategy, dataset, gan, stop, local)
+                chief = Chief(config, strategy, dataset, gan, stop, local, workers.count)
 
             def begin():
                 held.enter_context(chief.run.locked())
@@ -56,7 +56,8 @@ def train(config, allow_config_change=False):
 
 def _facts(config, dataset, replicas):
     """What all workers of a run must have in common."""
-    flags = {f"--{k}": v for k, v in vars(config).items() if k not in OF_THIS_MACHINE}
+    own = (*OF_THIS_MACHINE, "worker_timeout")
+    flags = {f"--{k}": v for k, v in vars(config).items() if k not in own}
     data = {f"the data set's {k}": v for k, v in dataclasses.asdict(Data.of(dataset)).items()}
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     return {**flags, **data, **versions, "number of replicas": replicas}
@@ -105,6 +106,7 @@ class _Training:
         values = self._metrics(step)  # of all workers: they exchange them
         if self._chief:
             self._chief.close(step, values)
+        self._workers.total([0, 0])  # nobody leaves before the last step is saved
 
     def _execute(self, iterator, step, most):
         """Runs to the next step at which something is due, at most so many steps; returns that
@@ -154,13 +156,20 @@ class _Training:
             first = (step - 1) // self._config.log_every * self._config.log_every + 1
             raise UserError(
                 f"{' and '.join(broken)} became NaN or infinite between step {first} and {step}. "
-                f"{self._kept()} Try a smaller --learning_rate, other labels "
-                "(--label_a=0 --label_b=1 --label_c=1), or --dtype_policy=float32, with "
-                "--allow_config_change to go on from a checkpoint."
+                f"{self._kept()} Try a smaller --learning_rate or other labels "
+                "(--label_a=0 --label_b=1 --label_c=1), with --allow_config_change to go on from "
+                f"a checkpoint{self._precision_advice()}."
             )
         return values
 
+    def _precision_advice(self):
+        if self._config.dtype_policy == "mixed_float16":  # whose checkpoints have scales, too
+            return "; or --dtype_policy=mixed_bfloat16 in a new run"
+        return "" if self._config.dtype_policy == "float32" else "; or --dtype_policy=float32"
+
     def _kept(self):
+        if not self._chief:
+            return "Worker 0 says which checkpoint is kept."
         steps = available(Run(self._config.run_dir).checkpoints)
         return f"The checkpoint of step {steps[-1]} is kept." if steps else "No checkpoint yet."
 

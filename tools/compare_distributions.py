@@ -127,6 +127,7 @@ def main():
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
     command.start_tensorflow()
+    _check_names()
     sound = [
         _compare(work, network, optimizer)
         for network in _NETWORKS.value
@@ -134,6 +135,15 @@ def main():
     ]
     if not all(sound):
         raise UserError("some layouts differ by more than the tolerance; see above.")
+
+
+def _check_names():
+    from lsgan_tf.networks import PAIRS
+
+    for given, known in ((_OPTIMIZERS.value, ("sgd", "adam")), (_NETWORKS.value, PAIRS)):
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise UserError(f"{', '.join(unknown)} unknown; there are {', '.join(known)}.")
 
 
 def _compare(work, network, optimizer):

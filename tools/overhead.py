@@ -17,6 +17,7 @@ import re
 import statistics
 import subprocess
 import sys
+from concurrent import futures
 
 from absl import flags
 
@@ -102,15 +103,18 @@ def _step_seconds(variant):
             line,
             env=environment(addresses, index),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for index in range(variant.workers)
     ]
-    said = [process.communicate() for process in running]
-    found = [re.search(r"median_step_s=([0-9.]+)", output) for output, _ in said]
-    if not all(found):
-        raise UserError(f"{variant.name} failed: {said[0][1].strip().splitlines()[-1]}")
+    # All at once: one whose pipe is full would keep the others waiting.
+    with futures.ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda process: process.communicate()[0], running))
+    found = [re.search(r"median_step_s=([0-9.]+)", output) for output in said]
+    for output, figure in zip(said, found, strict=True):
+        if not figure:
+            raise UserError(f"{variant.name} failed:\n{output.strip()[-500:]}")
     return max(float(each.group(1)) for each in found)
 
 

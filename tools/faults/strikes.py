@@ -20,7 +20,7 @@ _LONGEST_DELAY = 0.02  # seconds from the first sight of an unfinished checkpoin
 _UNTIL_THE_OTHERS_END = 120  # seconds
 _MEGABYTE = 2**20
 _NOT_WRITTEN = re.compile(r"^error: The checkpoint of step \d+ could not be written", re.MULTILINE)
-_SAVED = re.compile(r": saved step (\d+)\. Resume with:$", re.MULTILINE)
+_SAVED = re.compile(r": saved step (\d+)\. (?:To r|R)esume", re.MULTILINE)
 _INTACT = re.compile(r"That of step (\d+) is intact")
 
 
