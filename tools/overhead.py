@@ -79,8 +79,9 @@ def main():
 
 def _compare(name, variants):
     seconds = {variant: [] for variant in variants}
-    for _ in range(_ROUNDS.value):
-        for variant in variants:
+    for number in range(_ROUNDS.value):
+        # In turn from either end: what comes later in a round finds another machine.
+        for variant in variants if number % 2 == 0 else reversed(variants):
             seconds[variant].append(_step_seconds(variant))
     first = seconds[variants[0]]
     print(f"{name}, {_WORKLOAD.value}, {_ROUNDS.value} rounds")
