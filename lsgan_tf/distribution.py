@@ -52,6 +52,19 @@ def local_strategy(logical_devices=1, *, one_device=False):
     return tf.distribute.MirroredStrategy(devices, _reduction(devices))
 
 
+def spread(strategy, pipeline):
+    """The data set of a strategy: of `pipeline(tf.distribute.InputContext)`, which gives a worker's
+    `tf.data.Dataset` of slices, one for each replica in turn."""
+    one_of_this_process = isinstance(
+        strategy, (tf.distribute.MirroredStrategy, tf.distribute.OneDeviceStrategy)
+    )
+    if one_of_this_process and strategy.num_replicas_in_sync == 1:
+        (device,) = strategy.extended.worker_devices
+        if "CPU" in device:  # there is nothing to copy to; what would do it takes 4 % of a step
+            return pipeline(tf.distribute.InputContext())
+    return strategy.distribute_datasets_from_function(pipeline)
+
+
 def _checked(chosen, config):
     replicas = chosen.num_replicas_in_sync
     _check_divisible(config, replicas, "replicas")

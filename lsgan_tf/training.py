@@ -193,7 +193,7 @@ def batches(config, strategy, dataset, gan, step):
         )
         return gan.grouped(slices)
 
-    return strategy.distribute_datasets_from_function(pipeline)
+    return distribution.spread(strategy, pipeline)
 
 
 class _Pace:

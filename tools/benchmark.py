@@ -106,7 +106,7 @@ def _training_step(config):
     worked)."""
     import tensorflow as tf
 
-    from lsgan_tf import building
+    from lsgan_tf import building, distribution
     from lsgan_tf.networks import PAIRS
 
     steps = _STEPS_A_CALL.value or STEPS_A_CALL.get(config.network, 1)
@@ -133,7 +133,7 @@ def _training_step(config):
         own = tf.nest.map_structure(lambda part: part[: config.batch_size // replicas], batch)
         return gan.grouped(tf.data.Dataset.from_tensors(own).cache().repeat())
 
-    iterator = iter(strategy.distribute_datasets_from_function(slices))
+    iterator = iter(distribution.spread(strategy, slices))
 
     def call():
         return int(gan.run_steps(iterator, steps, measured=False)["step"])
