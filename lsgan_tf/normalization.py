@@ -107,7 +107,9 @@ def average_over_replicas(network):
     moving = [each for layer in own for each in (layer.moving_mean, layer.moving_variance)]
     if not moving or context.num_replicas_in_sync == 1:
         return
-    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [each.value for each in moving])
+    # As tensors: workers cannot reduce what still is a variable.
+    values = [tf.identity(each.value) for each in moving]
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
     for each, mean in zip(moving, means, strict=True):
         each.assign(mean)
 

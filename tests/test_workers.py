@@ -176,3 +176,11 @@ def test_workers_that_differ_are_told_both_values(tmp_path):
         assert process.returncode == 1, output
         assert "--learning_rate: 0.001 on worker 0, 0.002 on worker 1" in output
     assert not (tmp_path / "run").exists()
+
+
+def test_batch_norm_of_each_worker_s_own(tmp_path, data_dir):
+    run_dir = tmp_path / "run"
+    changes = {"dataset": "small", "data_dir": data_dir, "network": "light", "train_steps": 2}
+    status, output = _train(run_dir, **changes, sync_batch_norm=False)
+    assert status == 0, output
+    assert checkpoints.available(Run(run_dir).checkpoints) == [2]
