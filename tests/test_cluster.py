@@ -112,10 +112,14 @@ def test_who_waits_in_vain_says_for_whom(monkeypatch, listening):
 
 def test_who_waits_can_be_interrupted(monkeypatch):
     _set(monkeypatch, workers=[_free_address(), _free_address()])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored
     timer = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        cluster.meet(Task.from_environment(), timeout=60)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cluster.meet(Task.from_environment(), timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

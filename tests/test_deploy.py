@@ -73,12 +73,19 @@ def interrupted(script, *arguments, ready, count, number=signal.SIGTERM, **envir
     ready.mkdir()
     given = {**environment, "WAIT": f"{ready}/"}
     command = [str(DEPLOY / script), *arguments]
-    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=given, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_interrupts
+    ) as process:
         while len(list(ready.iterdir())) < count and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(number)
         said, _ = process.communicate(timeout=20)
     return process.returncode, said.splitlines()
+
+
+def _heed_interrupts():
+    """A shell cannot trap what was ignored when it started, as of a job in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def task_of(tf_config, monkeypatch):

@@ -48,15 +48,6 @@ SETTINGS = {
 }
 _FLOOR = 1e-3  # a variable whose root mean square is below counts as of this size
 
-_WORK_DIR = flags.DEFINE_string("work_dir", None, "New directory for data and outcomes.")
-_NETWORKS = flags.DEFINE_list("networks", ["scene", "digit", "character"], "Pairs to train.")
-_OPTIMIZERS = flags.DEFINE_list("optimizers", ["sgd", "adam"], "sgd, adam or both.")
-_STEPS = flags.DEFINE_integer("steps", 20, "Steps to train.", 1)
-_DTYPE = flags.DEFINE_enum("dtype_policy", "float64", ["float64", "float32"], "Precision.")
-_PENALTY = flags.DEFINE_string("penalty", "none", "As of lsgan_tf.train.")
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.0, "Instead of the usual one here.", 0.0)
-_JOB = flags.DEFINE_string("job", None, "Of the processes that this starts: what to train, JSON.")
-
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -117,21 +108,21 @@ class Job:
 
 
 def main():
-    if _JOB.value:
+    if flags.FLAGS.job:
         command.start_tensorflow()
-        train(Job.from_json(_JOB.value))
+        train(Job.from_json(flags.FLAGS.job))
         return
-    if not _WORK_DIR.value:
+    if not flags.FLAGS.work_dir:
         raise UserError("--work_dir is missing: a new directory for data and outcomes.")
-    work = Path(_WORK_DIR.value)
+    work = Path(flags.FLAGS.work_dir)
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
     command.start_tensorflow()
     _check_names()
     sound = [
         _compare(work, network, optimizer)
-        for network in _NETWORKS.value
-        for optimizer in _OPTIMIZERS.value
+        for network in flags.FLAGS.networks
+        for optimizer in flags.FLAGS.optimizers
     ]
     if not all(sound):
         raise UserError("some layouts differ by more than the tolerance; see above.")
@@ -140,7 +131,7 @@ def main():
 def _check_names():
     from lsgan_tf.networks import PAIRS
 
-    for given, known in ((_OPTIMIZERS.value, ("sgd", "adam")), (_NETWORKS.value, PAIRS)):
+    for given, known in ((flags.FLAGS.optimizers, ("sgd", "adam")), (flags.FLAGS.networks, PAIRS)):
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise UserError(f"{', '.join(unknown)} unknown; there are {', '.join(known)}.")
@@ -148,9 +139,10 @@ def _check_names():
 
 def _compare(work, network, optimizer):
     """Trains a pair in all layouts and prints the table; whether all is within the tolerance."""
-    tolerance = SETTINGS[_DTYPE.value, optimizer][1]
+    precision, steps = flags.FLAGS.dtype_policy, flags.FLAGS.steps
+    tolerance = SETTINGS[precision, optimizer][1]
     print(
-        f"\n{network}, {_DTYPE.value}, {optimizer} at {_rate(optimizer):g}, {_STEPS.value} steps, "
+        f"\n{network}, {precision}, {optimizer} at {_rate(optimizer):g}, {steps} steps, "
         f"tolerance {tolerance:g}"
     )
     print(f"{'':36} {'losses':>9} {'weights':>9} {'images':>9}  copies")
@@ -167,7 +159,7 @@ def _compare(work, network, optimizer):
 
 
 def _rate(optimizer):
-    return _LEARNING_RATE.value or SETTINGS[_DTYPE.value, optimizer][0]
+    return flags.FLAGS.learning_rate or SETTINGS[flags.FLAGS.dtype_policy, optimizer][0]
 
 
 def _job(work, network, optimizer, layout):
@@ -183,9 +175,9 @@ def _job(work, network, optimizer, layout):
         conditional=pair.needs_labels,
         optimizer=optimizer,
         learning_rate=_rate(optimizer),
-        dtype_policy=_DTYPE.value,
-        penalty=_PENALTY.value,
-        steps=_STEPS.value,
+        dtype_policy=flags.FLAGS.dtype_policy,
+        penalty=flags.FLAGS.penalty,
+        steps=flags.FLAGS.steps,
         data_dir=str(work / "data"),
         layout=layout,
         outcome=str(work / f"{network}_{optimizer}_{label}"),
@@ -299,5 +291,17 @@ def copies_are_equal(outcomes):
     )
 
 
+def _define_flags():
+    flags.DEFINE_string("work_dir", None, "New directory for data and outcomes.")
+    flags.DEFINE_list("networks", ["scene", "digit", "character"], "Pairs to train.")
+    flags.DEFINE_list("optimizers", ["sgd", "adam"], "sgd, adam or both.")
+    flags.DEFINE_integer("steps", 20, "Steps to train.", 1)
+    flags.DEFINE_enum("dtype_policy", "float64", ["float64", "float32"], "Precision.")
+    flags.DEFINE_string("penalty", "none", "As of lsgan_tf.train.")
+    flags.DEFINE_float("learning_rate", 0.0, "Instead of the usual one here.", 0.0)
+    flags.DEFINE_string("job", None, "Of the processes that this starts: what to train, JSON.")
+
+
 if __name__ == "__main__":
+    _define_flags()
     command.run(main)
