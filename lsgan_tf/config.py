@@ -7,8 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 
 RECIPES = Path(__file__).resolve().parent.parent / "flags"
 # What a run directory keeps of its configuration; `run.Run` writes both.
@@ -340,13 +340,13 @@ def parse(argv):
     --dataset is named; else flags/DATASET.flags; else flags/default.flags. An empty --run_dir
     becomes runs/RECIPE.
     """
-    remaining = command.parse_flags(argv)
+    remaining = command_line.parse_flags(argv)
     values = flags.FLAGS
     recipe = _given_flagfile(argv)
     if recipe is None:
         recipe = _recipe(values)
         # Absl keeps what it has parsed, so a second pass in this order lets the user win.
-        remaining = command.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
+        remaining = command_line.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
     _check_preset(argv)
     _check_recipe(recipe)
     values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))

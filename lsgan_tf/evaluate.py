@@ -4,8 +4,9 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command, generators
-from lsgan_tf.errors import UserError
+from lsgan_tf.inference import load
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 
 _IMAGES = flags.DEFINE_integer(
     "images", 50_000, "Images to generate, and real ones to compare with, if there are so many.", 2
@@ -55,24 +56,25 @@ def main():
         return
     if _REAL.value and flags.FLAGS.checkpoint != "latest":
         raise UserError("--real scores real images; leave --checkpoint out.")
-    run, config, data = generators.read_run()
-    command.start_tensorflow()
-    from lsgan_tf import distribution, scoring
+    run, config, data = load.read_run()
+    command_line.start_tensorflow()
+    from lsgan_tf.inference import checkpoint_scores
+    from lsgan_tf.training import devices
 
-    job = scoring.Job(
+    job = checkpoint_scores.Job(
         run=run,
         config=config,
         data=data,
         choice=_choice(_DATA_DIR.value or config.data_dir),
         settings=_settings(),
         batch_size=_BATCH_SIZE.value,
-        strategy=distribution.local_strategy(_LOGICAL_DEVICES.value),
+        strategy=devices.local_strategy(_LOGICAL_DEVICES.value),
         weights=flags.FLAGS.weights,
     )
     if _REAL.value:
-        scoring.real(job)
+        checkpoint_scores.real(job)
     else:
-        scoring.checkpoints(job, flags.FLAGS.checkpoint)
+        checkpoint_scores.checkpoints(job, flags.FLAGS.checkpoint)
 
 
 def _choice(data_dir):
@@ -94,8 +96,8 @@ def _settings():
 
 
 def _compare():
-    from lsgan_tf import comparison
-    from lsgan_tf.run import Run
+    from lsgan_tf.runs import comparison
+    from lsgan_tf.runs.run_directory import Run
 
     output = Path(_OUTPUT.value)
     if output.suffix != ".png":
@@ -118,10 +120,10 @@ def _parse(argv):
     alone = {"--compare", "-compare"} & set(argv)
     if alone and not any(argument.startswith("--compare=") for argument in spread):
         raise UserError("--compare: which runs? For example --compare runs/ONE runs/OTHER.")
-    return command.parse_flags(spread)
+    return command_line.parse_flags(spread)
 
 
 if __name__ == "__main__":
-    generators.define_flags()
-    flags.adopt_module_key_flags(generators)
-    command.run(main, flags_parser=_parse)
+    load.define_flags()
+    flags.adopt_module_key_flags(load)
+    command_line.run(main, flags_parser=_parse)

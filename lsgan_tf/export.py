@@ -4,17 +4,18 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command, generators
+from lsgan_tf.inference import load
+from lsgan_tf.utils import command_line
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "", "Default: RUN/export.")
 _VERSION = flags.DEFINE_integer("version", 1, "Version: the directory's name.", lower_bound=1)
 
 
 def main():
-    command.start_tensorflow()
-    from lsgan_tf import serving
+    command_line.start_tensorflow()
+    from lsgan_tf.inference import serving
 
-    trained = generators.from_flags()
+    trained = load.from_flags()
     directory = Path(_OUTPUT_DIR.value or trained.run.exports) / str(_VERSION.value)
     serving.save(serving.Server(trained.generator, trained.class_names), directory)
     print(
@@ -24,6 +25,6 @@ def main():
 
 
 if __name__ == "__main__":
-    generators.define_flags()
-    flags.adopt_module_key_flags(generators)
-    command.run(main)
+    load.define_flags()
+    flags.adopt_module_key_flags(load)
+    command_line.run(main)

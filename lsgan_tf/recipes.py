@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from absl import flags
 
-from lsgan_tf import config, tables
+from lsgan_tf import config
 from lsgan_tf.config import LABEL_PRESETS, RECIPES, Config
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import text
+from lsgan_tf.utils.errors import UserError
 
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
 _PRESET_OF = {labels: name for name, labels in LABEL_PRESETS.items()}
@@ -59,7 +60,7 @@ def table():
     Raises:
       UserError: if one of them is malformed.
     """
-    return tables.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
+    return text.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
 
 
 def _row(recipe):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command, generators
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.inference import load
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 
 _DEFAULT_NUM = 64
 _NUM = flags.DEFINE_integer(
@@ -44,18 +45,18 @@ _OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate;
 
 def main():
     _check()
-    command.start_tensorflow()
-    from lsgan_tf import sampling
+    command_line.start_tensorflow()
+    from lsgan_tf.inference import sampler
 
-    trained = generators.from_flags()
-    sampler = sampling.Sampler(trained.generator)
-    labels = generators.parse_labels(_LABELS.value, trained.class_names)
+    trained = load.from_flags()
+    sampler = sampler.Sampler(trained.generator)
+    labels = load.parse_labels(_LABELS.value, trained.class_names)
     enough = sampler.kind.enough  # 0 of images, which are looked at one by one
     if enough:
         _check_images_only()
     count = _NUM.value or enough or _default_num(trained, labels)
     _check_labels(trained, labels, count)
-    z = sampling.draw_latents(trained.generator, count, _SEED.value)
+    z = sampler.draw_latents(trained.generator, count, _SEED.value)
     if enough:
         path = _points(trained, sampler, z)
     else:
@@ -99,7 +100,7 @@ def _check_labels(trained, labels, count):
 
 def _points(trained, sampler, z):
     """A picture of their density, and the points themselves beside it as .npy."""
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
     path = _path(trained, ".png")
     if path.suffix != ".png":
@@ -108,32 +109,32 @@ def _points(trained, sampler, z):
             "themselves go beside it, in .npy."
         )
     points = sampler(z)
-    sampling.write_array(path.with_suffix(".npy"), points)
-    return sampling.write_picture(path, sampler.kind.picture(points, columns=1))
+    sampler.write_array(path.with_suffix(".npy"), points)
+    return sampler.write_picture(path, sampler.kind.picture(points, columns=1))
 
 
 def _still(trained, sampler, z, labels):
     """A grid, or separate pictures."""
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
     columns = min(_columns(trained, labels), len(z))
-    chosen = sampling.labels_for(len(z), columns, trained.generator.num_classes, labels)
+    chosen = sampler.labels_for(len(z), columns, trained.generator.num_classes, labels)
     if _SEPARATE.value:
-        return sampling.write_separately(_path(trained, ""), sampler(z, chosen))
+        return sampler.write_separately(_path(trained, ""), sampler(z, chosen))
     reals = None if chosen is None else _reals(trained, chosen[:columns])
-    return sampling.write_grid(_path(trained, ".png"), sampler(z, chosen), columns, reals)
+    return sampler.write_grid(_path(trained, ".png"), sampler(z, chosen), columns, reals)
 
 
 def _reals(trained, labels):
     """A real example of each label, or None if they are not wanted, or neither there nor asked
     for."""
-    from lsgan_tf import reals
+    from lsgan_tf.inference import real_examples
 
     if _REALS.value is False:
         return None
     try:
-        at_most = None if _REALS.value else reals.SEARCHED
-        return reals.of_classes(trained.run, labels, _DATA_DIR.value, at_most=at_most)
+        at_most = None if _REALS.value else real_examples.SEARCHED
+        return real_examples.of_classes(trained.run, labels, _DATA_DIR.value, at_most=at_most)
     except UserError as error:
         if _REALS.value:
             raise UserError(f"--reals: {error}") from error
@@ -143,37 +144,37 @@ def _reals(trained, labels):
 
 def _walk(trained, sampler, z, labels):
     """A strip, one row from each latent to the next, or a GIF through all of them."""
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
-    frames = sampling.interpolate(z, _FRAMES.value, trained.generator.latent_distribution)
-    chosen = sampling.labels_for(len(z), len(z), trained.generator.num_classes, labels)
+    frames = sampler.interpolate(z, _FRAMES.value, trained.generator.latent_distribution)
+    chosen = sampler.labels_for(len(z), len(z), trained.generator.num_classes, labels)
     if chosen is not None:
         chosen = chosen[:-1].repeat(_FRAMES.value)
     pictures = sampler(frames, chosen)
     if _INTERPOLATE.value == "gif":
-        return sampling.write_gif(_path(trained, ".gif"), pictures)
-    return sampling.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)
+        return sampler.write_gif(_path(trained, ".gif"), pictures)
+    return sampler.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)
 
 
 def _columns(trained, labels):
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
     if _COLUMNS.value:
         return _COLUMNS.value
     if labels:
         return len(labels)
     if trained.class_names is not None:
-        return sampling.grid_size(len(trained.class_names))[1]
+        return sampler.grid_size(len(trained.class_names))[1]
     return max(1, round((_NUM.value or _DEFAULT_NUM) ** 0.5))
 
 
 def _default_num(trained, labels):
     """As many as fill the grid, where its columns are classes."""
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
     if trained.class_names is None or _INTERPOLATE.value or _SEPARATE.value:
         return max(_DEFAULT_NUM, len(labels or ()))
-    return sampling.GRID_ROWS * _columns(trained, labels)
+    return sampler.GRID_ROWS * _columns(trained, labels)
 
 
 def _path(trained, ending):
@@ -188,7 +189,7 @@ def _parse(argv):
     """Lets --interpolate stand alone, for a strip."""
     kinds = _INTERPOLATE_KINDS
     following = [*argv[1:], ""]
-    return command.parse_flags(
+    return command_line.parse_flags(
         [
             "--interpolate=strip" if part == "--interpolate" and after not in kinds else part
             for part, after in zip(argv, following, strict=True)
@@ -197,6 +198,6 @@ def _parse(argv):
 
 
 if __name__ == "__main__":
-    generators.define_flags()
-    flags.adopt_module_key_flags(generators)
-    command.run(main, flags_parser=_parse)
+    load.define_flags()
+    flags.adopt_module_key_flags(load)
+    command_line.run(main, flags_parser=_parse)

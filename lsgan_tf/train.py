@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from lsgan_tf import command, config, recipes
+from lsgan_tf import config, recipes
+from lsgan_tf.utils import command_line
 
 
 def main():
@@ -10,19 +11,20 @@ def main():
         print("\n".join(recipes.table()))
         return
     resolved = config.from_flags()
-    command.start_tensorflow()  # here, since flags can be wrong in less time than it takes
-    from lsgan_tf import networks, training
+    command_line.start_tensorflow()  # here, since flags can be wrong in less time than it takes
+    from lsgan_tf import networks
+    from lsgan_tf.training import loop
 
     if flags.FLAGS.list_networks:
         for name, pair in networks.PAIRS.items():
             print(f"{name:22} {pair.what}")
     elif flags.FLAGS.dry_run:
-        training.describe(resolved)
+        loop.describe(resolved)
     else:
-        training.train(resolved, flags.FLAGS.allow_config_change)
+        loop.train(resolved, flags.FLAGS.allow_config_change)
 
 
 if __name__ == "__main__":
     config.define_flags()
     flags.adopt_module_key_flags(config)  # so that --help shows them
-    command.run(main, flags_parser=config.parse)
+    command_line.run(main, flags_parser=config.parse)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 
 _DATASET = flags.DEFINE_string("dataset", None, "A labelled data set, as of train.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets are, and classifiers go.")
@@ -21,7 +21,7 @@ def main():
     path = Path(_OUTPUT.value) if _OUTPUT.value else None
     if path and path.suffix != ".keras":
         raise UserError(f"--output={path} must end in .keras.")
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     from lsgan_tf import datasets
     from lsgan_tf.metrics import classifier
 
@@ -38,4 +38,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

@@ -32,10 +32,10 @@ def real_data():
 @pytest.fixture
 def replicas():
     """Makes the MirroredStrategy of so many logical CPUs that `--logical_devices` makes."""
-    from lsgan_tf import distribution
     from lsgan_tf.config import Config
+    from lsgan_tf.training import devices
 
-    return lambda count: distribution.strategy(Config(batch_size=12, logical_devices=count))
+    return lambda count: devices.strategy(Config(batch_size=12, logical_devices=count))
 
 
 @pytest.fixture(scope="session")

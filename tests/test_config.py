@@ -9,7 +9,7 @@ from absl import flags
 
 from lsgan_tf import config, recipes
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_contradictions_are_refused():
 
 def test_a_preset_is_a_name_for_labels(parse):
     """The command line's preset replaces the recipe's labels, and the labels are recorded."""
-    from lsgan_tf import objectives
+    from lsgan_tf.gan import objectives
 
     for name, (a, b, c) in config.LABEL_PRESETS.items():
         resolved = parse("--dataset=lsun_church", f"--objective={name}")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lsgan_tf import config, recipes
-from lsgan_tf.cluster import Task
+from lsgan_tf.training.cluster import Task
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))

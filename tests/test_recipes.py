@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf import building, networks, recipes
+from lsgan_tf import networks, recipes
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError
+from lsgan_tf.training import build
+from lsgan_tf.utils.errors import UserError
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 FIELDS = ["Source", "Command", "Deviations", "Cost", "Expected"]
@@ -226,8 +227,8 @@ def _first_step(config, shape):
     classes = len(class_names) if class_names else 0
     pair = _pair(config.network, shape, classes, config.dtype_policy)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "pair", lambda *_: pair)
-        gan = building.gan(config, shape, class_names)
+        patch.setattr(build, "pair", lambda *_: pair)
+        gan = build.gan(config, shape, class_names)
     batches = [_batch(gan.generator, number) for number in range(gan.n_critic)]
     metrics = {name: float(value) for name, value in gan.train_step(*batches).items()}
     labels = (tf.constant([0]),) if classes else ()

@@ -6,7 +6,7 @@ from keras import layers
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
 from lsgan_tf.networks.layers import conv, deconv, leaky_relu, linear, norm_relu, score, tanh
-from lsgan_tf.normalization import BatchNormalization
+from lsgan_tf.networks.normalization import BatchNormalization
 
 SHAPE = (8, 8, 1)
 

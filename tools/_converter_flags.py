@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.sources import file_listing
 
 flags.disclaim_key_flags()  # they are the converter's own, so that its --help shows them

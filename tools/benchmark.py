@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import command, recipes
+from lsgan_tf import recipes
 from lsgan_tf.config import Config
+from lsgan_tf.utils import command_line
 from tools import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
@@ -67,7 +68,7 @@ _STEPS_A_CALL = flags.DEFINE_integer(
 
 
 def main():
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     if _RECIPE.value:
         _time_recipe()
         return
@@ -106,8 +107,8 @@ def _training_step(config):
     worked)."""
     import tensorflow as tf
 
-    from lsgan_tf import building, distribution
     from lsgan_tf.networks import PAIRS
+    from lsgan_tf.training import build, devices
 
     steps = _STEPS_A_CALL.value or STEPS_A_CALL.get(config.network, 1)
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value]
@@ -122,7 +123,7 @@ def _training_step(config):
     class_names = tuple(map(str, range(_CLASSES.value))) if config.conditional else None
     strategy = _strategy(config)
     with strategy.scope():
-        gan = building.gan(config, image_shape, class_names)
+        gan = build.gan(config, image_shape, class_names)
     rng = np.random.default_rng(0)
     batch = rng.uniform(-1, 1, (config.batch_size, *image_shape)).astype(np.float32)
     if config.conditional:
@@ -133,7 +134,7 @@ def _training_step(config):
         own = tf.nest.map_structure(lambda part: part[: config.batch_size // replicas], batch)
         return gan.grouped(tf.data.Dataset.from_tensors(own).cache().repeat())
 
-    iterator = iter(distribution.spread(strategy, slices))
+    iterator = iter(devices.spread(strategy, slices))
 
     def call():
         return int(gan.run_steps(iterator, steps, measured=False)["step"])
@@ -144,11 +145,11 @@ def _training_step(config):
 def _strategy(config):
     import tensorflow as tf
 
-    from lsgan_tf import distribution
+    from lsgan_tf.training import devices
 
     if config.distribution == "none":
         return tf.distribute.get_strategy()
-    strategy, _ = distribution.strategy_and_workers(config)
+    strategy, _ = devices.strategy_and_workers(config)
     return strategy
 
 
@@ -204,4 +205,4 @@ def _medians(step):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

@@ -22,8 +22,8 @@ import lmdb
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import command
 from lsgan_tf.datasets import manifest
+from lsgan_tf.utils import command_line
 from tools import _large_archives, _watched
 from tools.sources import lmdb_source
 
@@ -136,4 +136,4 @@ def _first_values(cursor: lmdb.Cursor) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 from absl import flags
 
-from lsgan_tf import command, recipes, tables
-from lsgan_tf.errors import UserError
+from lsgan_tf import recipes
+from lsgan_tf.utils import command_line, text
+from lsgan_tf.utils.errors import UserError
 
 FLOAT = 4  # bytes
 # Seconds of an iteration of the whole batch on two cores in float32, as flags/NAME.flags has them.
@@ -55,7 +56,7 @@ class Link(NamedTuple):
 
 def describe(network):
     """The `Network` of a generator or a discriminator."""
-    from lsgan_tf.normalization import layers_of
+    from lsgan_tf.networks.normalization import layers_of
 
     parameters = sum(weight.shape.num_elements() for weight in network.trainable_variables)
     return Network(parameters, tuple(layer.gamma.shape[-1] for layer in layers_of(network)))
@@ -125,7 +126,7 @@ def configs(names):
 def report(chosen, assumed):
     """The lines to print for recipes, {name: `Config`}."""
     rows = [_row(name, config, assumed) for name, config in chosen.items()]
-    return [*_told(assumed), *tables.aligned([_header(assumed), *rows])]
+    return [*_told(assumed), *text.aligned([_header(assumed), *rows])]
 
 
 def _told(assumed):
@@ -193,12 +194,12 @@ def times(sizes, assumed):
 
 def _networks(config, assumed):
     """The `Network` of (G, D) of a recipe."""
-    from lsgan_tf import building
     from lsgan_tf.networks import PAIRS
+    from lsgan_tf.training import build
 
     shape = PAIRS[config.network].image_shape or (assumed.side, assumed.side, 3)
     class_names = tuple(map(str, range(assumed.classes))) if config.conditional else None
-    return tuple(describe(network) for network in building.pair(config, shape, class_names))
+    return tuple(describe(network) for network in build.pair(config, shape, class_names))
 
 
 def _time(seconds, step):
@@ -239,10 +240,10 @@ def _assumptions(values):
 
 def main():
     chosen = configs(flags.FLAGS.recipes)
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     print("\n".join(report(chosen, _assumptions(flags.FLAGS))))
 
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

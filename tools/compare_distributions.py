@@ -32,9 +32,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import command
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 from tools import convert_images
 from tools.local_cluster import environment, free_addresses
 
@@ -109,7 +109,7 @@ class Job:
 
 def main():
     if flags.FLAGS.job:
-        command.start_tensorflow()
+        command_line.start_tensorflow()
         train(Job.from_json(flags.FLAGS.job))
         return
     if not flags.FLAGS.work_dir:
@@ -117,7 +117,7 @@ def main():
     work = Path(flags.FLAGS.work_dir)
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     _check_names()
     sound = [
         _compare(work, network, optimizer)
@@ -231,19 +231,20 @@ def train(job):
     """Trains a job's share in this process, and writes what it ended with."""
     import keras
 
-    from lsgan_tf import building, datasets, distribution, training
+    from lsgan_tf import datasets
+    from lsgan_tf.training import build, devices, loop
 
     keras.config.set_floatx("float64" if job.dtype_policy == "float64" else "float32")
     config = job.config()
-    strategy, workers = distribution.strategy_and_workers(config)
+    strategy, workers = devices.strategy_and_workers(config)
     with workers.together():
         dataset = datasets.load(config.dataset, config.data_dir)
         with strategy.scope():
-            gan = building.gan(config, dataset.image_shape, dataset.class_names)
+            gan = build.gan(config, dataset.image_shape, dataset.class_names)
             if job.optimizer == "sgd":
                 rates = (config.learning_rate, config.learning_rate)
                 gan.compile(*map(keras.optimizers.SGD, rates))
-        iterator = iter(training.batches(config, strategy, dataset, gan, 0))
+        iterator = iter(loop.batches(config, strategy, dataset, gan, 0))
         for done in range(0, job.steps, job.layout.steps_per_call):
             gan.run_steps(iterator, min(job.layout.steps_per_call, job.steps - done))
         losses = {f"metric {each.name}": float(each.result()) for each in gan.metrics}
@@ -252,7 +253,7 @@ def train(job):
 
 def _state(strategy, gan):
     """All variables, images of fixed latents, and whether the copies of replicas are equal."""
-    from lsgan_tf import sampling
+    from lsgan_tf.inference import sampler
 
     equal, values = True, {}
     networks = (gan.generator, gan.discriminator)
@@ -261,8 +262,8 @@ def _state(strategy, gan):
         equal = equal and all(np.array_equal(copies[0], copy) for copy in copies)
         kind = "trained" if variable.trainable else "moving"
         values[f"{kind} {variable.path}".replace("/", ".")] = copies[0].numpy()
-    latents = sampling.draw_latents(gan.generator, 12, 0)
-    labels = sampling.labels_for(12, 12, gan.generator.num_classes)
+    latents = sampler.draw_latents(gan.generator, 12, 0)
+    labels = sampler.labels_for(12, 12, gan.generator.num_classes)
     inputs = (latents,) if labels is None else (latents, labels)
     values["images"] = gan.generator(*inputs, training=False).numpy()
     return {**values, "copies": np.array(equal)}
@@ -304,4 +305,4 @@ def _define_flags():
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

@@ -38,9 +38,9 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError, printable
-from lsgan_tf.metrics import frechet, inception_score, kernel, moments, neighbours
+from lsgan_tf.metrics import fid, inception_score, kid, moments, neighbours
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 from tools.sources import archives
 
 MODULES = {
@@ -181,7 +181,7 @@ def _tensors(*arrays):
 
 
 def _frechet(features):
-    ours = frechet.frechet_distance(*map(moments.Moments.of, features[:2]))
+    ours = fid.frechet_distance(*map(moments.Moments.of, features[:2]))
     fidelity = _module("torch-fidelity", "metric_fid")
     both = [fidelity.fid_features_to_statistics(tensor) for tensor in _tensors(*features[:2])]
     theirs = fidelity.fid_statistics_to_metric(*both, verbose=False)
@@ -196,7 +196,7 @@ def _frechet(features):
 
 def _kernel(features):
     subsets = list(_subsets(features))
-    ours = np.mean([kernel.squared_mmd(*subset) for subset in subsets])
+    ours = np.mean([kid.squared_mmd(*subset) for subset in subsets])
     for peer, distance in _kernel_distances().items():
         theirs = np.mean([float(distance(*_doubles(subset))) for subset in subsets])
         yield Row("KID", peer, float(ours), float(theirs))
@@ -331,4 +331,4 @@ if __name__ == "__main__":
         allow_overwrite=False,  # of a second flag, which would hide the first one's files
     )
     flags.DEFINE_float("tolerance", 1e-4, "largest relative difference to accept", lower_bound=0.0)
-    command.run(main)
+    command_line.run(main)

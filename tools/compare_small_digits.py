@@ -14,9 +14,9 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import command
 from lsgan_tf.datasets import small_digits
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 
 ORIGINALS = {small_digits.SHIFT: "times.shift", small_digits.ROTATE: "times.shift.rotate"}
 _INK = 127  # grey levels above count as ink
@@ -132,4 +132,4 @@ def main() -> None:
 if __name__ == "__main__":
     flags.DEFINE_string("originals", None, "the authors' unpacked `data` folder", required=True)
     flags.DEFINE_string("output", None, "PNG of the mean images", required=True)
-    command.run(main)
+    command_line.run(main)

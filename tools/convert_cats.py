@@ -27,9 +27,9 @@ from pathlib import Path
 import tqdm
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.datasets import manifest, pictures, writer
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import cat_sources
 from tools.sources.cat_faces import Face
@@ -61,7 +61,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` of its pictures or annotations
             cannot be used, or as `records.write` does.
     """
-    output_dir = records.check_target(output_dir)
+    output_dir = writer.check_target(output_dir)
     listing = cat_sources.find(sources)
     source = ", ".join(map(str, sources))
     excluded = _excluded(options.exclude, listing)
@@ -70,7 +70,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     if not any(isinstance(face, Face) for _, face in found.kept):
         _fail_without_faces(found, source)
     plan = _plan(listing, found, excluded, source, options)
-    return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+    return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
 def _excluded(file: Path | None, listing: Listing) -> list[str]:
@@ -147,9 +147,9 @@ def _fail_without_faces(found: Survey, source: str) -> None:
 
 def _plan(
     listing: Listing, found: Survey, excluded: list[str], source: str, options: Options
-) -> records.Plan:
+) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=3, encoding=options.encoding)
-    return records.Plan(
+    return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
         class_names=None,
@@ -158,8 +158,8 @@ def _plan(
         tool="tools.convert_cats",
         flags=dataclasses.asdict(target) | {"excluded": excluded},
         jobs=[
-            records.ShardJob(_produce, (found.kept[start:stop], target), stop - start)
-            for start, stop in records.shard_bounds(len(found.kept))
+            writer.ShardJob(_produce, (found.kept[start:stop], target), stop - start)
+            for start, stop in writer.shard_bounds(len(found.kept))
         ],
         left_out=dict(found.left_out),
     )
@@ -167,13 +167,13 @@ def _plan(
 
 def _produce(
     found: Sequence[_Found], target: pictures.Target
-) -> Iterator[records.Record | records.Skipped]:
+) -> Iterator[writer.Record | writer.Skipped]:
     for cat, face in found:
         image = face if isinstance(face, pictures.BadImage) else cat.decode()
         if isinstance(image, pictures.BadImage):
-            yield records.Skipped(cat.picture.full_name, str(image))
+            yield writer.Skipped(cat.picture.full_name, str(image))
         else:
-            yield records.Record(target.encode(face.cut(image)))
+            yield writer.Record(target.encode(face.cut(image)))
 
 
 def main() -> None:
@@ -198,4 +198,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

@@ -16,9 +16,9 @@ from pathlib import Path
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import command
-from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.datasets import manifest, pictures, writer
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 from tools import _converter_flags
 from tools._converter_flags import split_sources
 from tools.sources import gnt, gnt_sources, gnt_survey, hwdb_characters
@@ -49,7 +49,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
         UserError: a source cannot be used, more than `max_bad` records cannot be used, or as
             `records.write` does.
     """
-    output_dir = records.check_target(output_dir)
+    output_dir = writer.check_target(output_dir)
     selection = hwdb_characters.selection(options.level1, options.characters)
     listing = gnt_sources.find(sources)
     found = gnt_survey.survey(listing.files, selection, options.processes)
@@ -58,7 +58,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     print(printable(f"{source}: {_describe(listing, found, names)}"), flush=True)
     _check(found, source, options.max_bad)
     plan = _plan(listing, found, selection, names, source, options)
-    return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+    return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
 def _describe(listing: Listing, found: Survey, names: Sequence[str]) -> str:
@@ -95,12 +95,12 @@ def _plan(
     names: tuple[str, ...],
     source: str,
     options: Options,
-) -> records.Plan:
+) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
     class_ids = {name: number for number, name in enumerate(names)}
-    bounds = records.shard_bounds(found.items)
+    bounds = writer.shard_bounds(found.items)
     pieces = gnt_survey.cut(listing.files, found.files, bounds)
-    return records.Plan(
+    return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
         class_names=names,
@@ -109,7 +109,7 @@ def _plan(
         tool="tools.convert_hwdb",
         flags=dataclasses.asdict(target) | {"fit": options.fit} | selection.flags(),
         jobs=[
-            records.ShardJob(
+            writer.ShardJob(
                 _produce, (its_pieces, selection, class_ids, target, options.fit), stop - start
             )
             for its_pieces, (start, stop) in zip(pieces, bounds, strict=True)
@@ -125,17 +125,17 @@ def _produce(
     class_ids: Mapping[str, int],
     target: pictures.Target,
     fit: str,
-) -> Iterator[records.Record | records.Skipped]:
+) -> Iterator[writer.Record | writer.Skipped]:
     for piece in pieces:
         for item in piece.items(selection):
             if isinstance(item, gnt.Damage):
-                yield records.Skipped(gnt_survey.where(piece.file, item), item.why)
+                yield writer.Skipped(gnt_survey.where(piece.file, item), item.why)
                 continue
             image = Image.frombuffer("L", (item.width, item.height), item.bitmap, "raw", "L", 0, 1)
             if fit == "pad":
                 image = _padded(image, target.size)
             label = class_ids[item.text]
-            yield records.Record(target.encode(image), label, {"writer": piece.writer})
+            yield writer.Record(target.encode(image), label, {"writer": piece.writer})
 
 
 def _padded(image: Image.Image, size: int) -> Image.Image:
@@ -174,4 +174,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

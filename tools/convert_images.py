@@ -15,9 +15,9 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.datasets import manifest, pictures, records
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.datasets import manifest, pictures, writer
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import file_listing, image_sources, npz_source, zip_source
 from tools.sources.image_sources import Entry, Reader, Source
@@ -53,7 +53,7 @@ def convert(
         UserError: a source cannot be used, the two share pictures or disagree on the classes, more
             than `max_bad` of the images cannot be used, or as `records.write` does.
     """
-    output_dir = records.check_target(output_dir)
+    output_dir = writer.check_target(output_dir)
     sources = {"train": source} | ({"test": test_source} if test_source else {})
     if test_source:
         _check_apart(source, test_source)
@@ -61,7 +61,7 @@ def convert(
     if test_source:
         listings["test"] = _with_ids_of_train(listings["train"], listings["test"], sources)
     plan = _plan(listings, sources, options)
-    return records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+    return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
 def _check_apart(source: Path, test_source: Path) -> None:
@@ -138,11 +138,11 @@ def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) ->
     return dataclasses.replace(test, entries=entries, class_names=train.class_names)
 
 
-def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> records.Plan:
+def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> writer.Plan:
     train = listings["train"]
     kind = _Kind.of(train, sources["train"], options.channels)
     target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
-    return records.Plan(
+    return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
         class_names=train.class_names,
@@ -157,12 +157,12 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
 
 def _jobs(
     listing: Source, split: str, target: pictures.Target, kind: "_Kind"
-) -> Iterator[records.ShardJob]:
+) -> Iterator[writer.ShardJob]:
     # Both sources may have a file of one name. A path would not do: the plan does not depend on it.
     of = "" if split == "train" else f" of {_FLAGS[split]}"
-    for start, stop in records.shard_bounds(len(listing.entries)):
+    for start, stop in writer.shard_bounds(len(listing.entries)):
         arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
-        yield records.ShardJob(_produce, arguments, stop - start, split)
+        yield writer.ShardJob(_produce, arguments, stop - start, split)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,14 +196,14 @@ class _Kind:
 
 def _produce(
     reader: Reader, entries: Sequence[Entry], of: str, target: pictures.Target, kind: _Kind
-) -> Iterator[records.Record | records.Skipped]:
+) -> Iterator[writer.Record | writer.Skipped]:
     for entry, image in reader.read(entries):
         where = f"{entry.name}{of}"
         if isinstance(image, pictures.BadImage):
-            yield records.Skipped(where, str(image))
+            yield writer.Skipped(where, str(image))
             continue
         kind.check(where, image)
-        yield records.Record(target.encode(image), entry.label)
+        yield writer.Record(target.encode(image), entry.label)
 
 
 def main() -> None:
@@ -229,4 +229,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

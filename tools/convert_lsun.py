@@ -18,9 +18,9 @@ from pathlib import Path
 import tqdm
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.datasets import manifest, pictures, records, shards, workers
-from lsgan_tf.errors import UserError, printable
+from lsgan_tf.datasets import manifest, pictures, process_pool, shard_writer, writer
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError, printable
 from tools import _converter_flags
 from tools.sources import lmdb_source, lmdb_zip
 
@@ -57,7 +57,7 @@ def convert(
         UserError: an LMDB cannot be used, both are the same, `scratch_dir` lies in `output_dir`,
             more than `max_bad` of the images cannot be used, or as `records.write` does.
     """
-    output_dir = records.check_target(output_dir)
+    output_dir = writer.check_target(output_dir)
     scratch = _scratch(output_dir, options.scratch_dir)
     splits = {"train": lmdb_dir} | ({"validation": val_lmdb} if val_lmdb else {})
     files = {name: _file(path) for name, path in splits.items()}
@@ -67,12 +67,12 @@ def convert(
     done = _converted_before(output_dir, plan)
     if done and all(map(lmdb_zip.is_zip, splits.values())):
         # Other LMDBs are listed in any case, which tells whether they are still the same.
-        shutil.rmtree(output_dir / shards.SCRATCH_DIRECTORY, ignore_errors=True)
+        shutil.rmtree(output_dir / shard_writer.SCRATCH_DIRECTORY, ignore_errors=True)
     else:
         for name, path in splits.items():
             file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else files[name]
             plan = _with_split(plan, name, path, file, options)
-        done = records.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+        done = writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
     shutil.rmtree(scratch, ignore_errors=True)
     return done
 
@@ -96,10 +96,10 @@ def _describe(path: Path) -> str:
     return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else "LMDB"
 
 
-def _plan_without_jobs(splits: dict[str, Path], options: Options) -> records.Plan:
+def _plan_without_jobs(splits: dict[str, Path], options: Options) -> writer.Plan:
     target = options.target()
     sources = {name: _describe(path) for name, path in splits.items()}
-    return records.Plan(
+    return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
         class_names=None,
@@ -111,7 +111,7 @@ def _plan_without_jobs(splits: dict[str, Path], options: Options) -> records.Pla
     )
 
 
-def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest | None:
+def _converted_before(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
     """The finished set at `output_dir`, if there is one, made with the flags of `plan`.
 
     Of zips, the flags tell the content: they need not be unpacked to see that all is done.
@@ -124,12 +124,12 @@ def _converted_before(output_dir: Path, plan: records.Plan) -> manifest.Manifest
     found = manifest.load(output_dir)
     if (found.tool, found.flags) == (plan.tool, plan.flags):
         return found
-    raise records.another_set(output_dir, found)
+    raise writer.another_set(output_dir, found)
 
 
 def _with_split(
-    plan: records.Plan, split: str, path: Path, file: Path, options: Options
-) -> records.Plan:
+    plan: writer.Plan, split: str, path: Path, file: Path, options: Options
+) -> writer.Plan:
     """The plan with the jobs of one more LMDB, which is at `file`."""
     held = lmdb_source.entries(file)
     count = min(options.max_images, held) if options.max_images and split == "train" else held
@@ -137,11 +137,11 @@ def _with_split(
         f"{manifest.text(str(path))}: {held} images, {count} of them become the split {split!r}",
         flush=True,
     )
-    bounds = records.shard_bounds(count)
+    bounds = writer.shard_bounds(count)
     changed = "" if lmdb_zip.is_zip(path) else file.stat().st_mtime_ns
     listing = _list(file, [start for start, _ in bounds], count)
     jobs = [
-        records.ShardJob(
+        writer.ShardJob(
             _produce, (path, file, key, start, stop, options.target()), stop - start, split
         )
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
@@ -151,23 +151,23 @@ def _with_split(
 
 
 def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
-    task = workers.Task(lmdb_source.listing, (file, positions, count))
+    task = process_pool.Task(lmdb_source.listing, (file, positions, count))
     with tqdm.tqdm(total=count, unit="key", desc="listing", leave=False) as bar:
-        (listing,) = workers.run([task], 1, bar)
+        (listing,) = process_pool.run([task], 1, bar)
     return listing
 
 
 def _produce(
     source: Path, file: Path, key: bytes, start: int, stop: int, target: pictures.Target
-) -> Iterator[records.Record | records.Skipped]:
+) -> Iterator[writer.Record | writer.Skipped]:
     for value in lmdb_source.values(file, key, start, stop - start):
         try:
             if value.data is None:
                 raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
-            yield records.Record(target.encode(pictures.decode(value.data)))
+            yield writer.Record(target.encode(pictures.decode(value.data)))
         except pictures.BadImage as bad:
             where = f"{source}, entry {value.number}, key {_spelled(value.key)}"
-            yield records.Skipped(where, str(bad))
+            yield writer.Skipped(where, str(bad))
 
 
 def _spelled(key: bytes) -> str:
@@ -195,4 +195,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

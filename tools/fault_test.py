@@ -30,8 +30,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 from tools.faults import outcomes
 
 
@@ -41,7 +41,7 @@ def main():
     work = Path(values.work_dir)
     if work.exists() and any(work.iterdir()):
         raise UserError(f"--work_dir={work} is not empty; choose a new one.")
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     from tools.faults.strikes import FAULTS
 
     unknown = sorted(set(values.fault) - FAULTS.keys())
@@ -77,7 +77,7 @@ def run_all(names, repeats, seed, train_flags, work):
 
 
 def _own_flags(argv):
-    return command.parse_flags(argv[: argv.index("--")] if "--" in argv else argv)
+    return command_line.parse_flags(argv[: argv.index("--")] if "--" in argv else argv)
 
 
 def _define_flags():
@@ -89,4 +89,4 @@ def _define_flags():
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main, flags_parser=_own_flags)
+    command_line.run(main, flags_parser=_own_flags)

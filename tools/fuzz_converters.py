@@ -18,8 +18,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 from tools.fuzzing import batches, gnt_fuzz, lmdb_fuzz, lmdb_page_fuzz
 
 _GNT_SOURCE = flags.DEFINE_string("gnt_source", None, "Folder of sound .gnt files.")
@@ -83,4 +83,4 @@ def _batches(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 
 
 def main():
@@ -41,7 +41,7 @@ def main():
 
 
 def _own_flags(argv):
-    return command.parse_flags(argv[: argv.index("--")] if "--" in argv else argv)
+    return command_line.parse_flags(argv[: argv.index("--")] if "--" in argv else argv)
 
 
 def _start(converter, directory):
@@ -106,4 +106,4 @@ def _define_flags():
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main, flags_parser=_own_flags)
+    command_line.run(main, flags_parser=_own_flags)

@@ -19,9 +19,10 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw, ImageFont
 
-from lsgan_tf import atomic, command, density, images
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError
+from lsgan_tf.inference import density
+from lsgan_tf.utils import command_line, files, images
+from lsgan_tf.utils.errors import UserError
 
 SETTINGS = {
     "dataset": "mixture",
@@ -49,14 +50,14 @@ def main():
         raise UserError("--work_dir is missing: where shall the runs go?")
     directory = Path(_WORK_DIR.value)
     directory.mkdir(parents=True, exist_ok=True)
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     steps = _snapshot_steps(_TRAIN_STEPS.value, _SNAPSHOT_EVERY.value)
     runs = {}
     for seed in range(_SEEDS.value):  # seed by seed, so that an early end leaves pairs
         for name in OBJECTIVES:
             runs[name, seed] = _finished(directory / f"{name}-{seed}.npz", name, seed, steps)
     results = [_result(name, seed, steps, points) for (name, seed), points in runs.items()]
-    atomic.write_bytes(directory / "results.json", json.dumps(results, indent=1).encode())
+    files.write_bytes(directory / "results.json", json.dumps(results, indent=1).encode())
     _write_pictures(directory, runs, steps)
     print(table(results))
 
@@ -75,7 +76,7 @@ def _finished(path, name, seed, steps):
     if not path.exists():
         start = time.perf_counter()
         points = train(_config(name, seed), steps)
-        with atomic.replacing(path) as file:
+        with files.replacing(path) as file:
             np.savez_compressed(file, steps=steps, points=points)
         print(f"{path}: {steps[-1]} steps in {time.perf_counter() - start:.0f} s", flush=True)
     with np.load(path, allow_pickle=False) as stored:
@@ -93,19 +94,21 @@ def _config(name, seed):
 
 def train(config, steps):
     """Trains a run and draws its points at the given steps: float32 [len(steps), POINTS, 2]."""
-    from lsgan_tf import building, datasets, distribution, sampling
+    from lsgan_tf import datasets
+    from lsgan_tf.inference import sampler
+    from lsgan_tf.training import build, devices
 
-    strategy = distribution.strategy(config)
+    strategy = devices.strategy(config)
     dataset = datasets.load(config.dataset, config.data_dir)
     with strategy.scope():
-        gan = building.gan(config, dataset.image_shape, dataset.class_names)
+        gan = build.gan(config, dataset.image_shape, dataset.class_names)
     iterator = iter(
         strategy.distribute_datasets_from_function(
             lambda context: dataset.batches(seed=config.seed, step=0, batch_size=config.batch_size)
         )
     )
-    sampler = sampling.Sampler(gan.generator, batch_size=POINTS)
-    z = sampling.draw_latents(gan.generator, POINTS, config.seed)
+    sampler = sampler.Sampler(gan.generator, batch_size=POINTS)
+    z = sampler.draw_latents(gan.generator, POINTS, config.seed)
     snapshots, done = [], 0
     for step in steps:
         while done < step:
@@ -169,8 +172,8 @@ def _write_sheet(path, rows, headers):
         sheet.paste(label.rotate(90, expand=True), (0, _HEADER + 2 + row * (_TILE + 2)))
     buffer = io.BytesIO()
     sheet.quantize(64).save(buffer, "PNG", optimize=True)  # 30 greens and some greys
-    atomic.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

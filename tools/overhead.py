@@ -21,8 +21,8 @@ from concurrent import futures
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 from tools.local_cluster import environment, free_addresses
 
 _WORKLOAD = flags.DEFINE_enum(
@@ -120,4 +120,4 @@ def _step_seconds(variant):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run(main)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import atomic, command
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line, files
+from lsgan_tf.utils.errors import UserError
 
 SCORES = np.linspace(-6.0, 6.0, 121, dtype=np.float32)
 _MARKED = 5.0  # the score whose gradients are written out
@@ -35,7 +35,7 @@ class Curve:
 
 def curves(scores: np.ndarray) -> list[Curve]:
     """The four that are drawn, at these scores, float32 [N]."""
-    from lsgan_tf.objectives import PRESETS, SigmoidCrossEntropy
+    from lsgan_tf.gan.objectives import PRESETS, SigmoidCrossEntropy
 
     return [
         _curve("cross entropy, non-saturating", _ORANGE, "-", SigmoidCrossEntropy(), scores),
@@ -113,11 +113,11 @@ def _output(chosen: str) -> Path:
 
 def main() -> None:
     path = _output(flags.FLAGS.output)
-    command.start_tensorflow()
-    atomic.write_bytes(path, draw())
+    command_line.start_tensorflow()
+    files.write_bytes(path, draw())
     print(path)
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("output", None, "PNG to write, in place of what is there", required=True)
-    command.run(main)
+    command_line.run(main)

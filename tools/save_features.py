@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import atomic, command
+from lsgan_tf.utils import command_line, files
 
 
 def features(dataset, test, choice, images):
@@ -25,11 +25,11 @@ def features(dataset, test, choice, images):
       choice: a `metrics.features.Choice`.
       images: how many of each, if there are so many.
     """
-    from lsgan_tf import evaluation
+    from lsgan_tf.metrics.evaluator import RealImages
     from lsgan_tf.metrics.features import Extractor
     from lsgan_tf.metrics.inception_score import softmax
 
-    data = evaluation.Data.of_floor(dataset, test, images)
+    data = RealImages.of_floor(dataset, test, images)
     extractor = Extractor(choice.load(dataset.name), dataset.image_shape)
     real, fake = (_outputs(extractor, part) for part in (data.reference, data.test))
     arrays = {"real": real[0], "fake": fake[0]}
@@ -48,7 +48,7 @@ def _outputs(extractor, part):
 
 def main():
     values = flags.FLAGS
-    command.start_tensorflow()
+    command_line.start_tensorflow()
     from lsgan_tf import datasets
     from lsgan_tf.metrics.features import Choice
 
@@ -58,7 +58,7 @@ def main():
         Choice(values.features, data_dir=values.data_dir),
         values.images,
     )
-    with atomic.replacing(Path(values.output)) as file:
+    with files.replacing(Path(values.output)) as file:
         np.savez(file, **arrays)
     print(f"{values.output}: " + ", ".join(f"{n} {array.shape}" for n, array in arrays.items()))
 
@@ -69,4 +69,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("features", "classifier", "as of lsgan_tf.evaluate")
     flags.DEFINE_integer("images", 5000, "of each split, if there are so many", 2)
     flags.DEFINE_string("output", None, ".npz to write", required=True)
-    command.run(main)
+    command_line.run(main)

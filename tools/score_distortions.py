@@ -17,9 +17,9 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageFilter
 
-from lsgan_tf import command
 from lsgan_tf.datasets.part import Numbered
 from lsgan_tf.metrics.directions import BETTER
+from lsgan_tf.utils import command_line
 
 _BLUR = 1.0  # pixels, of a Gaussian
 _NOISE = 25.0  # grey levels, one deviation
@@ -141,18 +141,19 @@ def _cell(score, must_be_worse, floor):
 
 def main():
     values = flags.FLAGS
-    command.start_tensorflow()
-    from lsgan_tf import datasets, evaluation
+    command_line.start_tensorflow()
+    from lsgan_tf import datasets
+    from lsgan_tf.metrics.evaluator import Evaluator, RealImages
     from lsgan_tf.metrics.features import Choice
     from lsgan_tf.metrics.scores import Settings
 
     choice = Choice(values.features, features_dtype=values.features_dtype, data_dir=values.data_dir)
-    data = evaluation.Data.of_floor(
+    data = RealImages.of_floor(
         datasets.load(values.dataset, values.data_dir),
         datasets.test_split(values.dataset, values.data_dir),
         values.images,
     )
-    evaluator = evaluation.Evaluator(choice, Settings(images=values.images), data)
+    evaluator = Evaluator(choice, Settings(images=values.images), data)
     print(
         f"{values.dataset}: {data.test.count} images of {data.test_split} against "
         f"{data.reference.count} of {data.reference_split}, features of "
@@ -167,4 +168,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("features", "classifier", "as of lsgan_tf.evaluate")
     flags.DEFINE_enum("features_dtype", "float32", ["float32", "bfloat16"], "as of evaluate")
     flags.DEFINE_integer("images", 10_000, "of each kind, if there are so many", 2)
-    command.run(main)
+    command_line.run(main)

@@ -18,10 +18,10 @@ from pathlib import Path
 import tqdm
 from absl import flags
 
-from lsgan_tf import atomic, command
-from lsgan_tf.datasets import workers
+from lsgan_tf.datasets import process_pool
 from lsgan_tf.datasets.manifest import Manifest
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import command_line, files
+from lsgan_tf.utils.errors import UserError
 from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
 from tools.verifying.dataset_report import shown
 from tools.verifying.faults import Faults
@@ -80,13 +80,13 @@ def _reports(
     """Yields the report of each shard as it comes, and shows the progress."""
     context = Context(directory, contents, choice)
     tasks = [
-        workers.Task(shard_check.check_shard, (number, context))
+        process_pool.Task(shard_check.check_shard, (number, context))
         for number in range(len(contents.shards))
     ]
     total = sum(shard.count for shard in contents.shards)
     with tqdm.tqdm(total=total, unit="image", desc=shown(directory.name)) as bar:
         try:
-            yield from workers.run(tasks, processes, bar)
+            yield from process_pool.run(tasks, processes, bar)
         except UserError as error:  # whose advice is for conversions
             raise UserError(
                 f"a worker process died while it read {directory}: it was killed, perhaps for lack "
@@ -139,7 +139,7 @@ def main() -> None:
     report = dataset_report.lines(directory, contents, findings.statistics, findings.seconds)
     print("\n".join(report))
     if findings.sheet is not None:
-        atomic.write_bytes(sheet, findings.sheet)
+        files.write_bytes(sheet, findings.sheet)
         print(f"  sheet       {shown(str(sheet))}")
     print("\n".join(dataset_report.verdict(findings.faults, findings.notes, findings.statistics)))
     sys.exit(1 if findings.faults.count else 0)
@@ -160,4 +160,4 @@ def _define_flags() -> None:
 
 if __name__ == "__main__":
     _define_flags()
-    command.run(main)
+    command_line.run(main)

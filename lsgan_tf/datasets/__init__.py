@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from lsgan_tf.datasets import catalog, manifest
 from lsgan_tf.datasets.catalog import Facts
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from lsgan_tf.datasets.dataset import Dataset
     from lsgan_tf.datasets.mixture import Mixture
-    from lsgan_tf.datasets.pipeline import Dataset
 
 __all__ = ["Facts", "facts", "load", "splits", "test_split"]
 
@@ -107,9 +107,9 @@ def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
         return tfds_source.facts(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
     if not (directory / manifest.FILE_NAME).exists():
         return catalog.EMBEDDED[name].resized(image_size)
-    from lsgan_tf.datasets import record_files
+    from lsgan_tf.datasets import record_reader
 
-    contents, records = record_files.converted(directory)
+    contents, records = record_reader.converted(directory)
     known = Facts(contents.image_shape, len(records), contents.class_names)
     return known.resized(image_size)
 
@@ -145,9 +145,9 @@ def _render(name: str, data_dir: str) -> None:
 
 
 def _converted(name: str, directory: Path, image_size: int, split: str) -> Dataset:
-    from lsgan_tf.datasets import decoding, record_files
-    from lsgan_tf.datasets.pipeline import Dataset
+    from lsgan_tf.datasets import decoding, record_reader
+    from lsgan_tf.datasets.dataset import Dataset
 
-    contents, records = record_files.converted(directory, split)
+    contents, records = record_reader.converted(directory, split)
     decoder = decoding.converted(contents, image_size)
     return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())

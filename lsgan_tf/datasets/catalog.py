@@ -4,8 +4,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from lsgan_tf.datasets import manifest, shards
-from lsgan_tf.errors import UserError, first_line
+from lsgan_tf.datasets import manifest, shard_writer
+from lsgan_tf.utils.errors import UserError, first_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def present(data_dir: Path) -> list[str]:
 def missing(name: str, data_dir: Path) -> UserError:
     """What to tell somebody whose data set `name` is not in `data_dir`."""
     directory = data_dir / name
-    if (directory / shards.SCRATCH_DIRECTORY).is_dir():
+    if (directory / shard_writer.SCRATCH_DIRECTORY).is_dir():
         return UserError(
             f"the conversion into {directory} is not finished. Run the same command again, "
             "it continues."

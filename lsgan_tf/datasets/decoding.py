@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
+from lsgan_tf.datasets.dataset import Decoder
 from lsgan_tf.datasets.manifest import Manifest
-from lsgan_tf.datasets.pipeline import Decoder
 
 
 def converted(manifest: Manifest, image_size: int = 0) -> Decoder:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf import command
-from lsgan_tf.datasets import printed_digits, records, small_digits
+from lsgan_tf.datasets import printed_digits, small_digits, writer
+from lsgan_tf.utils import command_line
 
 PLANS = {
     printed_digits.NAME: printed_digits.plan,
@@ -27,7 +27,7 @@ def render(name: str, data_dir: Path, processes: int) -> None:
     Raises:
         UserError: as `records.write` does.
     """
-    records.write(Path(data_dir) / name, PLANS[name](), processes=processes, wait_for_lock=True)
+    writer.write(Path(data_dir) / name, PLANS[name](), processes=processes, wait_for_lock=True)
 
 
 def main() -> None:
@@ -38,4 +38,4 @@ if __name__ == "__main__":
     flags.DEFINE_enum("name", None, sorted(PLANS), "which data set", required=True)
     flags.DEFINE_string("data_dir", "data", "the set becomes DATA_DIR/NAME")
     flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", lower_bound=1)
-    command.run(main)
+    command_line.run(main)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsgan_tf import atomic
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError
 
 FILE_NAME = "manifest.json"
 FORMAT_VERSION = 2
@@ -87,7 +87,7 @@ class Manifest:
     def save(self, directory: Path) -> None:
         """Writes the file atomically; raises `UserError` if the disk is full."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
-        atomic.write_bytes(directory / FILE_NAME, text.encode() + b"\n")
+        files.write_bytes(directory / FILE_NAME, text.encode() + b"\n")
 
 
 def load(directory: Path) -> Manifest:

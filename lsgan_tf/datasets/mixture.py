@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from lsgan_tf.datasets import catalog
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 ANGLES = np.linspace(0.0, 2.0 * np.pi, 9)
 MODES = np.stack([np.sin(ANGLES[:-1]), np.cos(ANGLES[:-1])], axis=1).astype(np.float32)

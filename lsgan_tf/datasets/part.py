@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lsgan_tf.datasets.pipeline import Dataset
+from lsgan_tf.datasets.dataset import Dataset
 
 
 class Numbered(abc.ABC):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from lsgan_tf import images
-from lsgan_tf.datasets import glyphs, records
+from lsgan_tf.datasets import glyphs, writer
+from lsgan_tf.utils import images
 
 NAME = "printed_digits"
 COUNT = 60_000
@@ -25,13 +25,13 @@ _MAX_ANGLE = 15.0  # degrees, both ways
 _OVERSAMPLING = 4
 
 
-def plan(count: int = COUNT) -> records.Plan:
+def plan(count: int = COUNT) -> writer.Plan:
     """How to write the set: `count` labelled 28x28 grey images, white ink on black.
 
     Image i shows digit i % 10; everything else about it is drawn from (SEED, i), so that the set
     does not depend on how it is cut into shards.
     """
-    return records.Plan(
+    return writer.Plan(
         image_shape=(SIZE, SIZE, 1),
         encoding="png",
         class_names=tuple("0123456789"),
@@ -40,8 +40,8 @@ def plan(count: int = COUNT) -> records.Plan:
         tool="lsgan_tf.datasets.embedded",
         flags={"name": NAME, "count": count, "seed": SEED},
         jobs=[
-            records.ShardJob(_produce, (start, stop), stop - start)
-            for start, stop in records.shard_bounds(count)
+            writer.ShardJob(_produce, (start, stop), stop - start)
+            for start, stop in writer.shard_bounds(count)
         ],
     )
 
@@ -79,7 +79,7 @@ def _glyph(character: str, typeface: str) -> Image.Image:
     return glyphs.inked(character, typeface, height=int(_HEIGHTS[1]) * _OVERSAMPLING)
 
 
-def _produce(start: int, stop: int) -> Iterator[records.Record]:
+def _produce(start: int, stop: int) -> Iterator[writer.Record]:
     for index in range(start, stop):
         pixels = np.asarray(render(index))[..., np.newaxis]
-        yield records.Record(images.encode_png(pixels), label=index % 10)
+        yield writer.Record(images.encode_png(pixels), label=index % 10)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from lsgan_tf import images
-from lsgan_tf.datasets import glyphs, records
+from lsgan_tf.datasets import glyphs, writer
+from lsgan_tf.utils import images
 
 SHIFT, ROTATE = "digits_shift", "digits_rotate"
 SIZE = 28  # pixels: of the image, and the height of every digit
@@ -24,13 +24,13 @@ _MAX_ANGLE = 10.0  # degrees, both ways
 _OVERSAMPLING = 8
 
 
-def plan(name: str) -> records.Plan:
+def plan(name: str) -> writer.Plan:
     """How to write SHIFT or ROTATE: 10,000 labelled 28x28 grey images, white ink on black.
 
     Image i shows digit i % 10; everything else about it is drawn from (SEED, i).
     """
     count = 10 * PER_CLASS
-    return records.Plan(
+    return writer.Plan(
         image_shape=(SIZE, SIZE, 1),
         encoding="png",
         class_names=tuple("0123456789"),
@@ -39,8 +39,8 @@ def plan(name: str) -> records.Plan:
         tool="lsgan_tf.datasets.embedded",
         flags={"name": name, "count": count, "seed": SEED},
         jobs=[
-            records.ShardJob(_produce, (start, stop, name == ROTATE), stop - start)
-            for start, stop in records.shard_bounds(count)
+            writer.ShardJob(_produce, (start, stop, name == ROTATE), stop - start)
+            for start, stop in writer.shard_bounds(count)
         ],
     )
 
@@ -64,7 +64,7 @@ def _glyph(character: str) -> Image.Image:
     return large.resize((width, SIZE), Image.Resampling.BOX)
 
 
-def _produce(start: int, stop: int, rotate: bool) -> Iterator[records.Record]:
+def _produce(start: int, stop: int, rotate: bool) -> Iterator[writer.Record]:
     for index in range(start, stop):
         pixels = np.asarray(render(index, rotate))[..., np.newaxis]
-        yield records.Record(images.encode_png(pixels), label=index % 10)
+        yield writer.Record(images.encode_png(pixels), label=index % 10)

@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from lsgan_tf.datasets import permutation
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 _BLOCK = 4096  # examples
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
-from lsgan_tf.datasets import catalog, decoding, record_files
-from lsgan_tf.datasets.pipeline import Dataset, Decoder
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import catalog, decoding, record_reader
+from lsgan_tf.datasets.dataset import Dataset, Decoder
+from lsgan_tf.utils.errors import UserError
 
 _SPLIT = "train"
 
@@ -32,7 +32,7 @@ def load(
     builder = _prepared(builder_name, data_dir)
     _check_prepared(name, builder, data_dir, split_name)
     split = builder.info.splits[split_name]
-    records = record_files.scanned([Path(path) for path in split.filepaths])
+    records = record_reader.scanned([Path(path) for path in split.filepaths])
     if len(records) != split.num_examples:
         raise UserError(
             f"the files of {name} in {builder.data_dir} hold {len(records)} records, its metadata "

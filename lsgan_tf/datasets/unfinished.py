@@ -4,9 +4,9 @@ import re
 import sys
 from pathlib import Path
 
-from lsgan_tf import atomic
-from lsgan_tf.datasets import shards
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import shard_writer
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError
 
 _MARKER = "job.json"
 
@@ -27,7 +27,7 @@ def claim(directory: Path, name: str, job: str) -> None:
     Raises:
         UserError: the directory holds a file that no unfinished conversion wrote; names it.
     """
-    marker = directory / shards.SCRATCH_DIRECTORY / _MARKER
+    marker = directory / shard_writer.SCRATCH_DIRECTORY / _MARKER
     ours = _files(directory, name)
     if marker.exists() and marker.read_bytes() == job.encode():
         for path in ours:
@@ -42,9 +42,9 @@ def claim(directory: Path, name: str, job: str) -> None:
     for path in ours:
         if path != marker:  # which stays until it is replaced: a kill here changes nothing
             path.unlink()
-    (directory / shards.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
+    (directory / shard_writer.INDEX_DIRECTORY).mkdir(parents=True, exist_ok=True)
     marker.parent.mkdir(exist_ok=True)
-    atomic.write_bytes(marker, job.encode())
+    files.write_bytes(marker, job.encode())
 
 
 def _files(directory: Path, name: str) -> list[Path]:
@@ -55,14 +55,17 @@ def _files(directory: Path, name: str) -> list[Path]:
     """
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is a file, not a directory")
-    scratch, index = re.escape(shards.SCRATCH_DIRECTORY), re.escape(shards.INDEX_DIRECTORY)
+    scratch, index = (
+        re.escape(shard_writer.SCRATCH_DIRECTORY),
+        re.escape(shard_writer.INDEX_DIRECTORY),
+    )
     shard = rf"{re.escape(name)}-\w+\.tfrecord-\d{{5}}-of-\d{{5}}"
     metadata = r"(dataset_info|features)\.json|\w+\.labels\.txt"
-    skipped = re.escape(shards.SKIPPED_LIST)
+    skipped = re.escape(shard_writer.SKIPPED_LIST)
     temporary = rf"\.({shard}(\.json|\.u64)?|(job|manifest)\.json|{skipped})\.\d+\.tmp"
     # Without the marker there is at most what a kill while it was written has left.
     written = rf"{scratch}/\.{re.escape(_MARKER)}\.\d+\.tmp"
-    if _is_marker(directory / shards.SCRATCH_DIRECTORY / _MARKER):
+    if _is_marker(directory / shard_writer.SCRATCH_DIRECTORY / _MARKER):
         written = (
             rf"{scratch}/{re.escape(_MARKER)}|{scratch}/{shard}\.json|{scratch}/{skipped}"
             rf"|{index}/{shard}\.u64|{shard}|{metadata}|(({scratch}|{index})/)?{temporary}"

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from lsgan_tf import atomic
 from lsgan_tf.datasets.part import Part
-from lsgan_tf.errors import UserError
-from lsgan_tf.metrics import networks, saved
+from lsgan_tf.metrics import feature_network, saved_model
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError
 
 FEATURES = 128  # length of the last hidden layer
 _WIDTHS = (32, 64, 128)
@@ -167,23 +167,23 @@ def save(model, facts: Facts, path: Path) -> Facts:
         UserError: they cannot be written.
     """
     unfinished = path.with_name(f".{path.stem}.unfinished.keras")
-    atomic.make_parent(path)
+    files.make_parent(path)
     try:
         model.save(unfinished)
         data = unfinished.read_bytes()
     except OSError as error:
-        raise atomic.write_error(error, path) from error
+        raise files.write_error(error, path) from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
     facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
-    atomic.write_bytes(path, data)
+    files.write_bytes(path, data)
     described = json.dumps(dataclasses.asdict(facts), indent=1, ensure_ascii=False)
-    atomic.write_bytes(path.with_suffix(".json"), described.encode())
+    files.write_bytes(path.with_suffix(".json"), described.encode())
     return facts
 
 
-def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
+def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
     """Loads a classifier as a feature network.
 
     Raises:
@@ -195,9 +195,9 @@ def load(path: Path, sha256: str = "") -> networks.FeatureNetwork:
             "  python -m lsgan_tf.train_classifier --dataset=NAME"
         )
     facts = _read_facts(path.with_suffix(".json"))
-    if networks.sha256_of(path) != facts.sha256:
+    if feature_network.sha256_of(path) != facts.sha256:
         raise UserError(f"{path} is not the file that its .json describes. {_REMEDY}")
-    network = saved.load(path, sha256)
+    network = saved_model.load(path, sha256)
     return dataclasses.replace(
         network,
         name=f"classifier of {facts.dataset}",

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.errors import UserError, first_line
-from lsgan_tf.metrics import applications, classifier, inception, saved
-from lsgan_tf.metrics.networks import FeatureNetwork
+from lsgan_tf.metrics import classifier, inception, keras_applications, saved_model
+from lsgan_tf.metrics.feature_network import FeatureNetwork
+from lsgan_tf.utils.errors import UserError, first_line
 
 CLASSIFIER = "classifier"
 BATCH_SIZE = 50
@@ -40,9 +40,9 @@ class Choice:
         data_dir, sha256 = Path(self.data_dir), self.features_sha256
         if self.features == inception.NAME:
             return inception.load(given, data_dir, sha256)
-        if self.features.startswith(applications.PREFIX):
-            name = self.features.removeprefix(applications.PREFIX)
-            return applications.load(name, given, sha256)
+        if self.features.startswith(keras_applications.PREFIX):
+            name = self.features.removeprefix(keras_applications.PREFIX)
+            return keras_applications.load(name, given, sha256)
         if given:
             raise UserError(
                 f"--features_file goes with --features={inception.NAME} and keras:NAME; "
@@ -53,7 +53,7 @@ class Choice:
         chosen = Path(self.features)
         if classifier.is_one(chosen):
             return classifier.load(chosen, sha256)
-        return saved.load(chosen, sha256)
+        return saved_model.load(chosen, sha256)
 
 
 class Outputs(NamedTuple):

@@ -20,9 +20,9 @@ import tensorflow as tf
 import tqdm
 from google.protobuf.message import DecodeError
 
-from lsgan_tf import atomic
-from lsgan_tf.errors import UserError, first_line
-from lsgan_tf.metrics import networks
+from lsgan_tf.metrics import feature_network
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError, first_line
 
 NAME = "inception-2015"
 FILE_NAME = "classify_image_graph_def.pb"
@@ -78,7 +78,7 @@ _TOLERANCE = 0.01  # absolute
 FEATURES, LOGITS = 2048, 1008
 
 
-def load(path: Path | None, data_dir: Path, sha256: str = "") -> networks.FeatureNetwork:
+def load(path: Path | None, data_dir: Path, sha256: str = "") -> feature_network.FeatureNetwork:
     """Loads the frozen graph, downloading it into `data_dir/features` if no file is given.
 
     Whatever file it is, it must answer a test image as the network of 2015 does, up to its layer
@@ -97,11 +97,11 @@ def load(path: Path | None, data_dir: Path, sha256: str = "") -> networks.Featur
         path = Path(data_dir) / "features" / FILE_NAME
         if not path.exists():
             download(path)
-    checksum = networks.sha256_of(path)
-    networks.check_sha256(str(path), checksum, sha256)
+    checksum = feature_network.sha256_of(path)
+    feature_network.check_sha256(str(path), checksum, sha256)
     graph = _graph(path)
     _check_answer(path, graph)
-    return networks.FeatureNetwork(
+    return feature_network.FeatureNetwork(
         NAME,
         checksum,
         "bilinear to 299x299, in the network",
@@ -123,13 +123,13 @@ def download(path: Path, address: str = ADDRESS) -> None:
     Raises:
         UserError: there is no network, or what came is not the archive.
     """
-    atomic.make_parent(path)
+    files.make_parent(path)
     archive = path.with_name("inception-2015-12-05.tgz")
     try:
-        with atomic.replacing(archive) as file:
+        with files.replacing(archive) as file:
             _fetch(address, file)
-        atomic.write_bytes(path, _from_archive(archive))
-        print(f"{path}: sha256 {networks.sha256_of(path)}")
+        files.write_bytes(path, _from_archive(archive))
+        print(f"{path}: sha256 {feature_network.sha256_of(path)}")
     except ValueError as error:
         raise _not_to_be_had(path, address, error) from error
     finally:

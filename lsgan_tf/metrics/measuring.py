@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import tqdm
 
-from lsgan_tf.errors import UserError
 from lsgan_tf.metrics.inception_score import InceptionScore, Posteriors, softmax
 from lsgan_tf.metrics.moments import Moments
+from lsgan_tf.utils.errors import UserError
 
 
 class GivenUp(Exception):

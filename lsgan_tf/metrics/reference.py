@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lsgan_tf import atomic
-from lsgan_tf.errors import UserError
 from lsgan_tf.metrics.inception_score import InceptionScore
 from lsgan_tf.metrics.measuring import Measured, measure
 from lsgan_tf.metrics.moments import Moments
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError
 
 _FORMAT = 1
 
@@ -91,8 +91,8 @@ def _write(path, found):
         "predicted": found.predicted,
         "labels": found.labels,
     }
-    atomic.make_parent(path)
-    with atomic.replacing(path) as file:
+    files.make_parent(path)
+    with files.replacing(path) as file:
         np.savez(file, **{name: each for name, each in arrays.items() if each is not None})
 
 

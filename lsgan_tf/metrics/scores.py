@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 from lsgan_tf.metrics import classes, inception
-from lsgan_tf.metrics.frechet import frechet_distance
-from lsgan_tf.metrics.kernel import kernel_distance
+from lsgan_tf.metrics.fid import frechet_distance
+from lsgan_tf.metrics.kid import kernel_distance
 from lsgan_tf.metrics.neighbours import density_coverage, duplicates, precision_recall
 
 

@@ -1,6 +1,5 @@
 """The pairs of networks, by name."""
 
-from lsgan_tf.errors import UserError
 from lsgan_tf.networks import (
     character,
     dcgan,
@@ -15,6 +14,7 @@ from lsgan_tf.networks import (
     scene,
     stability,
 )
+from lsgan_tf.utils.errors import UserError
 
 # One line a family: each file names its own pairs.
 PAIRS = {

@@ -12,8 +12,8 @@ from keras import layers
 
 from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
 from lsgan_tf.networks.layers import conv, deconv, leaky_relu, linear, score, tanh
+from lsgan_tf.networks.normalization import BatchNormalization
 from lsgan_tf.networks.pairs import Pair
-from lsgan_tf.normalization import BatchNormalization
 
 LABEL_UNITS = 256
 SMALLEST = 16

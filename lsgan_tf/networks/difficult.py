@@ -8,7 +8,6 @@ batch norm.
 import keras
 from keras import layers
 
-from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Discriminator
 from lsgan_tf.networks.layers import leaky_relu, tanh
 from lsgan_tf.networks.pairs import Pair
@@ -22,6 +21,7 @@ from lsgan_tf.networks.uniform import (
     normalize,
     score,
 )
+from lsgan_tf.utils.errors import check_known
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")

@@ -16,8 +16,8 @@ from keras import layers
 from lsgan_tf.networks import pytorch
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.networks.layers import STDDEV, leaky_relu, tanh
+from lsgan_tf.networks.normalization import BatchNormalization
 from lsgan_tf.networks.pairs import Pair
-from lsgan_tf.normalization import BatchNormalization
 
 IMAGE_SHAPE = (32, 32, 1)
 LATENT_DIM = 1024

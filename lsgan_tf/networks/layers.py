@@ -8,7 +8,7 @@ in front of a batch norm too. `padding="same"` equals the authors' SAME bit for 
 import keras
 from keras import layers, ops
 
-from lsgan_tf.normalization import BatchNormalization
+from lsgan_tf.networks.normalization import BatchNormalization
 
 STDDEV = 0.02
 LEAK = 0.2

@@ -8,10 +8,10 @@ that library's initial weights and 10 normal latents, the one in TensorFlow with
 import keras
 from keras import layers
 
-from lsgan_tf.errors import check_known
 from lsgan_tf.networks import pytorch
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.networks.pairs import Pair
+from lsgan_tf.utils.errors import check_known
 
 IMAGE_SHAPE = (28, 28, 1)
 PIXELS = 28 * 28

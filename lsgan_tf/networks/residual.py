@@ -8,7 +8,6 @@ not the shortcuts.
 import keras
 from keras import layers, ops
 
-from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Discriminator
 from lsgan_tf.networks.layers import tanh
 from lsgan_tf.networks.pairs import Pair
@@ -23,6 +22,7 @@ from lsgan_tf.networks.uniform import (
     normalize,
     score,
 )
+from lsgan_tf.utils.errors import check_known
 
 RESIDUAL_SCALE = 0.3
 RESAMPLINGS = ("none", "down", "up")

@@ -12,8 +12,8 @@ from keras import layers
 
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.networks.layers import STDDEV, conv, deconv, leaky_relu, linear, score, tanh
+from lsgan_tf.networks.normalization import BatchNormalization
 from lsgan_tf.networks.pairs import Pair
-from lsgan_tf.normalization import BatchNormalization
 
 IMAGE_SHAPE = (64, 64, 3)
 

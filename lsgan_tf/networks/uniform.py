@@ -13,9 +13,9 @@ import math
 import keras
 from keras import layers
 
-from lsgan_tf.errors import check_known
 from lsgan_tf.networks.base import Generator
-from lsgan_tf.normalization import BatchNormalization, LayerNormalization
+from lsgan_tf.networks.normalization import BatchNormalization, LayerNormalization
+from lsgan_tf.utils.errors import check_known
 
 IMAGE_SHAPE = (64, 64, 3)
 STDDEV = 0.02

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from lsgan_tf.datasets import records
+from lsgan_tf.datasets import writer
 from tests.datasets import making
 
 
@@ -10,7 +10,7 @@ from tests.datasets import making
 def made(tmp_path_factory):
     """A labelled grey set of 50 in two shards, alone in its data directory: not to be changed."""
     directory = tmp_path_factory.mktemp("data") / "tiny"
-    records.write(directory, making.plan(50), processes=2)
+    writer.write(directory, making.plan(50), processes=2)
     return directory
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import records
+from lsgan_tf.datasets import writer
 
 CLASS_NAMES = ("even", "odd")
 
@@ -41,10 +41,10 @@ def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0, name="p
     for number in range(start, stop):
         time.sleep(seconds)
         if number in bad:
-            yield records.Skipped(f"{name}{number}", "it is bad")
+            yield writer.Skipped(f"{name}{number}", "it is bad")
             continue
         label = number % 2 if labelled else None
-        yield records.Record(png(picture(number, channels=channels)), label)
+        yield writer.Record(png(picture(number, channels=channels)), label)
 
 
 def die(start, stop, of):
@@ -63,7 +63,7 @@ def plan(
     bad=(), seconds=0.0, name="picture ",
 ):  # fmt: skip
     bounds = [count * number // shards for number in range(shards + 1)]
-    return records.Plan(
+    return writer.Plan(
         image_shape=(8, 8, channels),
         encoding="png",
         class_names=CLASS_NAMES if labelled else None,
@@ -72,7 +72,7 @@ def plan(
         tool="test",
         flags={"count": count},
         jobs=[
-            records.ShardJob(
+            writer.ShardJob(
                 produce,
                 (start, stop, channels, labelled, bad, seconds, name),
                 stop - start,
@@ -87,4 +87,4 @@ def slow_plan():
 
 
 if __name__ == "__main__":
-    records.write(Path(sys.argv[1]), slow_plan(), processes=2, max_bad=2)
+    writer.write(Path(sys.argv[1]), slow_plan(), processes=2, max_bad=2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.datasets import glyphs, printed_digits, records, small_digits
+from lsgan_tf.datasets import glyphs, printed_digits, small_digits, writer
 
 
 def pixels(image):
@@ -48,8 +48,8 @@ def test_printed_digits_plan_is_balanced_and_whole():
 
 
 def test_rendering_does_not_depend_on_the_processes(tmp_path):
-    one = records.write(tmp_path / "a", printed_digits.plan(600), processes=1)
-    two = records.write(tmp_path / "b", printed_digits.plan(600), processes=2)
+    one = writer.write(tmp_path / "a", printed_digits.plan(600), processes=1)
+    two = writer.write(tmp_path / "b", printed_digits.plan(600), processes=2)
     assert [shard.sha256 for shard in one.shards] == [shard.sha256 for shard in two.shards]
 
 

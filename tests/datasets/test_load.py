@@ -7,7 +7,7 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import catalog, embedded, manifest, printed_digits
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 

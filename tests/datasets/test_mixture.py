@@ -5,7 +5,7 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets.mixture import MODES, Mixture, coverage, draw
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 
 def _take(count, **kwargs):

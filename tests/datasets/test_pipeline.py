@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import decoding, example, pipeline, records
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import decoding, example, writer
+from lsgan_tf.datasets.dataset import Dataset
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 
@@ -22,7 +23,7 @@ def dataset(made):
 def unlabelled(tmp_path_factory):
     directory = tmp_path_factory.mktemp("data") / "colour"
     plan = making.plan(12, channels=3, labelled=False)
-    records.write(directory, plan, processes=1)
+    writer.write(directory, plan, processes=1)
     return datasets.load("colour", str(directory.parent))
 
 
@@ -165,7 +166,7 @@ def listed(labels, class_names, broken=()):
     found = Listed(labels, [b"junk" if label in broken else picture for label in labels])
     shape = (8, 8, 1)
     contents = SimpleNamespace(image_shape=shape, encoding="png", class_names=class_names)
-    return found, pipeline.Dataset("set", found, decoding.converted(contents), class_names, "")
+    return found, Dataset("set", found, decoding.converted(contents), class_names, "")
 
 
 def test_the_search_for_examples_ends_early_and_decodes_no_others():

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import example, record_files, shards, tfrecord
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import example, record_reader, shard_writer, tfrecord
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 FIRST = "tiny-train.tfrecord-00000-of-00002"
@@ -23,13 +23,13 @@ def edit_manifest(directory, edit):
 
 def open_error(directory):
     with pytest.raises(UserError) as error:
-        record_files.converted(directory)
+        record_reader.converted(directory)
     return str(error.value)
 
 
 def rewrite_record(directory, number, payload):
     """Puts another payload, soundly framed, in the place of a record of the first shard."""
-    path, index = directory / FIRST, shards.index_path(directory, FIRST)
+    path, index = directory / FIRST, shard_writer.index_path(directory, FIRST)
     offsets = np.fromfile(index, "<u8").astype(int)
     data = path.read_bytes()
     data = data[: offsets[number]] + tfrecord.frame(payload) + data[offsets[number + 1] :]
@@ -39,27 +39,27 @@ def rewrite_record(directory, number, payload):
 
 
 def test_records_are_read_by_number_across_shards(made):
-    _, records = record_files.converted(made)
+    _, records = record_reader.converted(made)
     assert len(records) == 50
     assert len({records.read(number) for number in range(50)}) == 50
 
 
 def test_index_and_scan_agree(made):
-    _, indexed = record_files.converted(made)
-    scanned = record_files.scanned(sorted(made.glob("*.tfrecord-*")))
+    _, indexed = record_reader.converted(made)
+    scanned = record_reader.scanned(sorted(made.glob("*.tfrecord-*")))
     assert all(indexed.read(number) == scanned.read(number) for number in range(50))
 
 
 def test_missing_index_only_costs_time(tiny):
-    shards.index_path(tiny, FIRST).unlink()
-    _, records = record_files.converted(tiny)
+    shard_writer.index_path(tiny, FIRST).unlink()
+    _, records = record_reader.converted(tiny)
     assert len(records) == 50
 
 
 def test_many_shards_do_not_exhaust_file_descriptors(made, monkeypatch):
-    monkeypatch.setattr(record_files, "_MAX_OPEN_FILES", 1)
-    _, records = record_files.converted(made)
-    assert records.read(49) == record_files.converted(made)[1].read(49)
+    monkeypatch.setattr(record_reader, "_MAX_OPEN_FILES", 1)
+    _, records = record_reader.converted(made)
+    assert records.read(49) == record_reader.converted(made)[1].read(49)
 
 
 def test_missing_shard(tiny):
@@ -74,7 +74,7 @@ def test_truncated_shard(tiny, lost):
 
 
 def test_shard_cut_exactly_between_records(tiny):
-    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8")
+    offsets = np.fromfile(shard_writer.index_path(tiny, FIRST), "<u8")
     (tiny / FIRST).write_bytes((tiny / FIRST).read_bytes()[: int(offsets[-2])])
     assert f"{FIRST} has {offsets[-2]} bytes" in open_error(tiny)
 
@@ -86,7 +86,7 @@ def test_count_that_differs_from_the_manifest(tiny):
 
 
 def test_damaged_index(tiny):
-    path = shards.index_path(tiny, FIRST)
+    path = shard_writer.index_path(tiny, FIRST)
     offsets = np.fromfile(path, "<u8")
     for damaged in (offsets[:-1], offsets[::-1], offsets + np.uint64(8), offsets[:0]):
         path.write_bytes(damaged.tobytes())
@@ -208,12 +208,12 @@ def test_errors_that_are_not_the_datas_fault_are_not_explained(made):
 
 @pytest.mark.parametrize("place", [0, 8, 12, 40, -1])
 def test_flipped_bits_are_named_with_file_and_record(tiny, place):
-    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8").astype(int)
+    offsets = np.fromfile(shard_writer.index_path(tiny, FIRST), "<u8").astype(int)
     data = bytearray((tiny / FIRST).read_bytes())
     start = offsets[8] - 1 if place == -1 else offsets[7] + place
     data[start] ^= 0x10
     (tiny / FIRST).write_bytes(data)
-    _, records = record_files.converted(tiny)
+    _, records = record_reader.converted(tiny)
     with pytest.raises(UserError, match=rf"record 7 of .*{FIRST}"):
         records.read(7)
     assert records.read(6) and records.read(8)
@@ -235,7 +235,7 @@ def test_a_damaged_record_stops_the_batches_and_is_kept_as_error(tiny):
 
 
 def test_a_file_that_shrinks_while_it_is_read(tiny):
-    _, records = record_files.converted(tiny)
+    _, records = record_reader.converted(tiny)
     with open(tiny / FIRST, "r+b") as file:
         file.truncate(100)
     with pytest.raises(UserError, match="the file ends inside it"):

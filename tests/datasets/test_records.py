@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from lsgan_tf.datasets import manifest, records, shards
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import manifest, shard_writer, writer
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 
@@ -57,13 +57,13 @@ def test_finished_directory_holds_no_scratch(made):
 
 def test_finished_work_is_not_done_again(tiny):
     before = {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
-    again = records.write(tiny, making.plan(50), processes=2)
+    again = writer.write(tiny, making.plan(50), processes=2)
     assert again == manifest.load(tiny)
     assert {path: path.stat().st_mtime_ns for path in tiny.rglob("*")} == before
 
 
 def test_the_number_of_processes_changes_nothing(made, tmp_path):
-    records.write(tmp_path / "tiny", making.plan(50), processes=1)
+    writer.write(tmp_path / "tiny", making.plan(50), processes=1)
     assert contents(tmp_path / "tiny") == contents(made)
 
 
@@ -71,7 +71,7 @@ def test_the_number_of_processes_changes_nothing(made, tmp_path):
 def test_a_data_set_of_other_flags_is_refused(tiny, changed):
     before = contents(tiny)
     with pytest.raises(UserError, match="already holds a data set made from test"):
-        records.write(tiny, making.plan(**changed), processes=1)
+        writer.write(tiny, making.plan(**changed), processes=1)
     assert contents(tiny) == before
 
 
@@ -79,37 +79,37 @@ def test_a_foreign_directory_is_refused(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "mine.txt").write_text("precious")
     with pytest.raises(UserError, match="photos is not empty"):
-        records.write(tmp_path / "photos", making.plan(4), processes=1)
+        writer.write(tmp_path / "photos", making.plan(4), processes=1)
     assert contents(tmp_path / "photos") == {"mine.txt": b"precious"}
 
 
 def test_what_a_kill_leaves_at_the_very_start_is_no_foreign_work(made, tmp_path):
     (tmp_path / "tiny" / "unfinished").mkdir(parents=True)
     (tmp_path / "tiny" / "unfinished" / ".job.json.123.tmp").write_text("half")
-    records.write(tmp_path / "tiny", making.plan(50), processes=1)
+    writer.write(tmp_path / "tiny", making.plan(50), processes=1)
     assert contents(tmp_path / "tiny") == contents(made)
 
 
 def test_temporary_files_of_a_kill_are_removed(made, tmp_path):
     with pytest.raises(UserError, match="--max_bad=0"):
-        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
     for folder in ("", "index/", "unfinished/"):
         left = f"{folder}.tiny-train.tfrecord-00000-of-00002.123.tmp"
         (tmp_path / "tiny" / left).write_text("half")
-    records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+    writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
     assert set(contents(tmp_path / "tiny")) == set(contents(made))
 
 
 @pytest.mark.parametrize("foreign", [".notes.tmp", "index/.notes.12.tmp", "mine.txt"])
 def test_resuming_beside_foreign_files_is_refused_untouched(foreign, tmp_path):
     with pytest.raises(UserError, match="--max_bad=0"):
-        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
     (tmp_path / "tiny" / foreign).write_text("mine")
     before = contents(tmp_path / "tiny")
     with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
-        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
     with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
-        records.check_target(tmp_path / "tiny")
+        writer.check_target(tmp_path / "tiny")
     assert contents(tmp_path / "tiny") == before
 
 
@@ -118,31 +118,33 @@ def test_a_directory_has_one_lock_by_whatever_name(tmp_path):
     (tmp_path / "alias").symlink_to(tmp_path / "real")
     with filelock.FileLock(tmp_path / ".real.lock"):
         for refused in (
-            lambda: records.write(tmp_path / "alias", making.plan(4), processes=1),
-            lambda: records.check_target(tmp_path / "alias"),
+            lambda: writer.write(tmp_path / "alias", making.plan(4), processes=1),
+            lambda: writer.check_target(tmp_path / "alias"),
         ):
             with pytest.raises(UserError, match="another process is writing"):
                 refused()
-    assert records.check_target(tmp_path / "alias") == tmp_path / "real"
+    assert writer.check_target(tmp_path / "alias") == tmp_path / "real"
 
 
 def test_another_spelling_of_the_source_is_the_same_job(made):
-    again = records.write(made, making.plan(50, source="./test", identity="test"), processes=1)
+    again = writer.write(made, making.plan(50, source="./test", identity="test"), processes=1)
     assert again == manifest.load(made)
 
 
 def test_a_name_that_training_will_not_find_is_told(tmp_path, capsys):
-    records.check_target(tmp_path / "2024 x")
+    writer.check_target(tmp_path / "2024 x")
     assert "--dataset='2024 x' will not load this" in capsys.readouterr().err
 
 
 def test_a_broken_state_file_costs_its_shard_only(tmp_path, made):
     with pytest.raises(UserError, match="--max_bad=0"):
-        records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
+        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
     for number, state in enumerate((b"[]", b"{")):
-        path = shards.state_path(tmp_path / "tiny", f"tiny-train.tfrecord-0000{number}-of-00002")
+        path = shard_writer.state_path(
+            tmp_path / "tiny", f"tiny-train.tfrecord-0000{number}-of-00002"
+        )
         path.write_bytes(state)
-    done = records.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
+    done = writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
     assert sum(shard.count for shard in done.shards) == 49
 
 
@@ -150,22 +152,22 @@ def test_a_split_without_images_is_an_error(tmp_path):
     plan = making.plan(4, bad=(2, 3))
     plan.jobs[1] = dataclasses.replace(plan.jobs[1], split="validation")
     with pytest.raises(UserError, match="for the split 'validation'"):
-        records.write(tmp_path / "set", plan, processes=1, max_bad=2)
+        writer.write(tmp_path / "set", plan, processes=1, max_bad=2)
 
 
 def test_names_that_are_no_text(tmp_path):
     plan = making.plan(4, bad=(1,), name="caf\udce9.png ")
-    written = records.write(tmp_path / "set", plan, processes=1, max_bad=1)
+    written = writer.write(tmp_path / "set", plan, processes=1, max_bad=1)
     assert [skip.where for skip in written.skipped] == ["caf\\xe9.png 1"]
     plan = dataclasses.replace(making.plan(4), class_names=("even", "caf\udce9"))
     with pytest.raises(UserError, match="one line of UTF-8 text"):
-        records.write(tmp_path / "other", plan, processes=1)
+        writer.write(tmp_path / "other", plan, processes=1)
 
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(UserError, match="is a file"):
-        records.write(tmp_path / "data", making.plan(4), processes=1)
+        writer.write(tmp_path / "data", making.plan(4), processes=1)
 
 
 @pytest.fixture
@@ -173,7 +175,7 @@ def unfinished(tmp_path):
     """What a conversion of another job left, with everything in it that one can leave."""
     directory = tmp_path / "other" / "tiny"
     with pytest.raises(UserError, match="--max_bad=0"):
-        records.write(directory, making.plan(60, shards=3, bad=(59,)), processes=1)
+        writer.write(directory, making.plan(60, shards=3, bad=(59,)), processes=1)
     left = [
         "features.json",
         "dataset_info.json",
@@ -189,7 +191,7 @@ def unfinished(tmp_path):
 
 
 def test_unfinished_work_of_another_job_is_dropped(unfinished, made, capsys):
-    records.write(unfinished, making.plan(50), processes=1)
+    writer.write(unfinished, making.plan(50), processes=1)
     assert contents(unfinished) == contents(made)
     lines = [line for line in capsys.readouterr().err.splitlines() if "dropping" in line]
     assert lines == [
@@ -220,7 +222,7 @@ def test_unfinished_work_beside_foreign_files_is_refused_untouched(unfinished, f
         path.write_text("precious")
     before = contents(unfinished)
     with pytest.raises(UserError, match="no unfinished conversion wrote") as refusal:
-        records.write(unfinished, making.plan(50), processes=1)
+        writer.write(unfinished, making.plan(50), processes=1)
     assert f"{path}. Choose another directory" in str(refusal.value)
     assert contents(unfinished) == before
 
@@ -229,7 +231,7 @@ def test_a_marker_that_is_not_ours_protects_what_is_there(unfinished):
     (unfinished / "unfinished" / "job.json").write_text('{"job": "somebody else\'s"}')
     before = contents(unfinished)
     with pytest.raises(UserError, match="no unfinished conversion wrote"):
-        records.write(unfinished, making.plan(50), processes=1)
+        writer.write(unfinished, making.plan(50), processes=1)
     assert contents(unfinished) == before
 
 
@@ -238,17 +240,17 @@ def test_a_second_writer_is_refused(tmp_path):
         filelock.FileLock(tmp_path / ".set.lock"),
         pytest.raises(UserError, match="another process is writing"),
     ):
-        records.write(tmp_path / "set", making.plan(4), processes=1)
+        writer.write(tmp_path / "set", making.plan(4), processes=1)
 
 
 def test_bad_images_are_counted_named_and_bounded(tmp_path):
     plan = making.plan(60, shards=3, bad=(5, 30, 31, 59))
     with pytest.raises(UserError) as failure:
-        records.write(tmp_path / "set", plan, processes=3, max_bad=3)
+        writer.write(tmp_path / "set", plan, processes=3, max_bad=3)
     assert "4 of 60 images cannot be used, more than --max_bad=3" in str(failure.value)
     assert "picture 5: it is bad" in str(failure.value)
     assert not (tmp_path / "set" / "manifest.json").exists()
-    done = records.write(tmp_path / "set", plan, processes=3, max_bad=4)
+    done = writer.write(tmp_path / "set", plan, processes=3, max_bad=4)
     assert done.skipped_count == 4
     assert [skip.where for skip in done.skipped] == [f"picture {n}" for n in (5, 30, 31, 59)]
     assert sum(shard.count for shard in done.shards) == 56
@@ -259,32 +261,32 @@ def test_bad_images_are_counted_named_and_bounded(tmp_path):
 def test_all_bad_images_are_found_and_listed_at_once(tmp_path):
     plan = making.plan(60, shards=6, bad=tuple(range(0, 60, 5)))
     with pytest.raises(UserError) as failure:
-        records.write(tmp_path / "set", plan, processes=1)
+        writer.write(tmp_path / "set", plan, processes=1)
     listed = tmp_path / "set" / "unfinished" / "skipped.txt"
     assert str(failure.value).startswith("12 of 60 images cannot be used, more than --max_bad=0")
     assert f"and 7 more, listed in {listed}" in str(failure.value)
     assert listed.read_text().splitlines() == [f"picture {n}: it is bad" for n in range(0, 60, 5)]
-    done = records.write(tmp_path / "set", plan, processes=1, max_bad=12)
+    done = writer.write(tmp_path / "set", plan, processes=1, max_bad=12)
     assert done.skipped_count == 12 and not listed.exists()
 
 
 def test_raising_max_bad_keeps_the_shards_that_are_complete(tmp_path):
     plan = making.plan(60, shards=3, bad=(59,))
     with pytest.raises(UserError, match="picture 59"):
-        records.write(tmp_path / "set", plan, processes=1)
+        writer.write(tmp_path / "set", plan, processes=1)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").glob("*.tfrecord-*")}
     assert len(kept) == 3
-    records.write(tmp_path / "set", plan, processes=1, max_bad=1)
+    writer.write(tmp_path / "set", plan, processes=1, max_bad=1)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_no_image_at_all_is_an_error(tmp_path):
     with pytest.raises(UserError, match="no image of test can be used"):
-        records.write(tmp_path / "set", making.plan(3, bad=(0, 1, 2)), processes=1, max_bad=9)
+        writer.write(tmp_path / "set", making.plan(3, bad=(0, 1, 2)), processes=1, max_bad=9)
 
 
 def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
-    records.write(tmp_path / "set", making.plan(9, 3, bad=(3, 4, 5)), processes=1, max_bad=3)
+    writer.write(tmp_path / "set", making.plan(9, 3, bad=(3, 4, 5)), processes=1, max_bad=3)
     builder = tfds.builder_from_directory(tmp_path / "set")
     read = [item["image"] for item in builder.as_dataset(split="train").as_numpy_iterator()]
     assert sorted(making.numbers_of(read)) == [0, 1, 2, 6, 7, 8]
@@ -299,9 +301,9 @@ def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
 )
 def test_a_dead_worker_is_reported(died_of, told, tmp_path):
     plan = making.plan(10)
-    plan.jobs[1] = records.ShardJob(making.die, (5, 10, died_of), 5)
+    plan.jobs[1] = writer.ShardJob(making.die, (5, 10, died_of), 5)
     with pytest.raises(UserError, match=told):
-        records.write(tmp_path / "set", plan, processes=2)
+        writer.write(tmp_path / "set", plan, processes=2)
     assert not list((tmp_path / "set").glob("*-00001-of-*"))
 
 
@@ -309,9 +311,9 @@ def test_further_features_have_named_values(tmp_path):
     plan = dataclasses.replace(
         making.plan(0),
         extra_features={"hand": ("left", "right")},
-        jobs=[records.ShardJob(making.produce_by_hand, (0, 6), 6)],
+        jobs=[writer.ShardJob(making.produce_by_hand, (0, 6), 6)],
     )
-    records.write(tmp_path / "set", plan, processes=1)
+    writer.write(tmp_path / "set", plan, processes=1)
     assert manifest.load(tmp_path / "set").extra_features == {"hand": ("left", "right")}
     builder = tfds.builder_from_directory(tmp_path / "set")
     assert builder.info.features["hand"].names == ["left", "right"]
@@ -321,7 +323,7 @@ def test_further_features_have_named_values(tmp_path):
 
 def test_what_flags_exclude_is_told_and_is_not_bad(tmp_path):
     plan = dataclasses.replace(making.plan(4), left_out={"symbols": 7})
-    written = records.write(tmp_path / "set", plan, processes=1, max_bad=0)
+    written = writer.write(tmp_path / "set", plan, processes=1, max_bad=0)
     assert manifest.load(tmp_path / "set").left_out == {"symbols": 7}
     assert "left out: 7 symbols" in written.summary(tmp_path / "set")
 
@@ -329,7 +331,7 @@ def test_what_flags_exclude_is_told_and_is_not_bad(tmp_path):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     directory = tmp_path_factory.mktemp("undisturbed") / "slow"
-    records.write(directory, making.slow_plan(), processes=2, max_bad=2)
+    writer.write(directory, making.slow_plan(), processes=2, max_bad=2)
     return data(directory)
 
 

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import catalog, example, tfrecord
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 

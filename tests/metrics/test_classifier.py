@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lsgan_tf import datasets
-from lsgan_tf.errors import UserError
 from lsgan_tf.metrics import classifier
 from lsgan_tf.metrics.features import Choice, Extractor
+from lsgan_tf.utils.errors import UserError
 from tools import convert_images
 
 

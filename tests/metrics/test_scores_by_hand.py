@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lsgan_tf.metrics import classes, neighbours
-from lsgan_tf.metrics.frechet import frechet_distance
+from lsgan_tf.metrics.fid import frechet_distance
 from lsgan_tf.metrics.inception_score import Posteriors, inception_score, softmax
-from lsgan_tf.metrics.kernel import kernel_distance, squared_mmd
+from lsgan_tf.metrics.kid import kernel_distance, squared_mmd
 from lsgan_tf.metrics.moments import Moments
 
 

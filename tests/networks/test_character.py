@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import networks
-from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN
+from lsgan_tf.gan.model import GAN
+from lsgan_tf.gan.optimizers import Adam
 from lsgan_tf.networks.character import CharacterDiscriminator, CharacterGenerator
 from lsgan_tf.networks.layers import LabelMap, linear
-from lsgan_tf.optimizers import Adam
+from lsgan_tf.utils.errors import UserError
 
 SHAPE = (28, 28, 1)
 LABELS = tf.constant([3, 8])

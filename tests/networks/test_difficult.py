@@ -10,11 +10,11 @@ import tensorflow as tf
 from keras import layers
 
 from lsgan_tf import networks
-from lsgan_tf.gan import GAN
+from lsgan_tf.gan.model import GAN
 from lsgan_tf.networks.difficult import DifficultDiscriminator, DifficultGenerator
 from lsgan_tf.networks.gated import Gate, GatedDiscriminator
+from lsgan_tf.networks.normalization import BatchNormalization, LayerNormalization
 from lsgan_tf.networks.residual import Bottleneck, DepthToSpace
-from lsgan_tf.normalization import BatchNormalization, LayerNormalization
 
 SHAPE = (64, 64, 3)
 RNG = np.random.default_rng(0)

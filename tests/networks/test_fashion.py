@@ -8,7 +8,7 @@ import tensorflow as tf
 from lsgan_tf import networks
 from lsgan_tf.networks import pytorch
 from lsgan_tf.networks.fashion import FashionDiscriminator, FashionGenerator
-from lsgan_tf.normalization import BatchNormalization
+from lsgan_tf.networks.normalization import BatchNormalization
 
 SHAPE = (32, 32, 1)
 RNG = np.random.default_rng(0)

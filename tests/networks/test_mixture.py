@@ -11,14 +11,16 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
-from lsgan_tf import generators, latents, networks, sample, serving, training
-from lsgan_tf.checkpoints import available
+from lsgan_tf import networks, sample
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN
+from lsgan_tf.gan.model import GAN, latents
+from lsgan_tf.gan.objectives import LeastSquares, SigmoidCrossEntropy
+from lsgan_tf.inference import load, serving
 from lsgan_tf.networks.mixture import MixtureDiscriminator, MixtureGenerator
-from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy
-from lsgan_tf.run import Data, Run
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.training import loop
+from lsgan_tf.utils.errors import UserError
 
 
 def test_the_authors_sizes_and_initial_weights():
@@ -154,12 +156,12 @@ def _config(tmp_path, **changes):
 def run_dir(tmp_path_factory):
     """A run of 20 steps."""
     config = _config(tmp_path_factory.mktemp("mixture"))
-    training.train(config)
+    loop.train(config)
     return Run(config.run_dir).directory
 
 
 def _weights(directory):
-    return generators.load(directory).generator.get_weights()
+    return load.load(directory).generator.get_weights()
 
 
 def test_a_run_of_points_leaves_what_a_run_of_images_leaves(run_dir):
@@ -174,15 +176,15 @@ def test_a_run_of_points_leaves_what_a_run_of_images_leaves(run_dir):
 
 
 def test_resuming_is_exact(run_dir, tmp_path, capsys):
-    training.train(_config(tmp_path, train_steps=7))
-    training.train(_config(tmp_path))
+    loop.train(_config(tmp_path, train_steps=7))
+    loop.train(_config(tmp_path))
     assert "endless points of mixture, 1 replica x 8 points a step" in capsys.readouterr().out
     for one, other in zip(_weights(tmp_path / "run"), _weights(run_dir), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_two_replicas_learn_what_one_learns(run_dir, tmp_path):
-    training.train(_config(tmp_path, logical_devices=2))
+    loop.train(_config(tmp_path, logical_devices=2))
     for one, other in zip(_weights(tmp_path / "run"), _weights(run_dir), strict=True):
         # Sums in another order; Adam turns rounding of small gradients into up to 1e-3 of a step
         # of 2e-4, twenty times.
@@ -193,7 +195,7 @@ def test_two_replicas_learn_what_one_learns(run_dir, tmp_path):
 def run_sample(monkeypatch, capsys, run_dir):
     """Runs the command on the run; returns the path that it prints."""
     if "run_dir" not in flags.FLAGS:
-        generators.define_flags()
+        load.define_flags()
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(sys.argv[:1])
 
@@ -228,7 +230,7 @@ def test_the_points_go_beside_a_png(run_sample, tmp_path):
 
 
 def test_sampling_brings_no_plots_before_it_draws_one():
-    code = "import sys, lsgan_tf.samples; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, lsgan_tf.inference.samples; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -242,7 +244,7 @@ def test_what_is_for_images_is_refused(run_sample, arguments):
 
 
 def test_an_export_serves_points(run_dir, tmp_path):
-    generator = generators.load(run_dir).generator
+    generator = load.load(run_dir).generator
     serving.save(serving.Server(generator), tmp_path / "1")
     model = tf.saved_model.load(str(tmp_path / "1"))
     assert set(model.signatures) == {"serving_default"}

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import networks
-from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN
+from lsgan_tf.gan.model import GAN
 from lsgan_tf.networks.layers import LabelMap
+from lsgan_tf.utils.errors import UserError
 
 
 def _parameters(network):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import networks
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 SHAPE = (64, 64, 3)
 

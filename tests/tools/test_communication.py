@@ -4,9 +4,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.errors import UserError
-from lsgan_tf.gan import GAN
-from lsgan_tf.normalization import synchronize
+from lsgan_tf.gan.model import GAN
+from lsgan_tf.networks.normalization import synchronize
+from lsgan_tf.utils.errors import UserError
 from tests.tiny import TinyDiscriminator, TinyGenerator
 from tools import communication
 from tools.communication import Assumptions, Link, Network, Passes

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools import compare_scores
 from tools.compare_scores import Features, Row
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest, pictures
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 from tools import _converter_flags, convert_cats
 from tools.convert_cats import Options

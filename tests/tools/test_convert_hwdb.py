@@ -17,7 +17,7 @@ from PIL import Image
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tests.tools.test_gnt import record
 from tools import convert_hwdb
 from tools.convert_hwdb import Options

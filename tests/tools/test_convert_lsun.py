@@ -22,7 +22,7 @@ from PIL import Image
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 from tests.tools import lmdbs
 from tools import convert_lsun

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.checkpoints import available
 from lsgan_tf.config import Config
-from lsgan_tf.errors import UserError, exit_on_user_error
-from lsgan_tf.run import Run
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils.errors import UserError, exit_on_user_error
 from tools import fault_test
 from tools.faults import comparing, ordeal, outcomes, reference, strikes, trainers
 

@@ -9,7 +9,7 @@ from absl import flags
 from PIL import Image
 
 from lsgan_tf.config import RECIPES
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools import mixture_runs
 
 

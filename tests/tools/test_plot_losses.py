@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.objectives import LeastSquares, SigmoidCrossEntropy
+from lsgan_tf.gan.objectives import LeastSquares, SigmoidCrossEntropy
 from tools import plot_losses
 
 COMMAND = [sys.executable, "-m", "tools.plot_losses"]

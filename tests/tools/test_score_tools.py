@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lsgan_tf import datasets, evaluation
+from lsgan_tf import datasets
 from lsgan_tf.datasets.part import Part
+from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from tests.metrics import networks as made
@@ -53,8 +54,8 @@ def test_the_table_marks_what_must_get_worse(part, tmp_path, monkeypatch):
     monkeypatch.setattr(score_distortions, "_DROPPED", 1)
     network = made.keras_file(tmp_path / "net.keras", classes=3)
     choice = Choice(str(network), data_dir=str(tmp_path))
-    data = evaluation.Data.of_floor(part.dataset, None, 40)
-    evaluator = evaluation.Evaluator(choice, Settings(images=40), data)
+    data = RealImages.of_floor(part.dataset, None, 40)
+    evaluator = Evaluator(choice, Settings(images=40), data)
     lines = score_distortions.table(evaluator, data)
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines}
     titles = [title.strip() for title in rows[""]]

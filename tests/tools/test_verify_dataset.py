@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.datasets import example, manifest, records, tfds_metadata, tfrecord, workers
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import example, manifest, process_pool, tfds_metadata, tfrecord, writer
+from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 from tools import verify_dataset
 from tools.verifying import contact_sheet, example_parser, faults, layout_check, shard_check
@@ -40,7 +40,7 @@ def produce(start, stop):
     for number in range(start, stop):
         pixels = np.full((8, 8), GREYS[number % 3], np.uint8)
         pixels[0, 0] = number
-        yield records.Record(making.png(pixels), number % 3, {"hand": number % 2})
+        yield writer.Record(making.png(pixels), number % 3, {"hand": number % 2})
 
 
 def write(directory, count=24):
@@ -50,11 +50,11 @@ def write(directory, count=24):
         extra_features={"hand": ("left", "right")},
         left_out={"blots": 5},
         jobs=[
-            records.ShardJob(produce, bounds, count // 2)
+            writer.ShardJob(produce, bounds, count // 2)
             for bounds in ((0, count // 2), (count // 2, count))
         ],
     )
-    records.write(directory, plan, processes=2)
+    writer.write(directory, plan, processes=2)
     return directory
 
 
@@ -170,7 +170,7 @@ def test_colours_duplicates_and_empty_classes(tmp_path):
         data["class_names"] = ["red", "none", "blue"]
 
     directory = tmp_path / "tiny"
-    records.write(directory, making.plan(2, channels=3, labelled=True), processes=1)
+    writer.write(directory, making.plan(2, channels=3, labelled=True), processes=1)
     for number, (colour, label) in enumerate((((200, 0, 4), 0), ((200, 0, 4), 2))):
         file = f"tiny-train.tfrecord-0000{number}-of-00002"
         framed = tfrecord.frame(example.encode({"image": flat(colour, mode="RGB"), "label": label}))
@@ -575,8 +575,8 @@ def test_200_random_mutations_of_a_shard_are_each_found_by_the_checksums_alone(m
         mutants.append(dataclasses.replace(sound, file=file))
     contents = dataclasses.replace(contents, shards=tuple(mutants))
     context = shard_check.Context(tmp_path, contents, contact_sheet.Choice.of(contents))
-    tasks = [workers.Task(shard_check.check_shard, (number, context)) for number in range(200)]
-    reports = list(workers.run(tasks, 2, verify_dataset.tqdm.tqdm(disable=True)))
+    tasks = [process_pool.Task(shard_check.check_shard, (number, context)) for number in range(200)]
+    reports = list(process_pool.run(tasks, 2, verify_dataset.tqdm.tqdm(disable=True)))
     assert len(reports) == 200
     for report in reports:
         record, sha256 = report.faults.listed
@@ -604,7 +604,7 @@ def test_the_contact_sheet_has_a_row_for_each_class(made):
 
 def test_the_contact_sheet_of_an_unlabelled_set_spreads_over_it(tmp_path):
     directory = tmp_path / "tiny"
-    records.write(directory, making.plan(200, labelled=False), processes=2)
+    writer.write(directory, making.plan(200, labelled=False), processes=2)
     tiles = sheet_tiles(findings(directory).sheet, rows=8, columns=8, tile=56)
     small = tiles[:, :, 3::7, 3::7].reshape(64, 8, 8, 1)
     numbers = making.numbers_of(small)

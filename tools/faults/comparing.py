@@ -4,9 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from lsgan_tf.checkpoints import available
-from lsgan_tf.errors import UserError
-from lsgan_tf.run import Run
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils.errors import UserError
 
 _OF_THE_MOMENT = ("time", "images_per_second")  # differ between any two runs
 _SHOWN = 3  # of a kind of difference

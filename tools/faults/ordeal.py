@@ -2,8 +2,8 @@
 
 import itertools
 
-from lsgan_tf.errors import UserError
-from lsgan_tf.run import Run
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils.errors import UserError
 from tools.faults import comparing
 from tools.faults.outcomes import Outcome
 from tools.faults.strikes import Scene, unfinished

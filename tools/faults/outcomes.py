@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from lsgan_tf.errors import UserError
-from lsgan_tf.tables import aligned
+from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.text import aligned
 
 _HEADINGS = (
     *("fault", "hits", "resumed", "steps repeated", "most at once", "other worker ended after"),

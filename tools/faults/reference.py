@@ -4,9 +4,9 @@ import dataclasses
 import time
 from pathlib import Path
 
-from lsgan_tf.checkpoints import available
 from lsgan_tf.config import Config
-from lsgan_tf.run import Run
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Run
 from tools.faults.trainers import LOOK, Trainers
 
 

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lsgan_tf.checkpoints import available
-from lsgan_tf.errors import UserError
-from lsgan_tf.run import Run
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils.errors import UserError
 from tools.faults.reference import Reference
 from tools.faults.trainers import LOOK, Trainers, logged_step
 

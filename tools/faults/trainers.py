@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 
-from lsgan_tf.errors import UserError
-from lsgan_tf.run import Run
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils.errors import UserError
 from tools.local_cluster import environment, free_addresses
 
 LOOK = 0.01  # seconds between two looks

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.fuzzing import batches, converted_set, gnt_mutations, gnt_oracle
 from tools.fuzzing.gnt_oracle import Expected, Picture
 

@@ -13,7 +13,7 @@ import lmdb
 from PIL import Image, ImageOps
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.fuzzing import batches, converted_set, lmdb_mutations
 
 _SIDE = 32

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 # What opening or reading a damaged zip raises. ValueError: names that are no text, offsets that are
 # too large. `BadImage` is one, too: let it pass where it may come through.

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.sources import archives, cat_faces, file_listing
 from tools.sources.image_sources import Entry, FileReader, FolderReader
 from tools.sources.zip_source import ZipReader

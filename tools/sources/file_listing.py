@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 ANY_NAME = ("utf-8", "surrogateescape")  # how to encode file names, which need not be text
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.sources import archives, file_listing
 
 EXTENSION = ".gnt"

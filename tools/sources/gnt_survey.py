@@ -13,8 +13,8 @@ from typing import Any
 
 import tqdm
 
-from lsgan_tf.datasets import workers
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import process_pool
+from lsgan_tf.utils.errors import UserError
 from tools.sources import gnt
 from tools.sources.gnt_sources import GntFile
 from tools.sources.hwdb_characters import Selection
@@ -98,7 +98,7 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     """
     total = Survey([None] * len(files))
     damages = {}
-    tasks = [workers.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
+    tasks = [process_pool.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
     with tqdm.tqdm(total=len(files), unit="file", desc="survey") as bar:
         for number, found in _results(tasks, processes, bar):
             total.files[number] = found.files[0]
@@ -111,9 +111,9 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     return total
 
 
-def _results(tasks: list[workers.Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
+def _results(tasks: list[process_pool.Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
     if processes > 1:
-        yield from workers.run(tasks, processes, bar)
+        yield from process_pool.run(tasks, processes, bar)
         return
     for task in tasks:  # a process of its own would take longer to start than to work
         yield task.function(*task.arguments, counting=False)
@@ -147,7 +147,7 @@ def _survey_file(
             "Get it again, or leave it out"
         )
     if counting:
-        workers.count()
+        process_pool.count()
     return number, found
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 
 MAX_LIST_BYTES = 1 << 20
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.sources.file_listing import ANY_NAME, is_hidden, visible_files
 
 

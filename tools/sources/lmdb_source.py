@@ -14,8 +14,8 @@ from pathlib import Path
 
 import lmdb
 
-from lsgan_tf.datasets import pictures, workers
-from lsgan_tf.errors import UserError
+from lsgan_tf.datasets import pictures, process_pool
+from lsgan_tf.utils.errors import UserError
 
 _DATA_FILE = "data.mdb"
 _MIN_ENTRY_BYTES = 10  # of an entry without key and value in a page: a header and a pointer
@@ -103,12 +103,12 @@ def listing(file: Path, positions: list[int], count: int) -> Listing:
         digest.update(key)
         last, number = key, number + 1
         if number % _ENTRIES_PER_OPENING == 0:
-            workers.count(_ENTRIES_PER_OPENING)
+            process_pool.count(_ENTRIES_PER_OPENING)
         if number == count < declared:  # else one more, to see whether this was the last
             break
     if number < count:
         raise _miscounted(file, count, f"{number} can be found")
-    workers.count(number % _ENTRIES_PER_OPENING)
+    process_pool.count(number % _ENTRIES_PER_OPENING)
     return Listing(tuple(starts), digest.hexdigest())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import filelock
 import tqdm
 
-from lsgan_tf import atomic
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import files
+from lsgan_tf.utils.errors import UserError
 from tools.sources import archives
 
 _BLOCK_BYTES = 1 << 20
@@ -100,7 +100,7 @@ def _copy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target:
     size = member.file_size
     with (
         tqdm.tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {path.name}") as bar,
-        atomic.replacing(target) as out,
+        files.replacing(target) as out,
     ):
         for block in _blocks(path, archive, member):
             out.write(block)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils.errors import UserError
 from tools.sources import archives
 from tools.sources.image_sources import Entry, Source
 

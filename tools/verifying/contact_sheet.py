@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lsgan_tf import images
 from lsgan_tf.datasets.manifest import Manifest
-from lsgan_tf.errors import UserError
+from lsgan_tf.utils import images
+from lsgan_tf.utils.errors import UserError
 
 MAX_CLASSES = 12
 PER_CLASS = 12

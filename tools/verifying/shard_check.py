@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import pictures, shards, workers
+from lsgan_tf.datasets import pictures, process_pool, shard_writer
 from lsgan_tf.datasets.manifest import Manifest
 from tools.verifying import example_parser, layout_check
 from tools.verifying.contact_sheet import Choice, Gallery
@@ -93,7 +93,7 @@ class _Check:
 
     def run(self) -> None:
         directory, file = self._context.directory, self._shard.file
-        index = shards.index_path(directory, file)
+        index = shard_writer.index_path(directory, file)
         try:
             with ShardReader(directory / file, index, self.faults) as reader:
                 for where, record, payload in reader.payloads():
@@ -105,7 +105,7 @@ class _Check:
             self.faults.add(file, f"it cannot be read: {error.strerror or error}")
 
     def _record(self, where: str, record: int, payload: bytes) -> None:
-        workers.count()
+        process_pool.count()
         names = layout_check.value_names(self._context.contents)
         try:
             values = example_parser.parse(payload, {"image": bytes, **dict.fromkeys(names, int)})

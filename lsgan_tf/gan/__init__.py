@@ -1,0 +1,1 @@
+"""The training step: one Keras model, its objectives, penalties, optimizers and latents."""

@@ -1,0 +1,155 @@
+"""What the discriminator and the generator minimise: pure functions of D's linear output.
+
+Every objective has two methods over discriminator outputs ("scores") of any shape, one score
+per image: `discriminator(real, fake)` and `generator(fake)`. Both return scalars, means over
+the scores they are given. `optimum()` tells what both are worth when the generator has won
+(p_g = p_data and D is optimal), the line to hold a loss curve against.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple, Protocol
+
+import keras
+from keras import ops
+
+
+class Losses(NamedTuple):
+    """A pair of loss values; None stands for one that the theory leaves open."""
+
+    discriminator: float | None
+    generator: float | None
+
+
+class Objective(Protocol):
+    """What `lsgan_tf.gan.model.GAN` asks of an objective."""
+
+    def discriminator(self, real, fake):
+        """D's loss, a scalar tensor, from its scores of real and of generated images."""
+
+    def generator(self, fake):
+        """G's loss, a scalar tensor, from D's scores of generated images."""
+
+    def optimum(self) -> Losses:
+        """Both losses at p_g = p_data under the optimal discriminator."""
+
+
+class Serializable:
+    """Lets Keras save a dataclass: its fields are its configuration."""
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+@dataclasses.dataclass(frozen=True)
+class LeastSquares(Serializable):
+    """Least squares GAN (Mao et al., ICCV 2017).
+
+        L_D = 1/2 E[(D(x) - b)^2] + 1/2 E[(D(G(z)) - a)^2]
+        L_G = 1/2 E[(D(G(z)) - c)^2]
+
+    With b - c = 1 and b - a = 2, for example (a, b, c) = (-1, 1, 0), the generator minimises a
+    Pearson chi-squared divergence (section 3.2.3); (0, 1, 1) asks it to look as real as possible.
+
+    The authors' code sums over a batch of 64 where the paper takes the mean: the same direction,
+    64 times the length, which Adam does not notice.
+
+    Args:
+      a: D's target for generated images.
+      b: D's target for real images.
+      c: the value G wants D to give to generated images.
+
+    Raises:
+      ValueError: if a equals b, since D then has nothing to tell apart, or if a label is infinite
+        or no number.
+    """
+
+    a: float = 0.0
+    b: float = 1.0
+    c: float = 1.0
+
+    def __post_init__(self):
+        for name, label in dataclasses.asdict(self).items():
+            if not math.isfinite(label):
+                raise ValueError(f"Label {name} is {label}; it must be a finite number.")
+        if self.a == self.b:
+            raise ValueError(
+                f"Label a (generated images) and label b (real images) are both {self.a}: "
+                "the discriminator would have nothing to tell apart."
+            )
+
+    def discriminator(self, real, fake):
+        return 0.5 * ops.mean(ops.square(real - self.b)) + 0.5 * ops.mean(ops.square(fake - self.a))
+
+    def generator(self, fake):
+        return 0.5 * ops.mean(ops.square(fake - self.c))
+
+    def optimum(self) -> Losses:
+        """D* = (a + b) / 2 everywhere, so L_D = (b - a)^2 / 4 and L_G = (D* - c)^2 / 2."""
+        score = (self.a + self.b) / 2
+        return Losses((self.b - self.a) ** 2 / 4, (score - self.c) ** 2 / 2)
+
+
+PRESETS = {
+    "pearson": LeastSquares(-1.0, 1.0, 0.0),
+    "binary": LeastSquares(0.0, 1.0, 1.0),
+}
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+@dataclasses.dataclass(frozen=True)
+class SigmoidCrossEntropy(Serializable):
+    """The regular GAN (Goodfellow et al., 2014) on logits.
+
+        L_D = E[-log s(D(x))] + E[-log(1 - s(D(G(z))))]
+        L_G = E[-log s(D(G(z)))]            s = the logistic function
+        L_G = E[log(1 - s(D(G(z))))]        if saturating
+
+    -log s(t) = softplus(-t) and -log(1 - s(t)) = softplus(t), which never overflow.
+
+    Args:
+      saturating: whether G minimises what D maximises, the minimax game of the theory. Its gradient
+        vanishes while D tells the generated images apart, so training takes the other form.
+    """
+
+    saturating: bool = False
+
+    def discriminator(self, real, fake):
+        return ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))
+
+    def generator(self, fake):
+        if self.saturating:
+            return -ops.mean(ops.softplus(fake))
+        return ops.mean(ops.softplus(-fake))
+
+    def optimum(self) -> Losses:
+        """D* = 1/2, a logit of zero: L_D = log 4 and L_G = log 2, or -log 2 if saturating."""
+        return Losses(math.log(4), -math.log(2) if self.saturating else math.log(2))
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+@dataclasses.dataclass(frozen=True)
+class Wasserstein(Serializable):
+    """Wasserstein GAN (Arjovsky et al., 2017): the negative of L_D estimates a distance.
+
+        L_D = E[D(G(z))] - E[D(x)]
+        L_G = -E[D(G(z))]
+
+    Only for a D whose slope something bounds, such as `penalties.Interpolates` (WGAN-GP); L_D has
+    no lower bound otherwise.
+    """
+
+    def discriminator(self, real, fake):
+        return ops.mean(fake) - ops.mean(real)
+
+    def generator(self, fake):
+        return -ops.mean(fake)
+
+    def optimum(self) -> Losses:
+        """L_D = 0; L_G is open, for a constant added to D changes L_G and nothing else."""
+        return Losses(0.0, None)

@@ -1,0 +1,200 @@
+"""Scores of the checkpoints of a run: computed, written into the run, and shown."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from lsgan_tf import datasets
+from lsgan_tf.config import Config
+from lsgan_tf.inference import load, sampler
+from lsgan_tf.metrics import neighbours
+from lsgan_tf.metrics.directions import heading, spelled
+from lsgan_tf.metrics.evaluator import (
+    Evaluator,
+    RealImages,
+    points_protocol,
+    points_scores,
+    score_lines,
+)
+from lsgan_tf.metrics.features import Choice
+from lsgan_tf.metrics.scores import Settings
+from lsgan_tf.runs import gallery
+from lsgan_tf.runs.checkpoints import available
+from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.utils import images, text
+from lsgan_tf.utils.errors import UserError
+
+_SHOWN = 8  # generated images in the picture of neighbours
+_NEIGHBOURS = 5  # training images beside each
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What to score, and how."""
+
+    run: Run
+    config: Config
+    data: Data
+    choice: Choice
+    settings: Settings
+    batch_size: int  # images at a time, on each device
+    strategy: tf.distribute.Strategy  # whose devices share the work
+    weights: str  # "raw", "ema" or "auto"
+
+    def has_points(self):
+        """Whether the run is of points of the plane, which need no features."""
+        return len(self.data.image_shape) == 1
+
+    def evaluator(self, data):
+        """The `Evaluator` on the devices of the strategy."""
+        return Evaluator(
+            self.choice,
+            self.settings,
+            data,
+            strategy=self.strategy,
+            batch_size=self.batch_size,
+        )
+
+    def dataset(self):
+        """The training split.
+
+        Raises:
+          UserError: it is not there, or has images of another shape now.
+        """
+        dataset = datasets.load(
+            self.config.dataset, self.choice.data_dir, image_size=self.config.image_size
+        )
+        if dataset.image_shape != self.data.image_shape:
+            raise UserError(
+                f"data set {dataset.name} has images of {dataset.image_shape} now, the run of "
+                f"{self.data.image_shape}. --data_dir says where the right one is."
+            )
+        if dataset.fingerprint != self.data.fingerprint:
+            print(f"warning: data set {dataset.name} was made anew since the run was trained.")
+        return dataset
+
+
+def checkpoints(job, chosen):
+    """Scores one checkpoint, or all that are there; prints a table and writes scores.jsonl.
+
+    Args:
+      job: a `Job`.
+      chosen: a step, "latest", "best" or "all".
+
+    Raises:
+      UserError: there is none, or the features or the data are not to be had.
+    """
+    steps = available(job.run.checkpoints) if chosen == "all" else [chosen]
+    if not steps:
+        raise UserError(f"There is no checkpoint in {job.run.checkpoints} yet. Train a little.")
+    loaded = _loaded(job, steps)
+    first = next(loaded)  # before the reference takes its time: it may not be there
+    score = _points if job.has_points() else _images(job)
+    rows = [
+        (f"step {trained.step}, {trained.weights}", score(job, trained))
+        for trained in itertools.chain([first], loaded)
+    ]
+    print("\n".join(text.aligned(_rows(rows))))
+    print(f"{job.run.scores}, {gallery.write(job.run)}")
+
+
+def _loaded(job, steps):
+    """The generators of these checkpoints, one after the other, but for those that a trainer has
+    removed since the first."""
+    for number, step in enumerate(steps):
+        if number and step not in available(job.run.checkpoints):
+            print(f"warning: the checkpoint of step {step} has gone meanwhile.")
+        else:
+            yield load.load(job.run.directory, checkpoint=str(step), weights=job.weights)
+
+
+def real(job):
+    """Scores the test split against the training split: the floor of every generator's scores.
+
+    Raises:
+      UserError: as `checkpoints` does.
+    """
+    if job.has_points():
+        raise UserError("--real is for images; the points of the mixture are drawn without end.")
+    dataset = job.dataset()
+    test = datasets.test_split(
+        job.config.dataset, job.choice.data_dir, image_size=job.config.image_size
+    )
+    data = RealImages.of_floor(dataset, test, job.settings.images)
+    evaluator = job.evaluator(data)
+    scores, fake = evaluator.test()
+    job.run.append_scores(
+        score_lines(
+            scores,
+            evaluator.protocol(),
+            step=None,
+            images=f"real ({data.test_split})",
+            count=fake.count,
+            weights=None,
+        )
+    )
+    print("\n".join(text.aligned(_rows([(f"real ({data.test_split})", scores)]))))
+    print(f"{job.run.scores}, {gallery.write(job.run)}")
+
+
+def _points(job, trained):
+    scores, count = points_scores(trained.generator, job.settings)
+    protocol = points_protocol(job.settings)
+    _append(job, trained, scores, protocol, count)
+    return scores
+
+
+def _images(job):
+    """The function that scores a checkpoint; the reference is measured here, once for all."""
+    evaluator = job.evaluator(RealImages.of_generators(job.dataset(), job.settings.images))
+
+    def score(job, trained):
+        scores, fake, generated = evaluator.generator(trained.generator, trained.class_names)
+        _append(job, trained, scores, evaluator.protocol(), fake.count)
+        path = job.run.directory / f"neighbours-{trained.step:07d}.png"
+        print(_neighbours(evaluator, fake, generated, path))
+        return scores
+
+    return score
+
+
+def _append(job, trained, scores, protocol, count):
+    job.run.append_scores(
+        score_lines(
+            scores,
+            protocol,
+            step=trained.step,
+            images="generated",
+            count=count,
+            weights=trained.weights,
+            generator_dtype="float32",
+        )
+    )
+
+
+def _neighbours(evaluator, fake, generated, path):
+    """Draws the generated images that are nearest to a training image, each before the training
+    images nearest to it, the nearest pair first."""
+    training = evaluator.reference.features
+    count = min(_NEIGHBOURS, len(training))
+    numbers, distances = neighbours.nearest(training, fake.features, count)
+    closest = np.argsort(distances[:, 0], kind="stable")[:_SHOWN]
+    shown, _ = generated.at(closest)
+    beside = [evaluator.reference_images(numbers[index]) for index in closest]
+    rows = [np.concatenate([one[None], real]) for one, real in zip(shown, beside, strict=True)]
+    return sampler.write_picture(path, images.grid(np.concatenate(rows), count + 1))
+
+
+def _rows(scored):
+    """A table, arrows showing which way is better: a row for each (name, scores)."""
+    head = [heading(score.name, score.title) for score in scored[0][1]]
+    return [
+        ("", *head),
+        *((name, *(_cell(score) for score in scores)) for name, scores in scored),
+    ]
+
+
+def _cell(score):
+    return spelled(score.value, std=score.details.get("std"), of=score.details.get("of"))

@@ -1,0 +1,148 @@
+"""Samples from a generator, and pictures of them."""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from lsgan_tf.gan import latents
+from lsgan_tf.inference import samples
+from lsgan_tf.utils import files, images
+from lsgan_tf.utils.errors import UserError
+
+GRID_ROWS = 8
+GRID_COLUMNS = 8
+MOST_CLASS_COLUMNS = 10
+REALS_LINE = 4  # pixels of black between real examples and generated ones
+
+
+class Sampler:
+    """Turns latents into samples, in inference mode: each depends on its latent alone.
+
+    Args:
+      generator: a `networks.base.Generator`.
+      batch_size: samples per forward pass, which bounds the memory.
+
+    Attributes:
+      kind: what they are, `samples.Images` or `samples.Points`.
+    """
+
+    def __init__(self, generator, batch_size=64):
+        self.kind = samples.kind(generator)
+        self._batch_size = batch_size
+        self._forward = tf.function(
+            lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
+        )
+
+    def __call__(self, z, labels=None):
+        """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C] or float32 points
+        [N, 2].
+
+        Raises:
+          UserError: if what the generator makes is not finite.
+        """
+        inputs = (z,) if labels is None else (z, labels)
+        chunks = []
+        for start in range(0, len(z), self._batch_size):
+            chunk = (tf.convert_to_tensor(i[start : start + self._batch_size]) for i in inputs)
+            outputs = self._forward(*chunk).numpy()
+            if not np.isfinite(outputs).all():
+                raise UserError(
+                    "The generator makes NaN or infinity: this run has diverged. Take an earlier "
+                    "checkpoint."
+                )
+            chunks.append(self.kind.finish(outputs))
+        return np.concatenate(chunks)
+
+
+def draw_latents(generator, count, seed):
+    """Latents [count, latent_dim] as the generator is trained on, the same for the same seed."""
+    return latents.draw(
+        generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
+    ).numpy()
+
+
+def grid_size(num_classes):
+    """(rows, columns) of the sample grid of a run: one column a class where there are labels."""
+    return GRID_ROWS, min(num_classes, MOST_CLASS_COLUMNS) or GRID_COLUMNS
+
+
+def labels_for(count, columns, num_classes, wanted=None):
+    """Labels int32 [count] that give each column of a grid one class, of those wanted, or of all
+    in turn; None without classes."""
+    if not num_classes:
+        return None
+    choice = np.asarray(wanted if wanted else range(num_classes), np.int32)
+    return choice[np.arange(count) % columns % len(choice)]
+
+
+def interpolate(z, frames, distribution):
+    """Latents on the way from each to the next: [N, L] -> [(N - 1) * frames, L], ends included.
+
+    Straight lines for uniform latents; great circles for normal ones, which lie near a sphere and
+    would leave it on a straight line.
+    """
+    fractions = np.linspace(0.0, 1.0, frames, dtype=np.float32)[:, None]
+    between = _slerp if distribution == "normal" else _lerp
+    return np.concatenate([between(a, b, fractions) for a, b in zip(z, z[1:], strict=False)])
+
+
+def _lerp(a, b, fractions):
+    return (1.0 - fractions) * a + fractions * b
+
+
+def _slerp(a, b, fractions):
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    if angle < 1e-4:
+        return _lerp(a, b, fractions)
+    return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)
+
+
+def write_grid(path, pictures, columns, reals=None):
+    """Writes uint8 [N, H, W, C] as one PNG, below `reals` [columns, H, W, C] if there are any;
+    returns the path."""
+    picture = images.grid(pictures, columns)
+    if reals is not None:
+        line = np.zeros((REALS_LINE, *picture.shape[1:]), np.uint8)
+        picture = np.concatenate([images.grid(reals, columns), line, picture])
+    return write_picture(path, picture)
+
+
+def write_picture(path, picture):
+    """Writes uint8 [H, W, C] as a PNG; returns the path."""
+    files.write_bytes(path, images.encode_png(picture))
+    return path
+
+
+def write_array(path, array):
+    """Writes an array as .npy."""
+    with files.replacing(path) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def write_gif(path, pictures):
+    """Writes uint8 [N, H, W, C] as an animation; returns the path."""
+    files.write_bytes(path, images.encode_gif(pictures))
+    return path
+
+
+def write_separately(directory, pictures):
+    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on, in place of what an earlier call
+    has written there; returns the directory.
+
+    Raises:
+      UserError: if it cannot be written, or if the directory holds anything else.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        before = list(directory.iterdir())
+        if not all(re.fullmatch(r"\d{5}\.png", path.name) for path in before):
+            raise UserError(f"{directory} holds other files; choose another --output.")
+        for path in before:
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"Cannot make the directory {directory}: {error}.") from error
+    for index, picture in enumerate(pictures):
+        files.write_bytes(directory / f"{index:05d}.png", images.encode_png(picture))
+    return directory

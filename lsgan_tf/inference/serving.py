@@ -1,0 +1,193 @@
+"""The SavedModel that TensorFlow Serving, or any TensorFlow program, gets pictures from."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from lsgan_tf.gan import latents
+from lsgan_tf.utils.errors import UserError
+
+MOST_IMAGES = 1024
+
+
+class Traits(NamedTuple):
+    """What the signatures need to know of a generator."""
+
+    latent_dim: int
+    latent_distribution: str
+    value_range: tuple[float, float] | None
+    num_classes: int
+
+    @classmethod
+    def of(cls, generator):
+        return cls(*(getattr(generator, name) for name in cls._fields))
+
+
+class Server(tf.Module):
+    """A generator with signatures for serving.
+
+    `serving_default`: latents float32 [N, latent_dim] (and labels int64 [N]) -> `images`
+        float32 [N, H, W, C] in [0, 1]; of a generator of points instead -> `points`
+        float32 [N, 2], and no other signature.
+    `generate`: count int32 [], seed int64 [] (and labels string [K], class names, of which
+        picture i takes number i modulo K) -> `png_bytes` string [count].
+    `class_names` (with labels only): -> `class_names` string, in the order of the ids.
+
+    Args:
+      generator: a `networks.base.Generator`.
+      class_names: names of its labels, or None if it has none.
+    """
+
+    def __init__(self, generator, class_names=None):
+        super().__init__(name="lsgan")
+        # A closure, not the network itself: Keras would save its own functions beside ours.
+        self._forward = lambda *inputs: generator(*inputs, training=False)
+        self._traits = Traits.of(generator)
+        self._variables = [variable.value for variable in generator.variables]
+        self._class_names = class_names
+        if class_names is not None:
+            self._names = tf.constant(class_names)
+            self._ids = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(
+                    self._names, tf.range(len(class_names), dtype=tf.int64)
+                ),
+                default_value=-1,
+            )
+
+    def signatures(self):
+        """The signatures by name, as `tf.saved_model.save` takes them."""
+        z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
+        if self._traits.value_range is None:
+            return {"serving_default": tf.function(self._points_of_latents, [z])}
+        count = tf.TensorSpec([], tf.int32, "count")
+        seed = tf.TensorSpec([], tf.int64, "seed")
+        if self._class_names is None:
+            return {
+                "serving_default": tf.function(self._images_of_latents, [z]),
+                "generate": tf.function(self._pngs, [count, seed]),
+            }
+        ids = tf.TensorSpec([None], tf.int64, "labels")
+        names = tf.TensorSpec([None], tf.string, "labels")
+        return {
+            "serving_default": tf.function(self._images_of_latents, [z, ids]),
+            "generate": tf.function(self._pngs, [count, seed, names]),
+            "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
+        }
+
+    def _points_of_latents(self, latents):
+        return {"points": self._forward(self._checked_latents(latents))}
+
+    def _images_of_latents(self, latents, labels=None):
+        return {"images": self._images(latents, labels)}
+
+    def _images(self, z, labels):
+        inputs = [self._checked_latents(z)]
+        if labels is not None:
+            inputs.append(tf.cast(self._checked_ids(labels, tf.shape(z)[0]), tf.int32))
+        low, high = self._traits.value_range
+        images = self._forward(*inputs)
+        return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
+
+    def _checked_latents(self, z):
+        shape = tf.shape(z)
+        return _checked(
+            z,
+            tf.equal(shape[1], self._traits.latent_dim),
+            f"latents must be float32 [N, {self._traits.latent_dim}]; their shape is",
+            shape,
+        )
+
+    def _checked_ids(self, labels, count):
+        classes = self._traits.num_classes
+        labels = _checked(
+            labels,
+            tf.equal(tf.size(labels), count),
+            "one label per latent is needed; labels:",
+            labels,
+        )
+        return _checked(
+            labels,
+            tf.reduce_all((labels >= 0) & (labels < classes)),
+            f"labels must be ids in 0..{classes - 1}; they are",
+            labels,
+        )
+
+    def _pngs(self, count, seed, labels=None):
+        count = _checked(
+            count,
+            (count >= 1) & (count <= MOST_IMAGES),
+            f"count must be in 1..{MOST_IMAGES}; it is",
+            count,
+        )
+        if labels is not None:
+            ids = self._ids_of_names(labels)
+            labels = tf.gather(ids, tf.range(count) % tf.size(ids))
+        z = latents.draw(
+            self._traits.latent_distribution, count, self._traits.latent_dim, seed=seed, step=-1
+        )
+        pixels = tf.cast(tf.round(self._images(z, labels) * 255.0), tf.uint8)
+        png_bytes = tf.map_fn(
+            tf.io.encode_png, pixels, fn_output_signature=tf.TensorSpec([], tf.string)
+        )
+        return {"png_bytes": png_bytes}
+
+    def _ids_of_names(self, names):
+        names = _checked(
+            names, tf.size(names) >= 1, "labels must hold at least one class name:", names
+        )
+        ids = self._ids.lookup(names)
+        some = ", ".join(self._class_names[:10]) + " ..." * (len(self._class_names) > 10)
+        return _checked(
+            ids,
+            tf.reduce_all(ids >= 0),
+            f"labels must be among the {len(self._class_names)} class names ({some}); they are",
+            names,
+        )
+
+
+def save(server, directory):
+    """Writes the SavedModel; one of that name is replaced when the new one is complete.
+
+    Raises:
+      UserError: if it cannot be written, or if the directory is there and is no SavedModel.
+    """
+    directory = Path(directory)
+    if directory.exists() and not (directory / "saved_model.pb").is_file():
+        raise UserError(
+            f"{directory} exists and is no SavedModel. Choose another --output_dir or --version."
+        )
+    unfinished = directory.with_name(f".{directory.name}.unfinished")
+    before = directory.with_name(f".{directory.name}.before")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in (unfinished, before):
+            shutil.rmtree(leftover, ignore_errors=True)
+        tf.saved_model.save(server, str(unfinished), signatures=server.signatures())
+        _replace(directory, unfinished, before)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise UserError(f"The model could not be written to {directory}: {error}") from error
+
+
+def _replace(directory, new, before):
+    """Gives `new` the name `directory`; if that fails, what was there has its name again."""
+    existed = directory.exists()
+    if existed:
+        directory.rename(before)
+    try:
+        new.rename(directory)
+    except OSError:
+        if existed:
+            before.rename(directory)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _checked(value, condition, message, shown):
+    """`value`, once the condition holds; else the graph fails, behind a server too, with a message
+    that says what was expected. What is computed from `value` waits for the check."""
+    check = tf.debugging.Assert(condition, [message, shown], summarize=10)
+    with tf.control_dependencies([check]):
+        return tf.identity(value)

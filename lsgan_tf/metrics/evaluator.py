@@ -1,0 +1,289 @@
+"""Scores of a generator against real images, with the protocol beside each number."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lsgan_tf.datasets import mixture
+from lsgan_tf.datasets.part import Part
+from lsgan_tf.inference.generated import Generated
+from lsgan_tf.metrics import reference
+from lsgan_tf.metrics.features import Extractor
+from lsgan_tf.metrics.measuring import measure
+from lsgan_tf.metrics.scores import Score, compare
+from lsgan_tf.utils.errors import UserError
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RealImages:
+    """The real images that scores are taken against, and those whose scores are the floor."""
+
+    reference: Part
+    reference_split: str
+    test: Part
+    test_split: str
+
+    @classmethod
+    def of_generators(cls, dataset, images):
+        """The reference for generated images: the training split, or so many of its images."""
+        part = Part(dataset, 0, min(images, dataset.num_examples))
+        return cls(part, "train", part, "train")
+
+    @classmethod
+    def of_floor(cls, dataset, test, images):
+        """The test split against the training split; without one, half of the training split
+        against the other half, in its fixed random order."""
+        if test is not None:
+            parts = (dataset, 0, dataset.num_examples), (test, 0, test.num_examples)
+            names = "train", "test"
+        else:
+            half = dataset.num_examples // 2
+            parts = (dataset, 0, half), (dataset, half, dataset.num_examples)
+            # Of few images the reference is the one of generators, and has its name.
+            names = "train" if images <= half else "train, first half", "train, second half"
+        cut = [Part(of, start, min(stop, start + images)) for of, start, stop in parts]
+        return cls(cut[0], names[0], cut[1], names[1])
+
+
+class Evaluator:
+    """Measures the reference once, then scores any number of sets of images against it.
+
+    Args:
+        choice: a `metrics.features.Choice`.
+        settings: a `metrics.scores.Settings`.
+        data: a `RealImages`.
+        strategy: a `tf.distribute` strategy whose replicas share the work; None: one device.
+        batch_size: images at a time, on each replica.
+        how: further arguments of `metrics.measuring.measure`, such as `stop`.
+
+    Raises:
+        UserError: the network is not to be had or does not take the images, or a record of the
+            reference is damaged.
+    """
+
+    def __init__(self, choice, settings, data, *, strategy=None, batch_size=50, **how):
+        self._settings = settings
+        self._how = how
+        self._data = data
+        dataset = data.reference.dataset
+        with _float32(), strategy.scope() if strategy else contextlib.nullcontext():
+            network = choice.load(dataset.name)
+        self.extractor = Extractor(
+            network,
+            dataset.image_shape,
+            batch_size=batch_size,
+            dtype=choice.features_dtype,
+            strategy=strategy,
+        )
+        if network.trained_on not in (None, dataset.fingerprint):
+            print(f"warning: the {network.name} was trained on other data than {dataset.name} is.")
+        if self.extractor.repeats_grey:
+            print(f"grey images: repeated in three channels for --features={network.name}")
+        self.reference = reference.measured(
+            self.extractor,
+            data.reference,
+            split=data.reference_split,
+            keep=settings.neighbours,
+            directory=Path(choice.data_dir) / "reference",
+            **how,
+        )
+
+    def generator(self, generator, class_names=None, sampler=None):
+        """Scores a generator.
+
+        Args:
+            generator: a `networks.base.Generator` of images.
+            class_names: of a conditional one. Image i is asked for with the label of the
+                reference's image i, so that classes come as often as among the real ones.
+            sampler: as of `Generated`.
+
+        Returns:
+            (list of `Score`, `Measured`, `Generated`).
+
+        Raises:
+            UserError: a feature is not finite, or the classes are not those of the reference.
+        """
+        count = self._settings.images
+        labels = None if class_names is None else self._labels(class_names, count)
+        images = Generated(
+            generator, count, seed=self._settings.seed, labels=labels, sampler=sampler
+        )
+        return *self.images(images, "generated images"), images
+
+    def test(self):
+        """Scores the real images of the test split: what a perfect generator would get.
+
+        Returns:
+            (list of `Score`, `Measured`).
+        """
+        return self.images(self._data.test, f"real images ({self._data.test_split})")
+
+    def images(self, images, what):
+        """Scores any set of images; its labels, if it has some, are the reference's.
+
+        Args:
+            images: a `datasets.part.Numbered`.
+            what: a name for them in messages.
+
+        Returns:
+            (list of `Score`, `Measured`).
+
+        Raises:
+            UserError: there are fewer than two, or a feature is not finite.
+        """
+        keep = self._settings.neighbours
+        fake = measure(self.extractor, images, keep=keep, what=what, **self._how)
+        self._warn_of_few(fake)
+        asked = None if fake.labels is None else self._in_classifier(fake.labels)
+        return compare(self.reference, fake, self.extractor, self._settings, asked=asked), fake
+
+    @property
+    def class_names(self):
+        """The reference's, or None if it has no labels."""
+        return self._data.reference.dataset.class_names
+
+    def classifies(self):
+        """Whether the network is a classifier of the reference's classes."""
+        known = self.extractor.network.class_names
+        return None not in (known, self.class_names) and set(known) >= set(self.class_names)
+
+    def reference_images(self, numbers):
+        """Images of the reference, uint8 [b, H, W, C]."""
+        return self._data.reference.at(numbers)[0]
+
+    def _warn_of_few(self, fake):
+        for name, measured in (("real", self.reference), ("scored", fake)):
+            if measured.count <= self.extractor.dimension:
+                print(
+                    f"warning: {measured.count} {name} images for {self.extractor.dimension} "
+                    "features: their covariance is singular, and FID says little. Take more."
+                )
+
+    def _labels(self, class_names, count):
+        if self.class_names != tuple(class_names):
+            raise UserError(
+                f"data set {self._data.reference.dataset.name} has other classes now than the run "
+                "was trained with; its labels cannot be drawn from it."
+            )
+        return self.reference.labels[np.arange(count) % len(self.reference.labels)]
+
+    def _in_classifier(self, labels):
+        """Labels as ids of the network's classes, found by name; None if it has not all of them."""
+        if not self.classifies():
+            return None
+        known = {name: index for index, name in enumerate(self.extractor.network.class_names)}
+        return np.array([known[name] for name in self.class_names])[labels]
+
+    def protocol(self):
+        """What the numbers depend on, as JSON values."""
+        network, part = self.extractor.network, self._data.reference
+        return {
+            "extractor": {
+                "name": network.name,
+                "sha256": network.sha256,
+                "resize": network.resize,
+                "dtype": self.extractor.dtype,
+                "dimension": self.extractor.dimension,
+                "grey_repeated": self.extractor.repeats_grey,
+                "test_accuracy": network.test_accuracy,
+            },
+            "reference": {
+                "dataset": part.dataset.name,
+                "fingerprint": part.dataset.fingerprint,
+                "split": self._data.reference_split,
+                "images": part.count,
+                "image_shape": list(part.dataset.image_shape),
+            },
+            **_settings(self._settings),
+        }
+
+
+@contextlib.contextmanager
+def _float32():
+    """Keeps the dtype policy of a training run from networks that are loaded within."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def points_scores(generator, settings, sampler=None):
+    """Scores a generator of points of the plane: the modes of the Gaussian mixture it covers.
+
+    Returns:
+        (list of `Score`, the number of points); see `datasets.mixture.Coverage`.
+    """
+    count = min(settings.images, 5120)  # as many as the authors' plots have, unless fewer
+    numbered = Generated(generator, count, seed=settings.seed, sampler=sampler)
+    drawn, _ = numbered.at(np.arange(count))
+    found = mixture.coverage(drawn)
+    scores = [
+        Score("modes", "modes", found.modes, {"nearest": list(found.nearest)}),
+        Score("modes_within_0_1", "modes within 0.1", found.modes_within_0_1),
+        Score("within_0_1", "points within 0.1", found.within_0_1),
+    ]
+    return scores, count
+
+
+def points_protocol(settings):
+    """What the numbers of `points_scores` depend on, as JSON values."""
+    data = mixture.Mixture()
+    return {
+        "extractor": None,
+        "reference": {"dataset": data.name, "fingerprint": data.fingerprint},
+        **_settings(settings),
+    }
+
+
+def score_lines(
+    scores, protocol, *, step, images, count, weights, generator_dtype=None, by="evaluate"
+):
+    """The lines of scores.jsonl: one for each score, with the whole protocol.
+
+    Args:
+        scores: a list of `Score`.
+        protocol: `Evaluator.protocol` or `points_protocol`.
+        step: of the checkpoint; None of real images.
+        images: "generated", or which real ones.
+        count: how many.
+        weights: "raw" or "ema"; None of real images.
+        generator_dtype: the dtype policy it ran under; None of real images.
+        by: which command.
+    """
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    facts = {
+        "step": step,
+        "images": images,
+        "count": count,
+        "weights": weights,
+        "generator_dtype": generator_dtype,
+        "by": by,
+    }
+    return [
+        {
+            "score": score.name,
+            "title": score.title,
+            "value": score.value,
+            **score.details,
+            **facts,
+            **protocol,
+            "versions": versions,
+            "time": time.time(),
+        }
+        for score in scores
+    ]
+
+
+def _settings(settings):
+    stored = dataclasses.asdict(settings)
+    del stored["images"]  # that is `count`, which may be smaller
+    return {"settings": stored}

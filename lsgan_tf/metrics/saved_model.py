@@ -1,0 +1,95 @@
+"""Feature networks from files: a SavedModel's folder, or a `.keras` file.
+
+Both take float32 images [N, H, W, 1 or 3] in 0..255. What they return is the features [N, D], or a
+dictionary of `features` and, of a classifier, `logits` [N, K]. A SavedModel is a program: load only
+what you would run.
+"""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from lsgan_tf.metrics import feature_network
+from lsgan_tf.utils.errors import UserError, first_line
+
+
+def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
+    """Loads the network at `path`.
+
+    Args:
+        path: folder of a SavedModel with the signature `serving_default`, or a `.keras` file.
+        sha256: what its checksum must be (of a folder: see `networks.sha256_of`); "" for any.
+
+    Raises:
+        UserError: it is missing, damaged, of another checksum, or does not take images.
+    """
+    if not path.exists():
+        raise UserError(
+            f"--features={path} is none of inception-2015, classifier and keras:NAME, and there "
+            "is no such file."
+        )
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        raise UserError(f"--features={path} is a folder without a saved_model.pb.")
+    checksum = feature_network.sha256_of(path)
+    feature_network.check_sha256(str(path), checksum, sha256)
+    try:
+        call, shape = _saved_model(path) if path.is_dir() else _keras_model(path)
+    except UserError:
+        raise
+    except Exception as error:  # damaged models fail in their own ways
+        raise UserError(f"--features={path} cannot be loaded: {first_line(error)}") from error
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise UserError(f"--features={path} takes {_spell(shape)}, not images [N, H, W, 1 or 3].")
+    size = tuple(shape[1:3])
+    fixed = None not in size
+
+    def forward(images):
+        if fixed:
+            images = tf.image.resize(images, size, antialias=True)
+        return _outputs(call(images), path)
+
+    resize = f"bilinear, antialiased, to {size[0]}x{size[1]}" if fixed else "left to the network"
+    # Its folder tells SavedModels apart; the rest of the path is this machine's.
+    name = "/".join(path.resolve().parts[-2:])
+    return feature_network.FeatureNetwork(name, checksum, resize, shape[3], forward)
+
+
+def _saved_model(path):
+    """(images -> outputs, shape of the images) of a SavedModel."""
+    model = tf.saved_model.load(str(path))
+    signature = model.signatures.get("serving_default")
+    if signature is None:
+        raise UserError(f"--features={path} has no signature serving_default.")
+    inputs = signature.structured_input_signature[1]
+    if len(inputs) != 1:
+        raise UserError(f"--features={path} takes {', '.join(inputs)}, not images alone.")
+    ((name, spec),) = inputs.items()
+    signature.model = model  # it lives as long as what is called
+
+    return lambda images: signature(**{name: images}), tuple(spec.shape)
+
+
+def _keras_model(path):
+    """(images -> outputs, shape of the images) of a `.keras` file."""
+    model = keras.saving.load_model(path, compile=False)
+    if not isinstance(model.input_shape, tuple):
+        raise UserError(f"--features={path} takes several inputs, not images alone.")
+    return lambda images: model(images, training=False), model.input_shape
+
+
+def _outputs(outputs, path):
+    """(features, logits or None) of what a network returns."""
+    if not isinstance(outputs, dict):
+        return outputs, None
+    if len(outputs) == 1:
+        return next(iter(outputs.values())), None
+    if "features" not in outputs:
+        raise UserError(
+            f"--features={path} returns {', '.join(sorted(outputs))}; one must be named features."
+        )
+    return outputs["features"], outputs.get("logits")
+
+
+def _spell(shape):
+    return "x".join("?" if side is None else str(side) for side in shape)

@@ -1,0 +1,212 @@
+"""Checkpoints of everything that training changes, and what to do when one is damaged."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from lsgan_tf.utils.errors import UserError
+
+_INDEX = re.compile(r"step-(\d+)\.index")
+_DATA = re.compile(r"step-(\d+)\.data-.*")
+_UNFINISHED = "unfinished-"
+_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+
+# TensorFlow's readers raise about anything on a truncated, altered or foreign checkpoint.
+_ANY_DAMAGE = Exception
+
+
+def available(directory):
+    """The steps of the complete checkpoints in a directory, in rising order.
+
+    `Checkpoints.save` gives a checkpoint the name of its `.index` file last.
+    """
+    names = (_INDEX.fullmatch(path.name) for path in Path(directory).glob("step-*.index"))
+    return sorted(int(match.group(1)) for match in names if match)
+
+
+class Checkpoints:
+    """Saves and restores a compiled GAN: networks, averages, optimizers and the step.
+
+    The data and the latents are functions of (seed, step), so this is all of a run's state.
+
+    Args:
+      gan: a compiled `GAN`.
+      directory: where the checkpoints are.
+      keep: number of checkpoints to keep.
+
+    Attributes:
+      best: the step of one to keep as well, or None.
+    """
+
+    def __init__(self, gan, directory, keep):
+        self._directory = Path(directory)
+        self._gan = gan
+        self._keep = keep
+        self.best = None
+        average = {} if gan.generator_ema is None else {"generator_ema": gan.generator_ema}
+        self._checkpoint = tf.train.Checkpoint(
+            generator=gan.generator,
+            discriminator=gan.discriminator,
+            generator_optimizer=gan.generator_optimizer,
+            discriminator_optimizer=gan.discriminator_optimizer,
+            step=gan.step.value,
+            **average,
+        )
+
+    def save(self):
+        """Writes a checkpoint of the current step, then removes the oldest above `keep` but for
+        the best.
+
+        It is written under another name and renamed when it is on the disk, so a process that dies
+        or a disk that is full at any moment leaves the ones before as they were.
+
+        Raises:
+          UserError: if it cannot be written, for want of space for example.
+        """
+        step = int(self._gan.step.numpy())
+        try:
+            self._write(step)
+        except (tf.errors.OpError, OSError) as error:
+            _remove_unfinished(self._directory)
+            kept = available(self._directory)
+            raise UserError(
+                f"The checkpoint of step {step} could not be written to {self._directory} "
+                f"({_reason(error)}). "
+                + (f"That of step {kept[-1]} is intact. " if kept else "There is none before. ")
+                + "Make room, then start the same command again."
+            ) from error
+        # Later ones are damaged, passed over by a resumed run: no reason to drop this one.
+        done = [each for each in available(self._directory) if each <= step]
+        for old in done[: -self._keep]:
+            if old != self.best:
+                (self._directory / f"step-{old}.index").unlink(missing_ok=True)
+        _remove_unfinished(self._directory)
+
+    def _write(self, step):
+        name = f"{_UNFINISHED}{step}"
+        self._checkpoint.write(str(self._directory / name))
+        # The index last: with it the checkpoint exists.
+        for part in (*self._directory.glob(f"{name}.data-*"), self._directory / f"{name}.index"):
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            part.rename(part.with_name(part.name.replace(name, f"step-{step}", 1)))
+
+    def restore_latest(self):
+        """Restores the newest sound checkpoint and returns its step; 0 if there is none at all.
+
+        A damaged one is passed over, with a message, for the one before.
+
+        Raises:
+          UserError: if there are checkpoints and none of them can be read, or if they are sound
+            but of other networks or optimizers.
+        """
+        _remove_unfinished(self._directory)
+        steps = available(self._directory)
+        for step in reversed(steps):
+            prefix = _prefix(self._directory, step)
+            try:
+                self._checkpoint.read(prefix).assert_consumed()
+                return step
+            except _ANY_DAMAGE as error:
+                if _is_sound(prefix):
+                    raise UserError(
+                        f"Checkpoint {prefix} is of other networks or optimizers than these flags "
+                        "make; nothing was changed. Give the run's own flags, or choose another "
+                        "--run_dir."
+                    ) from error
+                print(f"warning: {_damaged(prefix, error)}; trying the one before.")
+        if steps:
+            raise UserError(
+                f"None of the checkpoints in {self._directory} (steps {steps}) can be read. "
+                "Remove them to start again from the first step."
+            )
+        return 0
+
+
+def restore_generator(generator, directory, *, checkpoint="latest", weights="raw"):
+    """Restores a generator alone, for sampling and export; returns the checkpoint's step.
+
+    Args:
+      generator: a network as the run built it.
+      directory: the run's checkpoints.
+      checkpoint: a step, or "latest": the newest that can be read.
+      weights: "raw", or "ema" for the averaged ones.
+
+    Raises:
+      UserError: if that checkpoint or those weights do not exist or cannot be read.
+    """
+    steps = available(directory)
+    if not steps:
+        raise UserError(f"There is no checkpoint in {directory} yet. Train a little longer.")
+    wanted = steps[::-1] if checkpoint == "latest" else [_parse_step(checkpoint)]
+    if wanted[0] not in steps:
+        raise UserError(
+            f"There is no checkpoint of step {wanted[0]} in {directory}; there are: {steps}."
+        )
+    name = {"raw": "generator", "ema": "generator_ema"}[weights]
+    for step in wanted:
+        prefix = _prefix(directory, step)
+        try:
+            status = tf.train.Checkpoint(**{name: generator}).read(prefix)
+            status.assert_existing_objects_matched().expect_partial()
+            return step
+        except _ANY_DAMAGE as error:
+            if len(wanted) > 1:
+                print(f"warning: {_damaged(prefix, error)}; trying the one before.")
+    raise UserError(
+        f"Checkpoint {_prefix(directory, wanted[0])} cannot be read. "
+        f"Choose another with --checkpoint; there are: {steps}."
+    )
+
+
+def _is_sound(prefix):
+    """Whether every byte of a checkpoint is there and matches its checksum."""
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except _ANY_DAMAGE:
+        return False
+    return True
+
+
+def _remove_unfinished(directory):
+    """Removes what a killed or failed save, or a removed index, has left behind."""
+    for path in directory.glob(f"{_UNFINISHED}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    complete = available(directory)
+    for path in directory.glob("step-*.data-*"):
+        match = _DATA.fullmatch(path.name)
+        if match and int(match.group(1)) not in complete:
+            path.unlink(missing_ok=True)
+
+
+def _prefix(directory, step):
+    return str(Path(directory) / f"step-{step}")
+
+
+def _parse_step(text):
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UserError(
+            f"--checkpoint={text} is neither a step nor 'latest' nor 'best'."
+        ) from error
+
+
+def _damaged(prefix, error):
+    return f"checkpoint {prefix} is damaged ({_reason(error)})"
+
+
+def _reason(error):
+    """One line of an error; TensorFlow's are long, and bury a full disk."""
+    full = _FULL.search(str(error))
+    if full:
+        return full.group()
+    return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__

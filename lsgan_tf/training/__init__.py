@@ -1,0 +1,1 @@
+"""One run: from a `Config` to a finished run directory."""

@@ -1,0 +1,72 @@
+"""Files that appear under their final name complete, or not at all."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from lsgan_tf.utils.errors import UserError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
+    """Opens a temporary file that takes the name `path` when the block ends without error.
+
+    The bytes are on the disk before the name is (fsync, then rename), and an error removes the
+    temporary file. `scratch` is a directory of the same file system for the temporary file;
+    default: beside `path`.
+
+    Raises:
+        UserError: the disk or quota is full, or the file may not be written.
+    """
+    # The process id keeps a dying worker and the one that replaces it apart.
+    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise write_error(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):  # of a path that leads through a file
+            temporary.unlink(missing_ok=True)
+
+
+def make_parent(path: Path) -> None:
+    """Makes the directory that a file is to be written to; raises `UserError` if it cannot."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(error, path) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole small file atomically; raises `UserError` as `replacing` does."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_error(error: OSError, path: Path) -> UserError:
+    """The message for a failed write to `path`."""
+    if error.errno in _NO_SPACE:
+        return UserError(
+            f"no space left (disk, quota or file-size limit) while writing {path}: "
+            f"{error.strerror}. Make room and run the same command again; "
+            "what is already complete is kept."
+        )
+    return UserError(f"while writing {path}: {error}")

@@ -1,0 +1,85 @@
+"""Adam and RMSProp against TensorFlow 1's own, and against the formulas."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsgan_tf.gan.optimizers import Adam, RMSProp
+
+START = np.float32([0.5, -0.25, 0.0])
+
+
+def _gradient(step, scale):
+    return scale * np.float32([1.0, -2.0, 0.5]) * np.float32(1 + 0.1 * step)
+
+
+def _ours(optimizer, scale, steps):
+    variable = keras.Variable(START)
+    optimizer.build([variable])
+    for step in range(steps):
+        optimizer.apply([tf.constant(_gradient(step, scale))], [variable])
+    return variable.numpy()
+
+
+def _tensorflow_1(make, scale, steps):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variable = tf.compat.v1.get_variable("v", initializer=START, use_resource=True)
+        gradient = tf.compat.v1.placeholder(tf.float32, [3])
+        update = make().apply_gradients([(gradient, variable)])
+        session.run(tf.compat.v1.global_variables_initializer())
+        for step in range(steps):
+            session.run(update, {gradient: _gradient(step, scale)})
+        return session.run(variable)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-7])
+def test_adam_is_tensorflow_1s(scale):
+    expected = _tensorflow_1(lambda: tf.compat.v1.train.AdamOptimizer(1e-3, beta1=0.5), scale, 50)
+    np.testing.assert_allclose(_ours(Adam(1e-3), scale, 50), expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_rmsprop_is_tensorflow_1s(scale):
+    expected = _tensorflow_1(lambda: tf.compat.v1.train.RMSPropOptimizer(2e-4), scale, 50)
+    np.testing.assert_allclose(_ours(RMSProp(2e-4), scale, 50), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_keras_own_optimizers_would_differ():
+    """Why these classes exist: if this fails, they are no longer needed."""
+    adam = _ours(keras.optimizers.Adam(1e-3, beta_1=0.5), 1e-7, 50)
+    assert np.abs(adam - _ours(Adam(1e-3), 1e-7, 50)).max() > 1e-3
+    rmsprop = _ours(keras.optimizers.RMSprop(2e-4, epsilon=1e-10), 1e-3, 50) - START
+    assert np.abs(rmsprop).max() > 20 * np.abs(_ours(RMSProp(2e-4), 1e-3, 50) - START).max()
+
+
+def test_first_steps_by_hand():
+    # Adam's first step is lr * g / (|g| + epsilon'); RMSProp's lr * g / sqrt(0.9 + 0.1 g^2).
+    np.testing.assert_allclose(
+        _ours(Adam(0.1), 1.0, 1), START - 0.1 * np.sign(_gradient(0, 1.0)), rtol=1e-5
+    )
+    g = _gradient(0, 1.0)
+    np.testing.assert_allclose(
+        _ours(RMSProp(0.1), 1.0, 1), START - 0.1 * g / np.sqrt(0.9 + 0.1 * g * g), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.01, beta_1=0.3), RMSProp(0.01, rho=0.8)])
+def test_optimizers_serialise(optimizer):
+    stored = keras.saving.serialize_keras_object(optimizer)
+    assert keras.saving.deserialize_keras_object(stored).get_config() == optimizer.get_config()
+
+
+def test_slots_survive_a_checkpoint(tmp_path):
+    variable = keras.Variable(START)
+    optimizer = RMSProp(1e-2)
+    optimizer.build([variable])
+    optimizer.apply([tf.constant(_gradient(0, 1.0))], [variable])
+    path = tf.train.Checkpoint(o=optimizer, v=variable.value).save(str(tmp_path / "c"))
+    other = keras.Variable(np.zeros(3, np.float32))
+    restored = RMSProp(1e-2)
+    restored.build([other])
+    tf.train.Checkpoint(o=restored, v=other.value).restore(path).assert_consumed()
+    for o, v in ((optimizer, variable), (restored, other)):
+        o.apply([tf.constant(_gradient(1, 1.0))], [v])
+    np.testing.assert_array_equal(other.numpy(), variable.numpy())

@@ -1,0 +1,141 @@
+"""Half precision on one and on several replicas, with a penalty, and with scaled losses; XLA."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lsgan_tf.gan.model import GAN, latents
+from lsgan_tf.gan.optimizers import Adam, apply_over_replicas
+from lsgan_tf.gan.penalties import AroundData
+from lsgan_tf.runs.checkpoints import Checkpoints
+from tests.tiny import SHAPE, SmoothDiscriminator, TinyDiscriminator, TinyGenerator
+
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (48, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture
+def policy():
+    """Sets the precision of what is made from then on; puts float32 back."""
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy("float32")
+
+
+def _optimizer(name):
+    adam = Adam(1e-3, epsilon=1.0)
+    return keras.optimizers.LossScaleOptimizer(adam) if name == "mixed_float16" else adam
+
+
+def _gan(name, penalty=None, **compiled):
+    keras.utils.set_random_seed(1)
+    critic = SmoothDiscriminator() if penalty else TinyDiscriminator()
+    gan = GAN(TinyGenerator(), critic, penalty=penalty)
+    gan.compile(_optimizer(name), _optimizer(name), **compiled)
+    return gan
+
+
+def _train(strategy, gan, steps=4):
+    dataset = tf.data.Dataset.from_tensor_slices(IMAGES).repeat().batch(12, drop_remainder=True)
+    iterator = iter(strategy.experimental_distribute_dataset(dataset))
+    return {name: float(value) for name, value in gan.run_steps(iterator, steps).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "penalty"),
+    [
+        ("mixed_bfloat16", None),
+        ("mixed_bfloat16", AroundData(weight=1.0, width=1.0)),
+        ("mixed_float16", None),
+        ("mixed_float16", AroundData(weight=1.0, width=1.0)),
+    ],
+)
+def test_half_precision_on_replicas_is_near_float32(replicas, policy, name, penalty):
+    expected = _train(tf.distribute.get_strategy(), _gan("float32", penalty))
+    policy(name)
+    strategy = replicas(2)
+    with strategy.scope():
+        gan = _gan(name, penalty)
+    found = _train(strategy, gan)
+    assert found == pytest.approx(expected, rel=0.02, abs=2e-3)
+    assert found["d_gradient_norm"] != expected["d_gradient_norm"]  # it did compute in half
+    for variable in gan.state:
+        copies = strategy.experimental_local_results(variable.value)
+        for copy in copies:
+            np.testing.assert_array_equal(copy, copies[0], err_msg=variable.path)
+            assert copy.dtype in (tf.float32, tf.int64, tf.int32)
+
+
+def test_a_gradient_that_overflows_on_one_replica_is_skipped_on_all(replicas):
+    strategy = replicas(2)
+    with strategy.scope():
+        variable = keras.Variable([1.0, 2.0])
+        optimizer = keras.optimizers.LossScaleOptimizer(Adam(0.1), initial_scale=4.0)
+        optimizer.build([variable])
+
+    @tf.function
+    def step(gradient_of_second):
+        def on_replica():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            gradient = tf.where(replica == 1, gradient_of_second, [4.0, 0.0])
+            return apply_over_replicas(optimizer, [gradient], [variable])
+
+        return strategy.run(on_replica)
+
+    def outcome(gradient):
+        norms, made = step(tf.constant(gradient))
+        local = strategy.experimental_local_results
+        copies = [copy.numpy().tolist() for copy in local(variable.value)]
+        assert copies[0] == copies[1]
+        return float(local(norms)[0]), bool(local(made)[1]), copies[0]
+
+    assert outcome([np.inf, 0.0]) == (0.0, False, [1.0, 2.0])
+    assert float(optimizer.dynamic_scale.numpy()) == 2.0
+    assert int(optimizer.iterations.numpy()) == 0
+    norm, made, value = outcome([8.0, 16.0])  # 12 and 16 together, at a scale of 2: 6 and 8
+    assert (norm, made) == (10.0, True)
+    assert value == pytest.approx([0.9, 1.9])  # Adam's first step is the learning rate
+    assert int(optimizer.iterations.numpy()) == 1
+
+
+def test_skipped_updates_leave_the_weights_and_the_logged_norms_alone(policy):
+    policy("mixed_float16")
+    gan = _gan("mixed_float16")
+    gan.discriminator_optimizer.dynamic_scale.assign(2.0**100)  # nothing survives it
+    before = gan.discriminator.trainable_variables[0].numpy()
+    results = _train(tf.distribute.get_strategy(), gan, steps=3)
+    np.testing.assert_array_equal(gan.discriminator.trainable_variables[0].numpy(), before)
+    assert float(gan.discriminator_optimizer.dynamic_scale.numpy()) == 2.0**97
+    assert results["d_gradient_norm"] == 0.0
+    assert results["g_gradient_norm"] > 0.0
+    assert all(map(np.isfinite, results.values()))
+
+
+def test_a_checkpoint_holds_the_scale_of_the_losses(policy, tmp_path):
+    policy("mixed_float16")
+    gan = _gan("mixed_float16")
+    gan.generator_optimizer.dynamic_scale.assign(8.0)
+    gan.discriminator_optimizer.step_counter.assign(5)
+    gan.step.assign(3)
+    Checkpoints(gan, tmp_path, keep=2).save()
+    again = _gan("mixed_float16")
+    assert Checkpoints(again, tmp_path, keep=2).restore_latest() == 3
+    assert float(again.generator_optimizer.dynamic_scale.numpy()) == 8.0
+    assert int(again.discriminator_optimizer.step_counter.numpy()) == 5
+
+
+def test_xla_trains_the_same_on_the_same_latents(monkeypatch):
+    """Its random numbers are others; these are none."""
+
+    def draw(distribution, count, latent_dim, *, seed, step, stream=0):
+        numbers = tf.range(count * latent_dim, dtype=tf.float32) + 7.0 * tf.cast(step, tf.float32)
+        return tf.reshape(tf.sin(3.0 * numbers), (count, latent_dim))
+
+    monkeypatch.setattr(latents, "draw", draw)
+    strategy = tf.distribute.get_strategy()
+    plain = _train(strategy, _gan("float32"))
+    assert _train(strategy, _gan("float32", jit_compile=True)) == pytest.approx(plain, rel=1e-4)
+
+
+def test_xla_on_several_replicas_is_refused(replicas):
+    with replicas(2).scope(), pytest.raises(ValueError, match="XLA cannot compile"):
+        _gan("float32", jit_compile=True)

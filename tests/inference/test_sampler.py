@@ -1,0 +1,236 @@
+"""`python -m lsgan_tf.sample`, from the generator's latents to the files."""
+
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+
+from lsgan_tf import datasets, sample
+from lsgan_tf.inference import load, real_examples, sampler
+from lsgan_tf.training import loop
+from lsgan_tf.utils.errors import UserError
+
+
+@pytest.fixture
+def trained(tiny_config):
+    config = tiny_config(ema_decay=0.5)
+    loop.train(config)
+    return config.run_dir
+
+
+@pytest.fixture
+def conditional(tiny_config):
+    config = tiny_config(conditional=True)
+    loop.train(config)
+    return config.run_dir
+
+
+@pytest.fixture
+def run_sample(monkeypatch, capsys):
+    """Runs the command in this process; returns the path that it prints. What it says on stderr
+    stays to be read."""
+
+    def run(**arguments):
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            for name, value in arguments.items():
+                patch.setattr(flags.FLAGS[name], "value", value)
+            sample.main()
+        said = capsys.readouterr()
+        sys.stderr.write(said.err)
+        return said.out.split(":")[0]
+
+    if "run_dir" not in flags.FLAGS:
+        load.define_flags()
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(sys.argv[:1])
+    return run
+
+
+def test_a_grid_of_the_same_seed_is_the_same(run_sample, trained):
+    one, other, again = (
+        np.asarray(Image.open(run_sample(run_dir=trained, num=9, seed=seed))) for seed in (1, 2, 1)
+    )
+    assert one.shape == (32, 32)  # 3 x 3 pictures of 8 pixels, gaps of 2
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_raw_and_averaged_weights_and_older_checkpoints_differ(run_sample, trained):
+    pictures = [
+        np.asarray(Image.open(run_sample(run_dir=trained, num=4, weights=weights, checkpoint=step)))
+        for weights, step in (("ema", "latest"), ("raw", "latest"), ("ema", "4"))
+    ]
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_separate_files(run_sample, trained, tmp_path):
+    run_sample(run_dir=trained, num=3, separate=True, output=str(tmp_path / "many"))
+    files = sorted((tmp_path / "many").iterdir())
+    assert [path.name for path in files] == ["00000.png", "00001.png", "00002.png"]
+    run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
+    assert len(list((tmp_path / "many").iterdir())) == 2
+    (tmp_path / "many" / "holiday.png").write_bytes(b"precious")
+    with pytest.raises(UserError, match="holds other files"):
+        run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
+    assert len(list((tmp_path / "many").iterdir())) == 3
+    assert Image.open(files[0]).size == (8, 8)
+
+
+def test_strip_and_gif(run_sample, trained):
+    strip = Image.open(run_sample(run_dir=trained, num=3, interpolate="strip", frames=5))
+    assert strip.size == (5 * 10 + 2, 2 * 10 + 2)
+    gif = Image.open(run_sample(run_dir=trained, num=3, interpolate="gif", frames=5))
+    assert 2 <= gif.n_frames <= 10  # equal neighbours are merged
+
+
+def test_labels_by_name_or_id_make_columns(run_sample, conditional, data_dir):
+    paths = [
+        run_sample(run_dir=conditional, num=4, labels=labels, output=f"{conditional}/{labels}.png")
+        for labels in ("c,a", "2,0", "ca", "c,0")
+    ]
+    by_name, *others = (np.asarray(Image.open(path)) for path in paths)
+    for other in others:
+        np.testing.assert_array_equal(by_name, other)
+    # A row of real examples, the line, and two rows of generated pictures.
+    assert by_name.shape == (12 + 4 + 22, 22)
+    assert (by_name[12:16] == 0).all()
+    examples = datasets.load("tiny", str(data_dir)).examples_of([2, 0])[..., 0]
+    np.testing.assert_array_equal(by_name[2:10, 2:10], examples[0])
+    np.testing.assert_array_equal(by_name[2:10, 12:20], examples[1])
+    plain = run_sample(run_dir=conditional, num=4, labels="c,a", reals=False)
+    np.testing.assert_array_equal(np.asarray(Image.open(plain)), by_name[16:])
+
+
+def test_the_grid_of_a_conditional_run_has_eight_full_rows(run_sample, conditional):
+    for labels, columns in (("", 3), ("b", 1), ("b,b", 2)):
+        picture = Image.open(run_sample(run_dir=conditional, labels=labels))
+        assert picture.size == (columns * 10 + 2, 12 + 4 + 82)
+    few = Image.open(run_sample(run_dir=conditional, num=2, columns=3))
+    assert few.size == (22, 12 + 4 + 12)
+
+
+def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_path, capsys):
+    path = run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path))
+    assert Image.open(path).size == (22, 22)
+    said = capsys.readouterr().err
+    assert f"without real examples: data set tiny is not in {tmp_path}. --data_dir" in said
+    with pytest.raises(UserError, match="--reals: data set tiny is not in"):
+        run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path), reals=True)
+
+
+def test_only_an_explicit_reals_searches_everything(run_sample, conditional, monkeypatch):
+    monkeypatch.setattr(real_examples, "SEARCHED", 0)
+    rows = [
+        np.asarray(Image.open(run_sample(run_dir=conditional, num=2, labels="a", reals=wanted)))
+        for wanted in (None, True)
+    ]
+    assert (rows[0][2:10, 2:10] == 128).all() and (rows[1][2:10, 2:10] != 128).any()
+
+
+def test_labels_that_would_be_left_out_are_refused(run_sample, conditional):
+    for arguments, message in (
+        ({"num": 1}, "names 2 classes, --num=1 has no room"),
+        ({"columns": 1}, "--columns=1 has no room"),
+        ({"interpolate": "strip", "num": 2}, "names 2 classes, --num=2 makes 1 walks"),
+        ({"separate": True, "reals": True}, "--reals goes with a grid"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run_sample(run_dir=conditional, labels="a,b", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"run_dir": ""}, "--run_dir is missing"),
+        ({"run_dir": "absent"}, "not a run directory"),
+        ({"checkpoint": "5"}, "no checkpoint of step 5"),
+        ({"labels": "a"}, "--labels: this run was trained without --conditional"),
+        ({"reals": True}, "--reals: this run was trained without --conditional"),
+        ({"interpolate": "gif", "separate": True}, "choose one"),
+        ({"interpolate": "gif", "num": 1}, "two|--num=2"),
+    ],
+)
+def test_mistakes(run_sample, trained, arguments, message):
+    with pytest.raises(UserError, match=message):
+        run_sample(**{"run_dir": trained, **arguments})
+
+
+def test_weights_a_run_does_not_have_are_refused(conditional):
+    with pytest.raises(UserError, match="without --ema_decay"):
+        load.load(conditional, weights="ema")
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "ids"),
+    [
+        ("", "abc", None),
+        ("b, 0,c", "abc", [1, 0, 2]),
+        ("b,b", "abc", [1, 1]),
+        ("永和", "和永", [1, 0]),
+        ("永,1,和和", "和永", [1, 1, 0, 0]),
+        ("dog,2,cat", ("cat", "dog", "eel"), [1, 2, 0]),
+        # A name wins over an id, written together too.
+        ("6,0", "567", [1, 0]),
+        ("10", "0123456789abcdef", [1, 0]),
+        ("12", ("1", "2", "12"), [2]),
+        ("tench, a fish", ("hen", "tench, a fish"), [1]),
+    ],
+)
+def test_labels_are_names_or_ids(text, names, ids):
+    assert load.parse_labels(text, tuple(names)) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "message"),
+    [
+        *((wrong, "abc", r"nor an id in 0\.\.2\. Class names: a, b, c\.") for wrong in "d3²"),
+        ("-1", "abc", r"'-1' is neither"),
+        ("9" * 5000, "abc", "is neither a class name nor an id"),
+        ("a,,b", "abc", "--labels=a,,b: a name or id is missing"),
+        ("a,", "abc", "a name or id is missing"),
+        ("永x年", "和永", r"'永x年' is neither .* \(no class: x, 年\)"),
+        ("Cats", ("cat", "dog"), "close to it: cat"),
+        ("catdog", ("cat", "dog", "a", "b"), "is neither"),
+        ("ab", ("cat", "a", "b"), "is neither"),  # together only where all names are so short
+        ("x", map(str, range(100, 200)), r"119, \.\.\. \(100 in all, listed in the run's config"),
+    ],
+)
+def test_labels_that_are_neither_are_refused(text, names, message):
+    with pytest.raises(UserError, match=message):
+        load.parse_labels(text, tuple(names))
+
+
+def test_pictures_do_not_depend_on_their_neighbours(trained):
+    """Batch norm in inference mode: the same latent gives the same picture in any batch."""
+    generator = load.load(trained).generator
+    z = sampler.draw_latents(generator, 7, seed=0)
+    together = sampler.Sampler(generator)(z)
+    alone = np.concatenate(
+        [sampler.Sampler(generator, batch_size=1)(z[i : i + 1]) for i in range(7)]
+    )
+    assert np.abs(together.astype(int) - alone).max() <= 1
+
+
+def test_interpolation_begins_and_ends_at_the_latents():
+    z = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    for distribution in ("uniform", "normal"):
+        path = sampler.interpolate(z, 4, distribution)
+        assert path.shape == (8, 50)
+        for index, latent in ((0, 0), (3, 1), (4, 1), (7, 2)):
+            np.testing.assert_allclose(path[index], z[latent], atol=1e-5)
+
+
+def test_great_circles_keep_the_length():
+    z = np.float32([[2.0, 0.0], [0.0, 2.0]])
+    path = sampler.interpolate(z, 3, "normal")
+    np.testing.assert_allclose(path[1], [2**0.5, 2**0.5], rtol=1e-6)
+
+
+def test_labels_for_columns():
+    assert sampler.labels_for(4, 2, 0) is None
+    assert sampler.labels_for(6, 3, 3).tolist() == [0, 1, 2, 0, 1, 2]
+    assert sampler.labels_for(4, 2, 9, [7, 5]).tolist() == [7, 5, 7, 5]

@@ -1,0 +1,169 @@
+"""The SavedModel, as a process that has only TensorFlow meets it."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lsgan_tf.inference import load, sampler, serving
+from lsgan_tf.training import loop
+from lsgan_tf.utils.errors import UserError
+from tests.tiny import TinyGenerator
+
+CLIENT = """
+import sys
+import numpy as np
+import tensorflow as tf
+assert "lsgan_tf" not in sys.modules
+model = tf.saved_model.load(sys.argv[1])
+serve, generate = model.signatures["serving_default"], model.signatures["generate"]
+
+def refused(call, *expected):
+    try:
+        call()
+    except Exception as error:
+        for text in expected:
+            assert text in str(error), (text, str(error))
+    else:
+        raise AssertionError(f"accepted, though {expected}")
+
+z = np.load(sys.argv[2])
+extra = {} if sys.argv[3] == "plain" else {"labels": tf.constant([0, 1, 2, 0], tf.int64)}
+names = {} if sys.argv[3] == "plain" else {"labels": tf.constant(["a", "b", "c"])}
+images = serve(latents=tf.constant(z), **extra)["images"].numpy()
+assert images.dtype == np.float32 and images.min() >= 0 and images.max() <= 1
+np.save(sys.argv[4], images)
+one = generate(count=tf.constant(4), seed=tf.constant(9, tf.int64), **names)["png_bytes"].numpy()
+two = generate(count=tf.constant(4), seed=tf.constant(9, tf.int64), **names)["png_bytes"].numpy()
+assert one.tolist() == two.tolist() and len(one) == 4 and one[0].startswith(b"\\x89PNG")
+open(sys.argv[4] + ".png", "wb").write(one[0])
+
+refused(lambda: serve(latents=tf.zeros((4, 3)), **extra), "latents must be float32 [N, 5]")
+for count in (0, 100000):
+    refused(
+        lambda: generate(count=tf.constant(count), seed=tf.constant(1, tf.int64), **names),
+        "count must be in 1..1024",
+    )
+if extra:
+    bad = tf.constant([0, 1, 2, 3], tf.int64)
+    refused(lambda: serve(latents=tf.constant(z), labels=bad), "labels must be ids in 0..2")
+    few = tf.constant([0], tf.int64)
+    refused(lambda: serve(latents=tf.constant(z), labels=few), "one label per latent")
+    for wrong, text in ((["a", "z"], "among the 3 class names (a, b, c"), ([], "at least one")):
+        refused(
+            lambda: generate(
+                count=tf.constant(2),
+                seed=tf.constant(1, tf.int64),
+                labels=tf.constant(wrong, tf.string),
+            ),
+            text,
+        )
+    found = model.signatures["class_names"]()["class_names"].numpy().tolist()
+    assert found == [b"a", b"b", b"c"], found
+print("served")
+"""
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "conditional"])
+def trained(tiny_config, request):
+    config = tiny_config(conditional=request.param, ema_decay=0.5)
+    loop.train(config)
+    return load.load(config.run_dir)
+
+
+def test_a_process_with_only_tensorflow_is_served(trained, tmp_path):
+    generator, names = trained.generator, trained.class_names
+    serving.save(serving.Server(generator, names), tmp_path / "export" / "1")
+    z = sampler.draw_latents(generator, 4, seed=9)
+    np.save(tmp_path / "z.npy", z)
+    kind = "plain" if names is None else "conditional"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", CLIENT, str(tmp_path / "export" / "1")),
+            *(str(tmp_path / "z.npy"), kind, str(tmp_path / "out.npy")),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    labels = None if names is None else np.int32([0, 1, 2, 0])
+    served = np.rint(np.load(tmp_path / "out.npy") * 255)
+    here = sampler.Sampler(generator)(z, labels)
+    assert np.abs(served - here).max() <= 1
+    # `generate` draws the latents that `sample --seed` draws.
+    picture = np.asarray(Image.open(io.BytesIO((tmp_path / "out.npy.png").read_bytes())))
+    assert np.abs(picture.astype(int) - here[0, ..., 0]).max() <= 1
+
+
+CHARACTERS = """
+import sys
+import tensorflow as tf
+assert "lsgan_tf" not in sys.modules
+model = tf.saved_model.load(sys.argv[1])
+names = [name.decode() for name in model.signatures["class_names"]()["class_names"].numpy()]
+assert names == ["和", "永", "年"], names
+
+def generate(*labels):
+    return model.signatures["generate"](
+        count=tf.constant(2), seed=tf.constant(9, tf.int64), labels=tf.constant(labels)
+    )["png_bytes"].numpy()
+
+for index, png in enumerate(generate("永")):
+    open(f"{sys.argv[2]}/{index}.png", "wb").write(png)
+try:
+    generate("永", "x")
+except Exception as error:
+    assert "labels must be among the 3 class names (和, 永, 年); they are" in str(error), str(error)
+else:
+    raise AssertionError("accepted")
+"""
+
+
+def test_a_character_is_asked_for_by_name(tmp_path):
+    generator = TinyGenerator(3)
+    serving.save(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
+    client = [sys.executable, "-c", CHARACTERS, str(tmp_path / "1"), str(tmp_path)]
+    done = subprocess.run(client, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    here = sampler.Sampler(generator)(sampler.draw_latents(generator, 2, seed=9), np.int32([1, 1]))
+    for index, drawn in enumerate(here):
+        served = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)
+        assert np.abs(served - drawn[..., 0]).max() <= 1  # rounded after another order of sums
+
+
+def test_exporting_again_replaces_and_leaves_nothing_behind(trained, tmp_path):
+    server = serving.Server(trained.generator, trained.class_names)
+    for _ in range(2):
+        serving.save(server, tmp_path / "export" / "1")
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["1"]
+
+
+def test_what_is_no_export_is_not_replaced(trained, tmp_path):
+    (tmp_path / "2024").mkdir()
+    (tmp_path / "2024" / "holiday.jpg").write_bytes(b"precious")
+    with pytest.raises(UserError, match="is no SavedModel"):
+        serving.save(serving.Server(trained.generator, trained.class_names), tmp_path / "2024")
+    assert (tmp_path / "2024" / "holiday.jpg").read_bytes() == b"precious"
+
+
+def test_signatures_are_readable(trained, tmp_path):
+    serving.save(serving.Server(trained.generator, trained.class_names), tmp_path / "1")
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    done = subprocess.run(
+        [*command, "show", "--all", "--dir", str(tmp_path / "1")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for text in (
+        *("signature_def['serving_default']", "inputs['latents']", "outputs['images']"),
+        *("shape: (-1, 5)", "shape: (-1, 8, 8, 1)"),
+        *("signature_def['generate']", "inputs['count']", "inputs['seed']", "outputs['png_bytes']"),
+    ):
+        assert text in done.stdout, text
+    assert ("inputs['labels']" in done.stdout) == (trained.class_names is not None)

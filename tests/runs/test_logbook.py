@@ -1,0 +1,33 @@
+"""What TensorBoard is told of the losses at the optimum."""
+
+import pytest
+import tensorflow as tf
+
+from lsgan_tf.gan import objectives
+from lsgan_tf.runs.logbook import Logbook
+from lsgan_tf.runs.run_directory import Run
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (
+            objectives.PRESETS["binary"],
+            {"loss/discriminator_at_optimum": 0.25, "loss/generator_at_optimum": 0.125},
+        ),
+        (objectives.Wasserstein(), {"loss/discriminator_at_optimum": 0.0}),
+    ],
+    ids=["both", "discriminator only"],
+)
+def test_only_an_optimum_that_there_is_is_drawn(tmp_path, objective, expected):
+    logbook = Logbook(Run(tmp_path), objective, batch_size=4, train_steps=2, step=0)
+    logbook.metrics(1, {"d_loss": 0.5, "g_loss": 0.75})
+    logbook.flush()
+    (path,) = tmp_path.glob("events*")
+    found = {
+        value.tag: float(tf.make_ndarray(value.tensor))
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.tag.endswith("_at_optimum")
+    }
+    assert found == expected

@@ -1,0 +1,139 @@
+"""The run directory: claims, differences, locks, metrics."""
+
+import dataclasses
+import json
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from lsgan_tf.config import Config
+from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.utils.errors import UserError
+
+DATA = Data((8, 8, 1), 10, ("a", "b"), "f00d")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path / "run")
+
+
+def _config(run, **changes):
+    return Config(run_dir=str(run.directory), **changes)
+
+
+def test_what_is_claimed_is_read_back(run):
+    run.claim(_config(run, seed=3), DATA)
+    assert run.read() == (_config(run, seed=3), DATA)
+    assert "--seed=3" in run.recipe.read_text()
+
+
+def test_changed_flags_are_listed_and_refused(run):
+    run.claim(_config(run), DATA)
+    changed = _config(run, learning_rate=0.5, optimizer="rmsprop")
+    with pytest.raises(UserError, match="learning_rate: was 0.0002, is 0.5") as refusal:
+        run.check(changed, DATA)
+    assert "optimizer: was adam, is rmsprop" in str(refusal.value)
+    run.check(changed, DATA, allow_change=True)
+    assert run.read()[0].learning_rate == 2e-4  # checking changes nothing
+    run.claim(changed, DATA)
+    assert run.read()[0].learning_rate == 0.5
+
+
+def test_changed_data_are_refused(run):
+    run.claim(_config(run), DATA)
+    with pytest.raises(UserError, match="data set's fingerprint: was f00d, is beef"):
+        run.check(_config(run), dataclasses.replace(DATA, fingerprint="beef"))
+
+
+def test_a_longer_run_is_no_change(run, capsys):
+    run.claim(_config(run, train_steps=5), DATA)
+    run.check(_config(run, train_steps=9, log_every=7), DATA)
+    assert "resuming with --train_steps=9 (was 5)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not a run directory"),
+        ("{", "damaged"),
+        ('{"format": 1}', "damaged"),
+        ('{"format": 9, "config": {}, "data": {}}', "format 9"),
+        ("[]", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ('{"format": 1, "config": {}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": [], "data": {}}', "damaged"),
+        ('{"format": 1, "config": {"seed": "x"}, "data": {}}', "seed must be of type int"),
+        ('{"format": 1, "config": {"sed": 1}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": 5}}', "damaged"),
+        ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": [28, 28]}}', "damaged"),
+    ],
+)
+def test_what_is_no_run_is_refused(run, content, message):
+    run.directory.mkdir()
+    if content is not None:
+        (run.directory / "config.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        run.read()
+
+
+def test_a_shape_of_neither_points_nor_images_is_refused(run):
+    for shape in ((2,), (8, 8, 1)):
+        run.claim(_config(run), dataclasses.replace(DATA, image_shape=shape))
+        assert run.read()[1].image_shape == shape
+    run.claim(_config(run), dataclasses.replace(DATA, image_shape=(8, 8)))
+    with pytest.raises(UserError, match="damaged: .*image_shape must have 1 or 3 numbers"):
+        run.read()
+
+
+def _hold(directory, held, release):
+    with Run(directory).locked():
+        held.set()
+        release.wait(20)
+
+
+def test_a_second_trainer_is_refused_until_the_first_is_gone(run):
+    context = multiprocessing.get_context("fork")
+    held, release = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(run.directory, held, release))
+    holder.start()
+    assert held.wait(20)
+    with pytest.raises(UserError, match="Another trainer"), run.locked():
+        pass
+    holder.kill()
+    holder.join()
+    with run.locked():
+        pass
+
+
+def test_latents_are_drawn_once(run):
+    run.claim(_config(run), DATA)
+    first = run.sample_latents(np.ones((2, 3), np.float32))
+    again = run.sample_latents(np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x93NUMPY nonsense", b"", "scalar", "other shape", "objects"]
+)
+def test_damaged_latents_are_named(run, content):
+    run.claim(_config(run), DATA)
+    path = run.samples / "latents.npy"
+    arrays = {"scalar": np.float32(1), "other shape": np.ones((2, 4)), "objects": np.array([{}])}
+    if content in arrays:
+        np.save(path, arrays[content], allow_pickle=True)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="latents.npy is damaged"):
+        run.sample_latents(np.ones((2, 3), np.float32))
+
+
+def test_resuming_forgets_metrics_of_steps_to_be_done_again(run):
+    run.claim(_config(run), DATA)
+    for step in (10, 20, 30):
+        run.append_metrics({"step": step})
+    with open(run.metrics, "ab") as file:
+        file.write(b'{"step": 40, "d_lo')  # torn by a kill
+    run.forget_after(20)
+    assert [json.loads(line)["step"] for line in run.metrics.read_text().splitlines()] == [10, 20]

@@ -1,0 +1,187 @@
+"""Two real workers on this machine, started by deploy/local_workers.sh."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+
+from lsgan_tf.runs import checkpoints
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.training import loop
+from tools.local_cluster import environment, free_addresses
+
+PROJECT = Path(__file__).resolve().parents[2]
+LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
+SETTINGS = {
+    "dataset": "mixture",
+    "network": "mixture",
+    "batch_size": 32,
+    "train_steps": 40,
+    "log_every": 4,
+    "sample_every": 20,
+    "checkpoint_every": 8,
+    "steps_per_execution": 1,
+}
+pytestmark = pytest.mark.slow
+
+
+def _start(run_dir, **changes):
+    flags = {**SETTINGS, "run_dir": run_dir, **changes}
+    line = [LAUNCHER, "2", *(f"--{name}={value}" for name, value in flags.items())]
+    return subprocess.Popen(
+        line,
+        env={**os.environ, "PYTHON": sys.executable},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _train(run_dir, **changes):
+    running = _start(run_dir, **changes)
+    output, _ = running.communicate(timeout=120)
+    return running.returncode, output
+
+
+def _worker(launcher, index):
+    """The process of a worker, once it is there."""
+    deadline = time.monotonic() + 60
+    wanted = json.dumps({"type": "worker", "index": index})
+    while time.monotonic() < deadline:
+        for process in psutil.Process(launcher.pid).children():
+            try:
+                if wanted in process.environ().get("TF_CONFIG", ""):
+                    return process
+            except psutil.Error:
+                pass  # between fork and exec, or gone
+        time.sleep(0.05)
+    raise AssertionError(f"no worker {index}")
+
+
+def _wait_for_step(run_dir, step):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        path = Run(run_dir).metrics
+        if path.exists() and any(line["step"] >= step for line in Run(run_dir).read_metrics()):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"step {step} was not reached")
+
+
+def _weights(run_dir):
+    directory = Run(run_dir).checkpoints
+    reader = tf.train.load_checkpoint(str(directory / f"step-{SETTINGS['train_steps']}"))
+    names = [n for n in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in n]
+    return {n: reader.get_tensor(n) for n in names if "save_counter" not in n}
+
+
+def _losses(run_dir):
+    """{(step, name): loss}"""
+    lines = Run(run_dir).read_metrics()
+    return {(line["step"], name): line[name] for line in lines for name in ("d_loss", "g_loss")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """(run directory, output) of two workers that nobody stopped."""
+    run_dir = tmp_path_factory.mktemp("workers") / "run"
+    status, output = _train(run_dir)
+    assert status == 0, output
+    return run_dir, output
+
+
+def test_two_workers_train_as_one_process(undisturbed, tmp_path):
+    run_dir, _ = undisturbed
+    together, _ = Run(run_dir).read()
+    alone = dataclasses.replace(together, distribution="mirrored", run_dir=str(tmp_path / "alone"))
+    loop.train(alone)
+    assert _losses(run_dir) == pytest.approx(_losses(alone.run_dir), rel=1e-3)
+    one, two = _weights(alone.run_dir), _weights(run_dir)
+    assert one.keys() == two.keys()
+    for name in one:
+        if "/.ATTRIBUTES" in name and "optimizer" not in name:
+            np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_one_worker_writes_and_speaks(undisturbed):
+    run_dir, output = undisturbed
+    assert "[0] training" in output and "2 replicas x 16 points a step" in output
+    assert output.count("finished at step 40") == 1
+    assert len(list(run_dir.glob("events*"))) == 1
+    assert [line["step"] for line in Run(run_dir).read_metrics()] == list(range(4, 41, 4))
+    assert checkpoints.available(Run(run_dir).checkpoints) == [24, 32, 40]
+
+
+def test_nothing_is_lost_when_workers_are_stopped_and_killed(undisturbed, tmp_path):
+    """SIGTERM to worker 1, then SIGKILL, then on to the end: as if nothing had been."""
+    run_dir = tmp_path / "run"
+    launcher = _start(run_dir)
+    _wait_for_step(run_dir, 4)
+    _worker(launcher, 1).send_signal(signal.SIGTERM)
+    output, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode == 0, output
+    assert "[0] another worker's signal: saved step " in output
+    saved = checkpoints.available(Run(run_dir).checkpoints)[-1]
+
+    launcher = _start(run_dir)
+    _wait_for_step(run_dir, saved + 8)
+    killed = _worker(launcher, 1)
+    killed.kill()
+    start = time.monotonic()
+    output, _ = launcher.communicate(timeout=60)
+    assert time.monotonic() - start < 30
+    assert launcher.returncode == 1, output
+    assert f"[0] resuming {run_dir} from step {saved}" in output
+    assert "[0] error: worker 1 of 2 (127.0.0.1:" in output and "stopped or cannot" in output
+
+    status, output = _train(run_dir)
+    assert status == 0, output
+    expected = _weights(undisturbed[0])
+    for name, value in _weights(run_dir).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    done, whole = _losses(run_dir), _losses(undisturbed[0])
+    stopped = {step for step, _ in done.keys() - whole.keys()}  # undisturbed, no line is due there
+    after = {step - step % 4 + 4 for step in stopped}  # whose means are over fewer steps
+    for step, name in whole.keys() - {(step, name) for step, name in whole if step in after}:
+        assert done[step, name] == whole[step, name]
+
+
+def test_workers_that_differ_are_told_both_values(tmp_path):
+    """Each is started by hand, as on two hosts."""
+    addresses = free_addresses(2)
+    running = []
+    for index, rate in enumerate(("0.001", "0.002")):
+        line = [sys.executable, "-m", "lsgan_tf.train", "--distribution=multi_worker"]
+        flags = {**SETTINGS, "run_dir": tmp_path / "run", "learning_rate": rate}
+        running.append(
+            subprocess.Popen(
+                [*line, *(f"--{name}={value}" for name, value in flags.items())],
+                cwd=PROJECT,
+                env=environment(addresses, index),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    for process in running:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 1, output
+        assert "--learning_rate: 0.001 on worker 0, 0.002 on worker 1" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_batch_norm_of_each_worker_s_own(tmp_path, data_dir):
+    run_dir = tmp_path / "run"
+    changes = {"dataset": "small", "data_dir": data_dir, "network": "light", "train_steps": 2}
+    status, output = _train(run_dir, **changes, sync_batch_norm=False)
+    assert status == 0, output
+    assert checkpoints.available(Run(run_dir).checkpoints) == [2]
