@@ -25,7 +25,6 @@ BEST_SCORES = (
     "recall",
     "coverage",
     "class_accuracy",
-    "modes_within_0_1",
 )
 # Least squares objectives with a name: (a, b, c).
 LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}

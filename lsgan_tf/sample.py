@@ -13,8 +13,7 @@ _DEFAULT_NUM = 64
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Pictures, 64 by default, of a conditional run 8 rows, or points, 5120; with --interpolate, "
-    "latents on the way.",
+    "Pictures, 64 by default, of a conditional run 8 rows; with --interpolate, latents on the way.",
     1,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
@@ -49,18 +48,13 @@ def main():
     from lsgan_tf.inference import sampler
 
     trained = load.from_flags()
-    sampler = sampler.Sampler(trained.generator)
+    generate = sampler.Sampler(trained.generator)
     labels = load.parse_labels(_LABELS.value, trained.class_names)
-    enough = sampler.kind.enough  # 0 of images, which are looked at one by one
-    if enough:
-        _check_images_only()
-    count = _NUM.value or enough or _default_num(trained, labels)
+    count = _NUM.value or _default_num(trained, labels)
     _check_labels(trained, labels, count)
     z = sampler.draw_latents(trained.generator, count, _SEED.value)
-    if enough:
-        path = _points(trained, sampler, z)
-    else:
-        path = (_walk if _INTERPOLATE.value else _still)(trained, sampler, z, labels)
+    draw = _walk if _INTERPOLATE.value else _still
+    path = draw(trained, generate, z, labels)
     print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
 
 
@@ -71,13 +65,6 @@ def _check():
         raise UserError("--interpolate needs --num=2 or more latents to walk between.")
     if _REALS.value and (_INTERPOLATE.value or _SEPARATE.value):
         raise UserError("--reals goes with a grid, without --interpolate and --separate.")
-
-
-def _check_images_only():
-    """Refuses the flags that lay out pictures of one sample each."""
-    for flag in (_INTERPOLATE, _SEPARATE, _COLUMNS, _REALS):
-        if flag.value:
-            raise UserError(f"--{flag.name} is for images; this run's generator makes points.")
 
 
 def _check_labels(trained, labels, count):
@@ -98,31 +85,16 @@ def _check_labels(trained, labels, count):
         )
 
 
-def _points(trained, sampler, z):
-    """A picture of their density, and the points themselves beside it as .npy."""
-    from lsgan_tf.inference import sampler
-
-    path = _path(trained, ".png")
-    if path.suffix != ".png":
-        raise UserError(
-            f"--output={path} is for a picture of the points; it must end in .png. The points "
-            "themselves go beside it, in .npy."
-        )
-    points = sampler(z)
-    sampler.write_array(path.with_suffix(".npy"), points)
-    return sampler.write_picture(path, sampler.kind.picture(points, columns=1))
-
-
-def _still(trained, sampler, z, labels):
+def _still(trained, generate, z, labels):
     """A grid, or separate pictures."""
     from lsgan_tf.inference import sampler
 
     columns = min(_columns(trained, labels), len(z))
     chosen = sampler.labels_for(len(z), columns, trained.generator.num_classes, labels)
     if _SEPARATE.value:
-        return sampler.write_separately(_path(trained, ""), sampler(z, chosen))
+        return sampler.write_separately(_path(trained, ""), generate(z, chosen))
     reals = None if chosen is None else _reals(trained, chosen[:columns])
-    return sampler.write_grid(_path(trained, ".png"), sampler(z, chosen), columns, reals)
+    return sampler.write_grid(_path(trained, ".png"), generate(z, chosen), columns, reals)
 
 
 def _reals(trained, labels):
@@ -142,7 +114,7 @@ def _reals(trained, labels):
         return None
 
 
-def _walk(trained, sampler, z, labels):
+def _walk(trained, generate, z, labels):
     """A strip, one row from each latent to the next, or a GIF through all of them."""
     from lsgan_tf.inference import sampler
 
@@ -150,7 +122,7 @@ def _walk(trained, sampler, z, labels):
     chosen = sampler.labels_for(len(z), len(z), trained.generator.num_classes, labels)
     if chosen is not None:
         chosen = chosen[:-1].repeat(_FRAMES.value)
-    pictures = sampler(frames, chosen)
+    pictures = generate(frames, chosen)
     if _INTERPOLATE.value == "gif":
         return sampler.write_gif(_path(trained, ".gif"), pictures)
     return sampler.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)

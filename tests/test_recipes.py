@@ -41,7 +41,6 @@ DIFFICULT = {
 }
 FASHION = 8_618_753, 24_321, (32, 32, 1)
 FASHION_BN = 8_635_521, 24_513, (32, 32, 1)
-MIXTURE = 49_666, 17_025, (2,)
 SPECIFIED = {
     "printed_digits": (1_059_201, 1_813_505, (28, 28, 1)),
     "fashion_mnist": DIGIT,
@@ -82,8 +81,6 @@ SPECIFIED = {
     "fashion_lsgan_deep": (769_889, 24_513, (32, 32, 1)),
     "mnist_mlp": (102_544, 100_609, (28, 28, 1)),
     "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
-    "mixture": MIXTURE,
-    "mixture_gan": MIXTURE,
 }
 ALL = {path.stem: path for path in recipes.paths()}
 
@@ -141,12 +138,6 @@ def _blog(network):
     return _settings("mnist", network, BINARY, 1_000_000, **others, **adam)
 
 
-def _mixture(loss):
-    rates = {"learning_rate": 1e-3, "discriminator_learning_rate": 1e-4}
-    others = {"schedule": "simultaneous", "batch_size": 512}
-    return _settings("mixture", "mixture", loss, 35_000, **rates, **others)
-
-
 SETTINGS = {
     "printed_digits": _settings(
         "printed_digits", "light", PEARSON, 4_000, learning_rate=5e-4, ema_decay=0.99
@@ -191,8 +182,6 @@ SETTINGS = {
     "fashion_lsgan_deep": _report("fashion_deep_sigmoid", BINARY),
     "mnist_mlp": _blog("mlp"),
     "mnist_mlp_tf": _blog("mlp_tf"),
-    "mixture": _mixture(BINARY),
-    "mixture_gan": _mixture(SIGMOID),
 }
 
 

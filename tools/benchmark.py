@@ -2,8 +2,7 @@
 
 Prints one line: workload=... dtype=... batch=... median_step_s=... images_per_second=...
 A step is a whole training iteration, one update of D and one of G, on data in memory; compilation
-is left out. A step of the workload `mixture` is so short that it is timed as its recipe runs it,
-500 in a call. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
+is left out. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
 it writes to a temporary directory; `features` the extraction of --features from 32-pixel images in
 memory, which tools/peer_features.py does in PyTorch.
 
@@ -29,9 +28,8 @@ from lsgan_tf.utils import command_line
 from tools import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
-WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light", "mixture": "mixture"}
-DEFAULT_BATCH = {"lsun112": 16, "mixture": 512, "features": 50}  # 64 for the others
-STEPS_A_CALL = {"mixture": 500}  # 1 for the others
+WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light"}
+DEFAULT_BATCH = {"lsun112": 16, "features": 50}  # 64 for the others
 
 INPUT_IMAGES = 2048
 
@@ -45,7 +43,7 @@ _CLASSES = flags.DEFINE_integer("classes", 3740, "With --recipe: classes of a co
 _BATCH = flags.DEFINE_integer(
     "batch",
     0,
-    "Images per step; default 16 for lsun112, 512 for mixture, 50 for features, the recipe's, and "
+    "Images per step; default 16 for lsun112, 50 for features, the recipe's, and "
     "64 for the others.",
     0,
 )
@@ -62,9 +60,7 @@ _DISTRIBUTION = flags.DEFINE_enum(
 )
 _LOGICAL_DEVICES = flags.DEFINE_integer("logical_devices", 1, "As in lsgan_tf.train.", 1)
 _SYNC = flags.DEFINE_boolean("sync_batch_norm", True, "As in lsgan_tf.train.")
-_STEPS_A_CALL = flags.DEFINE_integer(
-    "steps_a_call", 0, "Steps in each call; default 500 for mixture, 1 for the others.", 0
-)
+_STEPS_A_CALL = flags.DEFINE_integer("steps_a_call", 1, "Steps in each call.", 1)
 
 
 def main():
@@ -110,7 +106,7 @@ def _training_step(config):
     from lsgan_tf.networks import PAIRS
     from lsgan_tf.training import build, devices
 
-    steps = _STEPS_A_CALL.value or STEPS_A_CALL.get(config.network, 1)
+    steps = _STEPS_A_CALL.value
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[_DTYPE.value]
     config = dataclasses.replace(
         config,

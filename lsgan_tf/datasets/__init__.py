@@ -17,7 +17,6 @@ from lsgan_tf.utils.errors import UserError
 
 if TYPE_CHECKING:
     from lsgan_tf.datasets.dataset import Dataset
-    from lsgan_tf.datasets.mixture import Mixture
 
 __all__ = ["Facts", "facts", "load", "splits", "test_split"]
 
@@ -26,32 +25,24 @@ _TFDS_PREFIX = "tfds:"
 _TEST_SPLITS = ("validation", "test")
 
 
-def load(
-    name: str, data_dir: str, *, image_size: int = 0, split: str = "train"
-) -> Dataset | Mixture:
+def load(name: str, data_dir: str, *, image_size: int = 0, split: str = "train") -> Dataset:
     """Opens a split of a data set, rendering the set first if it is an embedded one.
 
-    `name` is "tfds:NAME" for a builder of TensorFlow Datasets, "mixture" for the points of a
-    Gaussian mixture, which are drawn while training, or the name of a data set in `data_dir`. The
-    embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist come from
-    TensorFlow Datasets if they are not there.
+    `name` is "tfds:NAME" for a builder of TensorFlow Datasets, or the name of a data set in
+    `data_dir`. The embedded ones are rendered there on first use; fashion_mnist, cifar10 and mnist
+    come from TensorFlow Datasets if they are not there.
 
     Args:
         name: which data set.
         data_dir: the directory that holds the data sets.
         image_size: if positive, images are cut to their middle square and resized to this side
             (pixels, antialiased bilinear) while they are read.
-        split: which part; see `splits`. The mixture has none.
+        split: which part; see `splits`.
 
     Raises:
         UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
             sizes and `image_size` is 0; says what to do.
     """
-    if name == catalog.MIXTURE:
-        _check_no_image_size(name, image_size)
-        from lsgan_tf.datasets.mixture import Mixture
-
-        return Mixture()
     directory = _directory(name, Path(data_dir), image_size)
     if directory is None:
         from lsgan_tf.datasets import tfds_source
@@ -80,8 +71,6 @@ def splits(name: str, data_dir: str) -> tuple[str, ...]:
     Raises:
         UserError: as `load` does.
     """
-    if name == catalog.MIXTURE:
-        return ("train",)
     directory = _directory(name, Path(data_dir), 0)
     if directory is None:
         from lsgan_tf.datasets import tfds_source
@@ -97,9 +86,6 @@ def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
         UserError: as `load` does, as far as that shows without preparing anything or reading
             records.
     """
-    if name == catalog.MIXTURE:
-        _check_no_image_size(name, image_size)
-        return catalog.MIXTURE_FACTS
     directory = _directory(name, Path(data_dir), image_size)
     if directory is None:
         from lsgan_tf.datasets import tfds_source
@@ -129,11 +115,6 @@ def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
         if name not in catalog.EMBEDDED:
             raise catalog.missing(name, data_dir)
     return directory
-
-
-def _check_no_image_size(name: str, image_size: int) -> None:
-    if image_size:
-        raise UserError(f"--image_size={image_size}: {name} has points, not images; leave it out")
 
 
 def _render(name: str, data_dir: str) -> None:

@@ -12,9 +12,8 @@ from lsgan_tf.utils.errors import UserError, first_line
 class Facts:
     """What can be said of a data set without reading its images."""
 
-    image_shape: tuple[int, ...]  # height, width, channels; (2,): points of the plane
-    # None: a set of TensorFlow Datasets that is not prepared yet; 0: drawn without end.
-    num_examples: int | None
+    image_shape: tuple[int, ...]  # height, width, channels
+    num_examples: int | None  # None: a set of TensorFlow Datasets that is not prepared yet
     class_names: tuple[str, ...] | None  # None: unlabelled
 
     def resized(self, image_size: int) -> "Facts":
@@ -33,9 +32,8 @@ EMBEDDED = {
 }
 TFDS_FALLBACKS = ("fashion_mnist", "cifar10", "mnist")
 
-# Points of a Gaussian mixture, drawn while training.
-MIXTURE = "mixture"
-MIXTURE_FACTS = Facts((2,), 0, None)
+# Points of the plane: an experiment of its own.
+_MIXTURE = "mixture"
 
 # LSUN 2016's name of each scene, which its downloader takes, and the side the papers resize it to.
 LSUN_SCENES = {
@@ -80,7 +78,12 @@ def missing(name: str, data_dir: Path) -> UserError:
         return UserError(_how_to_get_hwdb(directory))
     if name == CATS:
         return UserError(_how_to_get_cats(directory))
-    known = ", ".join((*EMBEDDED, MIXTURE, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB, CATS))
+    if name == _MIXTURE:
+        return UserError(
+            "the Gaussian mixture is not a data set of images. Run its experiment with\n"
+            "  python -m lsgan_tf.experiments.gaussian_mixture --help"
+        )
+    known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB, CATS))
     return UserError(
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"

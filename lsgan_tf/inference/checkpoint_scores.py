@@ -9,15 +9,10 @@ import tensorflow as tf
 from lsgan_tf import datasets
 from lsgan_tf.config import Config
 from lsgan_tf.inference import load, sampler
+from lsgan_tf.inference.sampler import Generated
 from lsgan_tf.metrics import neighbours
 from lsgan_tf.metrics.directions import heading, spelled
-from lsgan_tf.metrics.evaluator import (
-    Evaluator,
-    RealImages,
-    points_protocol,
-    points_scores,
-    score_lines,
-)
+from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from lsgan_tf.runs import gallery
@@ -42,10 +37,6 @@ class Job:
     batch_size: int  # images at a time, on each device
     strategy: tf.distribute.Strategy  # whose devices share the work
     weights: str  # "raw", "ema" or "auto"
-
-    def has_points(self):
-        """Whether the run is of points of the plane, which need no features."""
-        return len(self.data.image_shape) == 1
 
     def evaluator(self, data):
         """The `Evaluator` on the devices of the strategy."""
@@ -91,7 +82,7 @@ def checkpoints(job, chosen):
         raise UserError(f"There is no checkpoint in {job.run.checkpoints} yet. Train a little.")
     loaded = _loaded(job, steps)
     first = next(loaded)  # before the reference takes its time: it may not be there
-    score = _points if job.has_points() else _images(job)
+    score = _scorer(job)
     rows = [
         (f"step {trained.step}, {trained.weights}", score(job, trained))
         for trained in itertools.chain([first], loaded)
@@ -116,8 +107,6 @@ def real(job):
     Raises:
       UserError: as `checkpoints` does.
     """
-    if job.has_points():
-        raise UserError("--real is for images; the points of the mixture are drawn without end.")
     dataset = job.dataset()
     test = datasets.test_split(
         job.config.dataset, job.choice.data_dir, image_size=job.config.image_size
@@ -139,19 +128,33 @@ def real(job):
     print(f"{job.run.scores}, {gallery.write(job.run)}")
 
 
-def _points(job, trained):
-    scores, count = points_scores(trained.generator, job.settings)
-    protocol = points_protocol(job.settings)
-    _append(job, trained, scores, protocol, count)
-    return scores
+def score_generator(evaluator, generator, class_names=None, sampler=None):
+    """Scores a generator by an `Evaluator`.
+
+    Args:
+      evaluator: the `Evaluator`.
+      generator: a `networks.base.Generator` of images.
+      class_names: of a conditional one.
+      sampler: as of `sampler.Generated`.
+
+    Returns:
+      (list of `Score`, `Measured`, `Generated`).
+
+    Raises:
+      UserError: if a feature is not finite, or if the classes are not those of the reference.
+    """
+    count, seed = evaluator.settings.images, evaluator.settings.seed
+    labels = None if class_names is None else evaluator.labels_for(class_names, count)
+    generated = Generated(generator, count, seed=seed, labels=labels, sampler=sampler)
+    return *evaluator.images(generated, "generated images"), generated
 
 
-def _images(job):
+def _scorer(job):
     """The function that scores a checkpoint; the reference is measured here, once for all."""
     evaluator = job.evaluator(RealImages.of_generators(job.dataset(), job.settings.images))
 
     def score(job, trained):
-        scores, fake, generated = evaluator.generator(trained.generator, trained.class_names)
+        scores, fake, generated = score_generator(evaluator, trained.generator, trained.class_names)
         _append(job, trained, scores, evaluator.protocol(), fake.count)
         path = job.run.directory / f"neighbours-{trained.step:07d}.png"
         print(_neighbours(evaluator, fake, generated, path))

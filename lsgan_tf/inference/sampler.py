@@ -1,12 +1,13 @@
-"""Samples from a generator, and pictures of them."""
+"""Images from a generator: of given latents, in a numbered set, on grids and walks."""
 
+import functools
 import re
 
 import numpy as np
 import tensorflow as tf
 
+from lsgan_tf.datasets.part import Numbered
 from lsgan_tf.gan import latents
-from lsgan_tf.inference import samples
 from lsgan_tf.utils import files, images
 from lsgan_tf.utils.errors import UserError
 
@@ -14,6 +15,8 @@ GRID_ROWS = 8
 GRID_COLUMNS = 8
 MOST_CLASS_COLUMNS = 10
 REALS_LINE = 4  # pixels of black between real examples and generated ones
+_BLOCK = 256  # latents drawn in one go
+_STEP = -2  # a key of its own: training counts from 0, grids of samples are drawn at -1
 
 
 class Sampler:
@@ -22,21 +25,17 @@ class Sampler:
     Args:
       generator: a `networks.base.Generator`.
       batch_size: samples per forward pass, which bounds the memory.
-
-    Attributes:
-      kind: what they are, `samples.Images` or `samples.Points`.
     """
 
     def __init__(self, generator, batch_size=64):
-        self.kind = samples.kind(generator)
+        self._value_range = generator.value_range
         self._batch_size = batch_size
         self._forward = tf.function(
             lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
         )
 
     def __call__(self, z, labels=None):
-        """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C] or float32 points
-        [N, 2].
+        """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C].
 
         Raises:
           UserError: if what the generator makes is not finite.
@@ -51,8 +50,46 @@ class Sampler:
                     "The generator makes NaN or infinity: this run has diverged. Take an earlier "
                     "checkpoint."
                 )
-            chunks.append(self.kind.finish(outputs))
+            chunks.append(images.to_uint8(outputs, self._value_range))
         return np.concatenate(chunks)
+
+
+class Generated(Numbered):
+    """`count` images of a generator: image i follows from (seed, i) alone.
+
+    Args:
+        generator: a `networks.base.Generator` of images.
+        count: how many.
+        seed: of the latents.
+        labels: of a conditional generator, int [count].
+        sampler: a `Sampler` of it; whoever scores it again and again passes the same one,
+            whose graph is then traced once.
+    """
+
+    def __init__(self, generator, count, *, seed=0, labels=None, sampler=None):
+        self.count = count
+        self._labels = labels
+        self._sampler = sampler or Sampler(generator)
+
+        @functools.lru_cache(maxsize=2)
+        def block(number):
+            drawn = latents.draw(
+                generator.latent_distribution,
+                _BLOCK,
+                generator.latent_dim,
+                seed=seed,
+                step=_STEP,
+                stream=number,
+            )
+            return drawn.numpy()
+
+        self._block = block
+
+    def at(self, numbers):
+        """These of 0 .. count - 1: uint8 images [b, H, W, C], and int32 labels [b] or None."""
+        z = np.stack([self._block(number // _BLOCK)[number % _BLOCK] for number in numbers])
+        labels = None if self._labels is None else np.asarray(self._labels[numbers], np.int32)
+        return self._sampler(z, labels), labels
 
 
 def draw_latents(generator, count, seed):

@@ -17,7 +17,7 @@ class Traits(NamedTuple):
 
     latent_dim: int
     latent_distribution: str
-    value_range: tuple[float, float] | None
+    value_range: tuple[float, float]
     num_classes: int
 
     @classmethod
@@ -29,8 +29,7 @@ class Server(tf.Module):
     """A generator with signatures for serving.
 
     `serving_default`: latents float32 [N, latent_dim] (and labels int64 [N]) -> `images`
-        float32 [N, H, W, C] in [0, 1]; of a generator of points instead -> `points`
-        float32 [N, 2], and no other signature.
+        float32 [N, H, W, C] in [0, 1].
     `generate`: count int32 [], seed int64 [] (and labels string [K], class names, of which
         picture i takes number i modulo K) -> `png_bytes` string [count].
     `class_names` (with labels only): -> `class_names` string, in the order of the ids.
@@ -59,8 +58,6 @@ class Server(tf.Module):
     def signatures(self):
         """The signatures by name, as `tf.saved_model.save` takes them."""
         z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
-        if self._traits.value_range is None:
-            return {"serving_default": tf.function(self._points_of_latents, [z])}
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
         if self._class_names is None:
@@ -75,9 +72,6 @@ class Server(tf.Module):
             "generate": tf.function(self._pngs, [count, seed, names]),
             "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
         }
-
-    def _points_of_latents(self, latents):
-        return {"points": self._forward(self._checked_latents(latents))}
 
     def _images_of_latents(self, latents, labels=None):
         return {"images": self._images(latents, labels)}

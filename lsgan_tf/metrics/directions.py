@@ -15,9 +15,6 @@ BETTER = {
     "repeats": -1,
     "classes_covered": 1,
     "class_accuracy": 1,
-    "modes": 1,
-    "modes_within_0_1": 1,
-    "within_0_1": 1,
 }
 _ARROWS = {-1: "↓", 1: "↑"}
 

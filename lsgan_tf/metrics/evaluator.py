@@ -9,13 +9,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lsgan_tf.datasets import mixture
 from lsgan_tf.datasets.part import Part
-from lsgan_tf.inference.generated import Generated
 from lsgan_tf.metrics import reference
 from lsgan_tf.metrics.features import Extractor
 from lsgan_tf.metrics.measuring import measure
-from lsgan_tf.metrics.scores import Score, compare
+from lsgan_tf.metrics.scores import compare
 from lsgan_tf.utils.errors import UserError
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
@@ -63,13 +61,18 @@ class Evaluator:
         batch_size: images at a time, on each replica.
         how: further arguments of `metrics.measuring.measure`, such as `stop`.
 
+    Attributes:
+        settings: as given.
+        extractor: what turns images into features.
+        reference: the `Measured` real images.
+
     Raises:
         UserError: the network is not to be had or does not take the images, or a record of the
             reference is damaged.
     """
 
     def __init__(self, choice, settings, data, *, strategy=None, batch_size=50, **how):
-        self._settings = settings
+        self.settings = settings
         self._how = how
         self._data = data
         dataset = data.reference.dataset
@@ -95,28 +98,6 @@ class Evaluator:
             **how,
         )
 
-    def generator(self, generator, class_names=None, sampler=None):
-        """Scores a generator.
-
-        Args:
-            generator: a `networks.base.Generator` of images.
-            class_names: of a conditional one. Image i is asked for with the label of the
-                reference's image i, so that classes come as often as among the real ones.
-            sampler: as of `Generated`.
-
-        Returns:
-            (list of `Score`, `Measured`, `Generated`).
-
-        Raises:
-            UserError: a feature is not finite, or the classes are not those of the reference.
-        """
-        count = self._settings.images
-        labels = None if class_names is None else self._labels(class_names, count)
-        images = Generated(
-            generator, count, seed=self._settings.seed, labels=labels, sampler=sampler
-        )
-        return *self.images(images, "generated images"), images
-
     def test(self):
         """Scores the real images of the test split: what a perfect generator would get.
 
@@ -138,11 +119,11 @@ class Evaluator:
         Raises:
             UserError: there are fewer than two, or a feature is not finite.
         """
-        keep = self._settings.neighbours
+        keep = self.settings.neighbours
         fake = measure(self.extractor, images, keep=keep, what=what, **self._how)
         self._warn_of_few(fake)
         asked = None if fake.labels is None else self._in_classifier(fake.labels)
-        return compare(self.reference, fake, self.extractor, self._settings, asked=asked), fake
+        return compare(self.reference, fake, self.extractor, self.settings, asked=asked), fake
 
     @property
     def class_names(self):
@@ -166,7 +147,15 @@ class Evaluator:
                     "features: their covariance is singular, and FID says little. Take more."
                 )
 
-    def _labels(self, class_names, count):
+    def labels_for(self, class_names, count):
+        """Labels int [count] to ask a conditional generator for.
+
+        Image i has the label of the reference's image i, so that classes come as often as among
+        the real ones.
+
+        Raises:
+            UserError: the classes are not those of the reference.
+        """
         if self.class_names != tuple(class_names):
             raise UserError(
                 f"data set {self._data.reference.dataset.name} has other classes now than the run "
@@ -201,7 +190,7 @@ class Evaluator:
                 "images": part.count,
                 "image_shape": list(part.dataset.image_shape),
             },
-            **_settings(self._settings),
+            **_settings(self.settings),
         }
 
 
@@ -216,34 +205,6 @@ def _float32():
         keras.config.set_dtype_policy(policy)
 
 
-def points_scores(generator, settings, sampler=None):
-    """Scores a generator of points of the plane: the modes of the Gaussian mixture it covers.
-
-    Returns:
-        (list of `Score`, the number of points); see `datasets.mixture.Coverage`.
-    """
-    count = min(settings.images, 5120)  # as many as the authors' plots have, unless fewer
-    numbered = Generated(generator, count, seed=settings.seed, sampler=sampler)
-    drawn, _ = numbered.at(np.arange(count))
-    found = mixture.coverage(drawn)
-    scores = [
-        Score("modes", "modes", found.modes, {"nearest": list(found.nearest)}),
-        Score("modes_within_0_1", "modes within 0.1", found.modes_within_0_1),
-        Score("within_0_1", "points within 0.1", found.within_0_1),
-    ]
-    return scores, count
-
-
-def points_protocol(settings):
-    """What the numbers of `points_scores` depend on, as JSON values."""
-    data = mixture.Mixture()
-    return {
-        "extractor": None,
-        "reference": {"dataset": data.name, "fingerprint": data.fingerprint},
-        **_settings(settings),
-    }
-
-
 def score_lines(
     scores, protocol, *, step, images, count, weights, generator_dtype=None, by="evaluate"
 ):
@@ -251,7 +212,7 @@ def score_lines(
 
     Args:
         scores: a list of `Score`.
-        protocol: `Evaluator.protocol` or `points_protocol`.
+        protocol: `Evaluator.protocol`.
         step: of the checkpoint; None of real images.
         images: "generated", or which real ones.
         count: how many.

@@ -8,7 +8,6 @@ from lsgan_tf.networks import (
     fashion,
     gated,
     light,
-    mixture,
     mlp,
     residual,
     scene,
@@ -26,7 +25,6 @@ PAIRS = {
     **difficult.PAIRS,
     **gated.PAIRS,
     **residual.PAIRS,
-    **mixture.PAIRS,
     **stability.PAIRS,
     **fashion.PAIRS,
     **mlp.PAIRS,
@@ -38,7 +36,7 @@ def build(name, image_shape, num_classes=0):
 
     Args:
       name: a key of `PAIRS`.
-      image_shape: (height, width, channels) of the data, or (2,) for points.
+      image_shape: (height, width, channels) of the data.
       num_classes: number of labels to condition on, or 0.
 
     Raises:
@@ -48,7 +46,6 @@ def build(name, image_shape, num_classes=0):
     if name not in PAIRS:
         raise UserError(f"--network={name} is unknown. Known: {', '.join(PAIRS)}.")
     pair, shape = PAIRS[name], tuple(image_shape)
-    _check_kind(name, pair, shape)
     if pair.image_shape not in (None, shape):
         raise UserError(
             f"--network={name} takes images of {_spell(pair.image_shape)}, the data set has "
@@ -73,15 +70,6 @@ def build(name, image_shape, num_classes=0):
         raise UserError(
             f"{error} Set --image_size to one it takes, for example {_nearest(shape)}."
         ) from error
-
-
-def _check_kind(name, pair, shape):
-    """Images for a pair that makes images, points for one that makes points."""
-    makes_points, has_points = pair.image_shape == mixture.POINT_SHAPE, len(shape) == 1
-    if makes_points and not has_points:
-        raise UserError(f"--network={name} makes points; it goes with --dataset=mixture only.")
-    if has_points and not makes_points:
-        raise UserError(f"--network={name} makes images, the data are points: --network=mixture.")
 
 
 def _way_out(wanted, shape):

@@ -13,7 +13,7 @@ class Network(keras.Model):
     `get_config` needs.
 
     Attributes:
-      image_shape: (height, width, channels), or (2,) for points of the plane.
+      image_shape: shape of one example, (height, width, channels) of images.
       num_classes: number of labels the network is conditioned on, or 0.
     """
 
@@ -39,7 +39,7 @@ class Generator(Network):
       latent_dim: length of a latent vector.
       latent_distribution: what it is trained on: "uniform" on [-1, 1) or "normal", N(0, I).
       value_range: (lowest, highest) pixel: (-1, 1) behind a tanh, (0, 1) behind a sigmoid. None
-        for a generator of points [N, 2] instead of images; `samples.kind` tells them apart.
+        where the examples are no images.
 
     A subclass sets `self.body`, the layers from latents to images, or overrides `call`.
     """

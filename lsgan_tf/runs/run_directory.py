@@ -40,8 +40,8 @@ class Data:
         if names is not None and not all(isinstance(name, str) for name in names):
             raise TypeError("class_names must be strings")
         image_shape = tuple(map(operator.index, stored["image_shape"]))
-        if len(image_shape) not in (1, 3):  # points, images
-            raise TypeError("image_shape must have 1 or 3 numbers")
+        if len(image_shape) != 3:
+            raise TypeError("image_shape must have 3 numbers: height, width, channels")
         return cls(
             image_shape,
             operator.index(stored["num_examples"]),

@@ -31,27 +31,24 @@ class Protocol:
     count: int  # of the images that are scored
     dataset: str
     rest: tuple[tuple[str, str], ...]  # (name, value) of all that is not named here
-    # None of points, which need neither data nor a network:
-    extractor: str | None = None
-    dtype: str | None = None
-    split: str | None = None  # of the real images
-    images: int | None = None  # how many of those
+    extractor: str
+    dtype: str
+    split: str  # of the real images
+    images: int  # how many of those
 
     def __str__(self):
-        if self.split is None:
-            return f"{self.count:,} points vs {self.dataset}{self.features}"
         of = f"{self.dataset} {self.split}"
         return f"{self.count:,} images vs {self.images:,} of {of}{self.features}"
 
     @property
     def reference(self):
         """The real images, in short."""
-        return self.dataset if self.split is None else f"{self.images:,} of {self.split}"
+        return f"{self.images:,} of {self.split}"
 
     @property
     def features(self):
         """What is compared, as the end of an enumeration."""
-        return f", {self.extractor}, {self.dtype}" if self.extractor else ""
+        return f", {self.extractor}, {self.dtype}"
 
 
 class Scored(NamedTuple):
@@ -135,15 +132,15 @@ def _weights(line):
 
 
 def _protocol(line):
-    reference, extractor = dict(_of(dict, line["reference"])), {}
-    named = {"dataset": _of(str, reference.pop("dataset"))}
-    if line["extractor"] is not None:
-        extractor = dict(_of(dict, line["extractor"]))
-        extractor.pop("test_accuracy", None)  # follows from the network
-        named["extractor"] = _of(str, extractor.pop("name"))
-        named["dtype"] = _of(str, extractor.pop("dtype"))
-        named["split"] = _of(str, reference.pop("split"))
-        named["images"] = _of(int, reference.pop("images"))
+    reference, extractor = (dict(_of(dict, line[name])) for name in ("reference", "extractor"))
+    extractor.pop("test_accuracy", None)  # follows from the network
+    named = {
+        "dataset": _of(str, reference.pop("dataset")),
+        "split": _of(str, reference.pop("split")),
+        "images": _of(int, reference.pop("images")),
+        "extractor": _of(str, extractor.pop("name")),
+        "dtype": _of(str, extractor.pop("dtype")),
+    }
     rest = tuple(
         (name, json.dumps(value, sort_keys=True))
         for part in (extractor, reference, _of(dict, line["settings"]))

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from lsgan_tf import datasets
 from lsgan_tf.config import OF_THIS_MACHINE
-from lsgan_tf.inference import samples
 from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import Data, Run
 from lsgan_tf.training import build, devices
@@ -227,7 +226,7 @@ def describe(config):
     data = datasets.facts(config.dataset, config.data_dir, image_size=config.image_size)
     gan = build.gan(config, data.image_shape, data.class_names)
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
-    count = "not yet prepared:" if data.num_examples is None else data.num_examples or "endless"
-    print(f"# {count} {samples.kind(gan.generator).noun} of {data.image_shape}")
+    count = "not yet prepared:" if data.num_examples is None else data.num_examples
+    print(f"# {count} images of {data.image_shape}")
     for network in (gan.generator, gan.discriminator):
         network.summary(expand_nested=True, line_length=100)

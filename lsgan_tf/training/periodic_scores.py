@@ -4,14 +4,9 @@ import hashlib
 import json
 
 from lsgan_tf.inference import sampler
+from lsgan_tf.inference.checkpoint_scores import score_generator
 from lsgan_tf.metrics.directions import BETTER
-from lsgan_tf.metrics.evaluator import (
-    Evaluator,
-    RealImages,
-    points_protocol,
-    points_scores,
-    score_lines,
-)
+from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from lsgan_tf.runs.checkpoints import available
@@ -56,24 +51,20 @@ class Examiner:
         self._evaluator = None
         if not config.eval_every:
             return
-        if len(dataset.image_shape) == 3:
-            choice = Choice(config.features, config.features_file, data_dir=config.data_dir)
-            data = RealImages.of_generators(dataset, config.eval_images)
-            self._evaluator = Evaluator(choice, self._settings, data, strategy=strategy, stop=stop)
+        choice = Choice(config.features, config.features_file, data_dir=config.data_dir)
+        data = RealImages.of_generators(dataset, config.eval_images)
+        self._evaluator = Evaluator(choice, self._settings, data, strategy=strategy, stop=stop)
         self._check_keep_best()
 
     def _check_keep_best(self):
         wanted, evaluator = self._config.keep_best, self._evaluator
-        if evaluator is None:
-            possible = wanted in ("none", "modes_within_0_1")
-        else:
-            possible = wanted != "modes_within_0_1"
-            if wanted == "inception_score":
-                possible = evaluator.extractor.classes is not None
-            if wanted == "class_accuracy":
-                possible = evaluator.classifies()
-            few = self._settings.images <= self._settings.coverage_k
-            possible = possible and not (few and wanted in ("precision", "recall", "coverage"))
+        possible = True
+        if wanted == "inception_score":
+            possible = evaluator.extractor.classes is not None
+        if wanted == "class_accuracy":
+            possible = evaluator.classifies()
+        few = self._settings.images <= self._settings.coverage_k
+        possible = possible and not (few and wanted in ("precision", "recall", "coverage"))
         if not possible:
             raise UserError(
                 f"--keep_best={wanted}: --features={self._config.features} on data set "
@@ -99,17 +90,15 @@ class Examiner:
         """Scores the generator as it is.
 
         Returns:
-          (list of `metrics.scores.Score`, the number of images or points).
+          (list of `metrics.scores.Score`, the number of images).
 
         Raises:
           GivenUp: if `stop` said so; the score is owed then.
           UserError: if its images have no finite features.
         """
         generator = self._gan.sampling_generator
-        if self._evaluator is None:
-            return points_scores(generator, self._settings, self._sampler)
         names = self._evaluator.class_names if generator.num_classes else None
-        found, fake, _ = self._evaluator.generator(generator, names, self._sampler)
+        found, fake, _ = score_generator(self._evaluator, generator, names, self._sampler)
         return found, fake.count
 
     def write(self, step, scores, count):
@@ -146,8 +135,6 @@ class Examiner:
         return next((s.value for s in scores if s.name == self._config.keep_best), None)
 
     def _protocol(self):
-        if self._evaluator is None:
-            return points_protocol(self._settings)
         return self._evaluator.protocol()
 
     def _protocol_digest(self):

@@ -11,6 +11,7 @@ from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import Data, Run
 from lsgan_tf.training import build
 from lsgan_tf.training.periodic_scores import Examiner, owed
+from lsgan_tf.utils import images
 
 
 class Chief:
@@ -87,7 +88,7 @@ class Chief:
         generator = self._gan.generator
         self._sampler = sampler.Sampler(self._gan.sampling_generator)
         rows, self._columns = sampler.grid_size(generator.num_classes)
-        count = self._sampler.kind.enough or rows * self._columns
+        count = rows * self._columns
         self._grid_latents = self.run.sample_latents(
             sampler.draw_latents(generator, count, self._config.seed)
         )
@@ -95,12 +96,11 @@ class Chief:
 
     def _announce(self, step):
         replicas = self._strategy.num_replicas_in_sync
-        noun = self._sampler.kind.noun
         print(
             f"{'resuming' if step else 'training'} {self.run.directory} from step {step} to "
-            f"{self._config.train_steps}: {self._dataset.num_examples or 'endless'} {noun} of "
+            f"{self._config.train_steps}: {self._dataset.num_examples} images of "
             f"{self._config.dataset}, {replicas} replica{'s' if replicas > 1 else ''} x "
-            f"{self._config.batch_size // replicas} {noun} a step",
+            f"{self._config.batch_size // replicas} images a step",
             flush=True,
         )
 
@@ -117,7 +117,7 @@ class Chief:
             reals, _ = self._dataset.first_images(len(self._grid_latents))
         else:
             reals = self._dataset.examples_of(self._grid_labels, at_most=SEARCHED)
-        picture = self._sampler.kind.picture(reals, self._columns)
+        picture = images.grid(reals, self._columns)
         self.run.write_reals(picture)
         self._logbook.pictures("reals", 0, picture)
         self._logbook.config(self._config.to_flagfile())
@@ -201,7 +201,7 @@ class Chief:
 
     def _sample(self, step):
         drawn = self._sampler(self._grid_latents, self._grid_labels)
-        picture = self._sampler.kind.picture(drawn, self._columns)
+        picture = images.grid(drawn, self._columns)
         path = self.run.write_sample(step, picture)
         self._logbook.pictures("samples", step, picture)
         self._logbook.flush()

@@ -172,3 +172,8 @@ def test_catalog_lists_converted_sets_only(made):
     assert catalog.present(made.parent) == ["tiny"]
     assert manifest.load(made).class_names == making.CLASS_NAMES
     assert printed_digits.NAME in catalog.EMBEDDED
+
+
+def test_the_mixture_names_its_experiment(tmp_path):
+    with pytest.raises(UserError, match="lsgan_tf.experiments.gaussian_mixture"):
+        datasets.load("mixture", str(tmp_path))

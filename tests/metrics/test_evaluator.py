@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets.mixture import MODES
 from lsgan_tf.datasets.part import Part
 from lsgan_tf.inference import checkpoint_scores, load
-from lsgan_tf.inference.generated import Generated
+from lsgan_tf.inference.checkpoint_scores import score_generator
+from lsgan_tf.inference.sampler import Generated
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
@@ -90,7 +90,7 @@ class TestEvaluator:
                 strategy=strategy,
                 batch_size=batch_size,
             )
-            found.append(_values(evaluator.generator(generator)[0]))
+            found.append(_values(score_generator(evaluator, generator)[0]))
         for other in found[1:]:
             assert other == pytest.approx(found[0], rel=1e-6, abs=1e-6)
         again = Evaluator(choice, SETTINGS, data)
@@ -108,17 +108,17 @@ class TestEvaluator:
 
     def test_a_generator_without_a_network_of_classes(self, choice, dataset):
         evaluator = Evaluator(choice, SETTINGS, RealImages.of_generators(dataset, 60))
-        scores, fake, _ = evaluator.generator(tiny.TinyGenerator())
+        scores, fake, _ = score_generator(evaluator, tiny.TinyGenerator())
         assert [score.title for score in scores][:3] == ["FID-3", "KID-3", "class score"]
         assert "classes_covered" not in _values(scores)
         assert (fake.count, len(fake.features)) == (60, 40)
 
     def test_labels_come_as_often_as_among_real_images(self, choice, dataset):
         evaluator = Evaluator(choice, SETTINGS, RealImages.of_generators(dataset, 30))
-        _, fake, _ = evaluator.generator(tiny.TinyGenerator(num_classes=3), ("a", "b", "c"))
+        _, fake, _ = score_generator(evaluator, tiny.TinyGenerator(num_classes=3), ("a", "b", "c"))
         np.testing.assert_array_equal(fake.labels, np.tile(evaluator.reference.labels, 2))
         with pytest.raises(UserError, match="has other classes now"):
-            evaluator.generator(tiny.TinyGenerator(num_classes=3), ("a", "b", "d"))
+            score_generator(evaluator, tiny.TinyGenerator(num_classes=3), ("a", "b", "d"))
 
     def test_the_floor_takes_halves_where_there_is_no_test_split(self, dataset):
         data = RealImages.of_floor(dataset, None, 30)
@@ -212,22 +212,6 @@ def test_the_floor_of_a_run(tiny_config, choice, capsys):
     assert "real (train, second half)" in capsys.readouterr().out
     assert {line["step"] for line in _lines(config)} == {None}
     assert _lines(config)[0]["weights"] is None
-
-
-def test_a_run_of_points_is_scored_by_its_modes(tiny_config, choice, monkeypatch, capsys):
-    config = tiny_config(
-        dataset="mixture", network="mixture", train_steps=2, eval_every=2, eval_images=500
-    )
-    loop.train(config)
-    assert "modes" in {line["score"] for line in _lines(config)}
-    job = _job(config, choice)
-    monkeypatch.setattr(Generated, "at", lambda self, n: (np.tile(MODES, (100, 1)), None))
-    checkpoint_scores.checkpoints(job, "latest")
-    found = {line["score"]: line["value"] for line in _lines(config)[-3:]}
-    assert found == {"modes": 8, "modes_within_0_1": 8, "within_0_1": 1.0}
-    assert {line["count"] for line in _lines(config)} == {500, 60}
-    with pytest.raises(UserError, match="--real is for images"):
-        checkpoint_scores.real(job)
 
 
 def test_mistakes_about_runs(tiny_config, choice, data_dir, tmp_path):
@@ -395,7 +379,6 @@ class TestWhileTraining:
         ("changes", "message"),
         [
             ({"keep_best": "class_accuracy", "conditional": True}, "give no such score"),
-            ({"keep_best": "modes_within_0_1"}, "give no such score"),
             ({"features": "nowhere.keras"}, "there is no such file"),
             ({"keep_best": "recall", "eval_images": 5}, "give no such score of 5 images"),
         ],

@@ -130,22 +130,6 @@ def test_the_protocol_of_most_runs_comes_first_and_one_of_all_needs_no_note(make
     assert first[0].startswith("40 images") and second[0].startswith("10 images")
 
 
-def test_points_have_no_features(make):
-    points = {
-        "score": "modes",
-        "title": "modes",
-        "extractor": None,
-        "reference": {"dataset": "mixture", "fingerprint": "f00d"},
-    }
-    lines = comparison.table([make("run", _line(1, 7, **points), _line(2, 8, **points))])
-    assert lines[0] == "40 points vs mixture"
-    assert _words(lines[1:]) == [
-        ["run", "step", "weights", "modes", "↑"],
-        ["run", "1", "ema", "7"],
-        ["run", "2", "ema", "8*"],
-    ]
-
-
 def test_runs_of_one_name_are_told_apart_by_what_is_above(make):
     runs = [make(name, _line(1, 1.0)) for name in ("x/same/run", "y/same/run", "y/other")]
     assert [words[0] for words in _words(comparison.table(runs)[2:])] == [

@@ -228,15 +228,6 @@ def test_the_floor_is_in_the_head(run):
     assert "FID" not in page.cards["step-2000"]
 
 
-def test_scores_of_points_have_no_features(run):
-    _sample(run, 2000)
-    reference = {"dataset": "mixture", "fingerprint": "f00d"}
-    points = {"score": "modes", "title": "modes", "value": 8, "extractor": None}
-    run.append_scores([{**SCORE, **points, "reference": reference}])
-    card = _read(run).cards["step-2000"]
-    assert "modes ↑ 8" in card and "5,000 generated vs mixture, EMA weights\n" in card
-
-
 def test_the_best_checkpoint_is_marked(run):
     _sample(run, 1000, 2000, 3000)
     _checkpoint(run, 1000, 2000)

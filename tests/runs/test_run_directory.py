@@ -78,7 +78,7 @@ def test_what_is_no_run_is_refused(run, content, message):
         run.read()
 
 
-def test_a_shape_of_neither_points_nor_images_is_refused(run):
+def test_a_shape_of_no_image_is_refused(run):
     for shape in ((2,), (8, 8, 1)):
         run.claim(_config(run), dataclasses.replace(DATA, image_shape=shape))
         assert run.read()[1].image_shape == shape

@@ -8,9 +8,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "what", ["workload=light", "workload=mixture", "workload=input", "recipe=mnist_mlp"]
-)
+@pytest.mark.parametrize("what", ["workload=light", "workload=input", "recipe=mnist_mlp"])
 def test_benchmark_prints_its_figure(what):
     command = [
         *(sys.executable, "-m", "tools.benchmark", f"--{what}"),

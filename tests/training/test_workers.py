@@ -22,8 +22,8 @@ from tools.local_cluster import environment, free_addresses
 PROJECT = Path(__file__).resolve().parents[2]
 LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
 SETTINGS = {
-    "dataset": "mixture",
-    "network": "mixture",
+    "dataset": "small",
+    "network": "mlp",
     "batch_size": 32,
     "train_steps": 40,
     "log_every": 4,
@@ -32,6 +32,11 @@ SETTINGS = {
     "steps_per_execution": 1,
 }
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data(data_dir):
+    SETTINGS["data_dir"] = str(data_dir)
 
 
 def _start(run_dir, **changes):
@@ -114,7 +119,7 @@ def test_two_workers_train_as_one_process(undisturbed, tmp_path):
 
 def test_one_worker_writes_and_speaks(undisturbed):
     run_dir, output = undisturbed
-    assert "[0] training" in output and "2 replicas x 16 points a step" in output
+    assert "[0] training" in output and "2 replicas x 16 images a step" in output
     assert output.count("finished at step 40") == 1
     assert len(list(run_dir.glob("events*"))) == 1
     assert [line["step"] for line in Run(run_dir).read_metrics()] == list(range(4, 41, 4))
@@ -179,9 +184,9 @@ def test_workers_that_differ_are_told_both_values(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_batch_norm_of_each_worker_s_own(tmp_path, data_dir):
+def test_batch_norm_of_each_worker_s_own(tmp_path):
     run_dir = tmp_path / "run"
-    changes = {"dataset": "small", "data_dir": data_dir, "network": "light", "train_steps": 2}
+    changes = {"network": "light", "train_steps": 2}
     status, output = _train(run_dir, **changes, sync_batch_norm=False)
     assert status == 0, output
     assert checkpoints.available(Run(run_dir).checkpoints) == [2]
