@@ -13,13 +13,13 @@ def main():
     resolved = config.from_flags()
     command_line.start_tensorflow()  # here, since flags can be wrong in less time than it takes
     from lsgan_tf import networks
-    from lsgan_tf.training import loop
+    from lsgan_tf.training import dry_run, loop
 
     if flags.FLAGS.list_networks:
         for name, pair in networks.PAIRS.items():
             print(f"{name:22} {pair.what}")
     elif flags.FLAGS.dry_run:
-        loop.describe(resolved)
+        dry_run.print_run(resolved)
     else:
         loop.train(resolved, flags.FLAGS.allow_config_change)
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lsgan_tf import config, recipes
-from lsgan_tf.training.cluster import Task
+from lsgan_tf.training.rendezvous import Task
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
@@ -317,10 +317,10 @@ def test_a_pod_without_its_place_says_so(worker, name):
     assert f"{name}: " in done.stderr
 
 
-def test_the_words_it_listens_for_are_the_chiefs():
-    chief = (DEPLOY.parent / "lsgan_tf" / "chief.py").read_text()
+def test_the_words_it_listens_for_are_the_recorders():
+    recorder = (DEPLOY.parent / "lsgan_tf" / "training" / "recorder.py").read_text()
     for words in ("finished at step {", ": nothing to do. ", " is given up; "):
-        assert words in re.sub(r'"\n\s*f?"', "", chief)
+        assert words in re.sub(r'"\n\s*f?"', "", recorder)
 
 
 # The image.

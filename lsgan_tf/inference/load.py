@@ -69,8 +69,8 @@ def load(run_dir, *, checkpoint="latest", weights="auto"):
     Raises:
       UserError: if there is no such run, checkpoint or weights.
     """
+    from lsgan_tf import networks  # starts TensorFlow, which defining flags should not
     from lsgan_tf.runs.checkpoints import restore_generator
-    from lsgan_tf.training.loop import build  # starts TensorFlow, which defining flags should not
 
     run = _run(run_dir)
     config, data = run.read()
@@ -80,7 +80,8 @@ def load(run_dir, *, checkpoint="latest", weights="auto"):
         raise UserError(f"{run_dir} was trained without --ema_decay; it has only --weights=raw.")
     if checkpoint == "best":
         checkpoint = _best(run)
-    generator, _ = build.pair(config, data.image_shape, data.class_names)
+    num_classes = len(data.class_names) if config.conditional else 0
+    generator, _ = networks.build(config.network, data.image_shape, num_classes)
     step = restore_generator(generator, run.checkpoints, checkpoint=checkpoint, weights=weights)
     class_names = data.class_names if config.conditional else None
     return Trained(run, generator, class_names, step, weights)

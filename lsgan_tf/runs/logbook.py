@@ -1,5 +1,6 @@
 """What a run says while it trains: a line on the screen, metrics.jsonl, TensorBoard."""
 
+import functools
 import time
 
 import tensorflow as tf
@@ -14,18 +15,24 @@ class Logbook:
       objective: whose losses at the optimum are drawn beside the measured ones.
       batch_size: images per step.
       train_steps: the step the run ends at.
-      step: the step it begins or resumes at; what was written of later ones is dropped.
     """
 
-    def __init__(self, run, objective, *, batch_size, train_steps, step):
+    def __init__(self, run, objective, *, batch_size, train_steps):
         self._run = run
         self._optimum = objective.optimum()
         self._batch_size = batch_size
         self._train_steps = train_steps
-        self._writer = tf.summary.create_file_writer(str(run.directory))
-        self._clock = _Clock(step)
-        run.forget_after(step)
+        self._clock = _Clock()
+
+    def start(self, step):
+        """Drops what was written of steps after `step`, where the run begins or resumes."""
+        self._run.forget_after(step)
         self._forget_events_after(step)
+        self._clock.start(step)
+
+    @functools.cached_property
+    def _writer(self):
+        return tf.summary.create_file_writer(str(self._run.directory))
 
     def _forget_events_after(self, step):
         """Tells TensorBoard that a run starts again: it drops what it holds of later steps."""
@@ -100,7 +107,11 @@ _TAGS = {
 class _Clock:
     """Adds up the time spent inside `with clock`, and turns it into steps per second."""
 
-    def __init__(self, step):
+    def __init__(self):
+        self.start(0)
+
+    def start(self, step):
+        """Counts from a step on."""
         self._last_step, self._seconds = step, 0.0
 
     def __enter__(self):
@@ -112,7 +123,7 @@ class _Clock:
     def rate(self, step):
         """Steps per second since the last call."""
         rate = (step - self._last_step) / self._seconds if self._seconds else 0.0
-        self._last_step, self._seconds = step, 0.0
+        self.start(step)
         return rate
 
 

@@ -1,245 +1,46 @@
-"""The workers that train one model together: who they are, what they agree on, how they part.
+"""What the workers of a run exchange: facts, flags, variables, and why one of them stops.
 
-TensorFlow's coordination service does the work: it lets the workers meet, keeps the few words they
-exchange, and notices one that has gone.
+TensorFlow's coordination service keeps their messages and notices a worker that is lost.
 """
 
 import contextlib
-import dataclasses
-import faulthandler
 import json
-import os
 import re
-import signal
-import socket
-import sys
 import time
-from concurrent import futures
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import keras
 import tensorflow as tf
-from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
-from tensorflow.python.eager.context import context  # no public name: the words go through it
+from tensorflow.python.eager.context import context  # the service has no public interface
 
+from lsgan_tf.training.rendezvous import SHUTDOWN_TIMEOUT, Task, is_reachable
 from lsgan_tf.utils.errors import UserError, first_line, printable
 
-SILENCE = 30  # seconds without a sign of life after which a worker counts as lost
-_LEAVE_TAKING = 3  # seconds for the others to hear why a worker stops
-_PROBE = 2  # seconds to reach a worker's port
-_BETWEEN_PROBES = 0.3  # seconds
-_QUEUE = 1024  # probes of others at this worker's port, which nobody takes from the queue
-_PATIENCE = 5  # seconds to wait for a word before asking whether all are still there
-_EXAMPLE = (
-    '{"cluster": {"worker": ["host0:5000", "host1:5000"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
-)
-# What TensorFlow raises in those that are left; of other kinds it says it in words.
-_LOST = (
+_MESSAGE_TIMEOUT = 5  # seconds to wait for a message before checking that all workers are there
+# What TensorFlow raises when a worker is lost; some errors only say so in their text.
+_LOSS_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
-_LOST_WORDS = ("Collective ops is aborted", "CoordinationService", "Connection reset by peer")
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One worker's place among all, from TF_CONFIG.
-
-    Attributes:
-      addresses: host:port of every worker, the chief's first.
-      names: what TF_CONFIG calls each, such as ("worker", 0).
-      index: which of them this process is.
-    """
-
-    addresses: tuple[str, ...]
-    names: tuple[tuple[str, int], ...]
-    index: int
-
-    @classmethod
-    def from_environment(cls):
-        """Reads TF_CONFIG.
-
-        Raises:
-          UserError: if it is missing or malformed.
-        """
-        text = os.environ.get("TF_CONFIG")
-        if not text:
-            raise UserError(
-                "--distribution=multi_worker needs TF_CONFIG in the environment, which says who "
-                f"the workers are and which this one is:\n  export TF_CONFIG='{_EXAMPLE}'\n"
-                "deploy/local_workers.sh 2 starts two of them on this machine."
-            )
-        try:
-            return cls._parse(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"TF_CONFIG is malformed: {error}. It should look like\n  {_EXAMPLE}"
-            ) from error
-
-    @classmethod
-    def _parse(cls, stored):
-        cluster, task = (_entry(stored, name, dict) for name in ("cluster", "task"))
-        unknown = sorted(cluster.keys() - {"chief", "worker"})
-        if unknown:
-            raise ValueError(
-                f"its cluster has jobs of type {', '.join(unknown)}; a run has workers and at "
-                "most one chief"
-            )
-        jobs = {
-            kind: _entry(cluster, kind, list) for kind in ("chief", "worker") if kind in cluster
-        }
-        if len(jobs.get("chief", [])) > 1:
-            raise ValueError("its cluster has more than one chief")
-        names = tuple((kind, number) for kind in jobs for number in range(len(jobs[kind])))
-        addresses = tuple(address for kind in jobs for address in jobs[kind])
-        for address in addresses:
-            if not isinstance(address, str) or not re.fullmatch(r"\S+:\d{1,5}", address):
-                raise ValueError(f"{address!r} is not host:port")
-        if len(set(addresses)) < len(addresses):
-            raise ValueError("two of its workers have the same host:port")
-        own = (_entry(task, "type", str), int(_entry(task, "index", int | str)))
-        if own not in names:
-            known = ", ".join(f"{kind} {number}" for kind, number in names) or "none"
-            raise ValueError(f"its task is {own[0]} {own[1]}; its cluster has: {known}")
-        return cls(addresses, names, names.index(own))
-
-    @property
-    def port(self):
-        return int(self.addresses[self.index].rpartition(":")[2])
-
-    def called(self, index):
-        """How to speak of a worker."""
-        return f"worker {index} of {len(self.addresses)} ({self.addresses[index]})"
-
-
-def _entry(stored, name, kind):
-    if not isinstance(stored, dict) or not isinstance(stored.get(name), kind):
-        raise ValueError(f"{name!r} is missing or not what it should be")
-    return stored[name]
-
-
-def meet(task, timeout):
-    """Waits for all workers; returns the `tf.distribute` strategy of their replicas.
-
-    Call it before TensorFlow has done anything in this process.
-
-    Args:
-      task: this worker's `Task`.
-      timeout: seconds to wait.
-
-    Raises:
-      UserError: if this worker's port is taken, if others are missing when the time is over, or if
-        the cluster cannot be joined.
-    """
-    # Here and not within TensorFlow, whose wait cannot be interrupted and does not always end.
-    _wait_for_all(task, timeout)
-    kinds = [kind for kind, _ in task.names]
-    context().configure_coordination_service(
-        service_type="standalone",
-        service_leader="/job:{}/task:{}".format(*task.names[0]),
-        coordinated_jobs=[
-            CoordinatedJob(name=kind, num_tasks=kinds.count(kind)) for kind in sorted(set(kinds))
-        ],
-        cluster_register_timeout_in_ms=SILENCE * 1000,
-        heartbeat_timeout_in_ms=SILENCE * 1000,
-        shutdown_barrier_timeout_in_ms=_LEAVE_TAKING * 1000,
-    )
-    # For a worker that dies in the moment between. Python cannot run until TensorFlow returns.
-    faulthandler.dump_traceback_later(3 * SILENCE, exit=True, file=sys.__stderr__)
-    try:
-        with _signals_kept():
-            return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.OpError as error:
-        raise UserError(
-            f"{task.called(task.index)} could not join the others: {_gist(error)}. Was one of "
-            "them still ending from an earlier start? Then start all of them again. Do all have "
-            "the same cluster in TF_CONFIG?"
-        ) from error
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-
-
-def _wait_for_all(task, timeout):
-    """Listens at this worker's port until somebody listens at every other's: there, or already
-    within TensorFlow."""
-    deadline = time.monotonic() + timeout
-    missing = [i for i in range(len(task.addresses)) if i != task.index]
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(_listening(task.port))
-        except OverflowError as error:
-            raise UserError(f"TF_CONFIG is malformed: {task.port} is no port.") from error
-        except OSError as error:
-            raise UserError(
-                f"{task.called(task.index)} cannot listen at port {task.port}: {error.strerror}. "
-                "Is another worker at work there? Else take another port in everybody's TF_CONFIG."
-            ) from error
-        while missing := _missing_of(task, missing):
-            if time.monotonic() > deadline:
-                names = " and ".join(map(task.called, missing))
-                raise UserError(
-                    f"{task.called(task.index)} waited {timeout} s in vain for {names}: cannot be "
-                    "reached. Start them, look at what they print, or wait longer with "
-                    "--worker_timeout."
-                )
-            time.sleep(_BETWEEN_PROBES)
-        # Time for the others to see this one here; if not, they will see it within TensorFlow.
-        time.sleep(2 * _BETWEEN_PROBES)
-
-
-def _listening(port):
-    """A socket that listens at a port, by IPv6 too where there is any."""
-    if socket.has_dualstack_ipv6():
-        family = socket.AF_INET6
-        return socket.create_server(("", port), family=family, backlog=_QUEUE, dualstack_ipv6=True)
-    return socket.create_server(("", port), backlog=_QUEUE)
-
-
-def _missing_of(task, workers):
-    """Those of the workers at whose port nobody listens; asks all at once."""
-    if not workers:
-        return []
-    with futures.ThreadPoolExecutor(len(workers)) as pool:
-        there = pool.map(reachable, [task.addresses[i] for i in workers])
-        return [i for i, found in zip(workers, there, strict=True) if not found]
-
-
-@contextlib.contextmanager
-def _signals_kept():
-    """Takes SIGTERM and SIGINT back from TensorFlow, which handles SIGTERM from its start on."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def reachable(address):
-    """Whether somebody listens at host:port."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _PROBE).close()
-    except (OSError, ValueError, OverflowError):
-        return False
-    return True
+_LOSS_WORDS = ("Collective ops is aborted", "CoordinationService", "Connection reset by peer")
 
 
 class _KnownToAll(UserError):
-    """A mistake that every worker has heard of."""
+    """A mistake that every worker has been told."""
 
 
 class Alone:
-    """A run of one process, with what `Cluster` offers: there is nobody to ask."""
+    """A run of one process, with the interface of `Cluster`."""
 
     is_chief = True
     count = 1
     index = 0
 
-    @contextlib.contextmanager
     def together(self):
-        yield
+        return contextlib.nullcontext()
 
     def agree(self, facts):
         pass
@@ -247,8 +48,14 @@ class Alone:
     def from_chief(self, make):
         return make()
 
-    def total(self, numbers):
-        return numbers
+    def any(self, flag):
+        return flag
+
+    def broadcast(self, number):
+        return number
+
+    def barrier(self):
+        pass
 
     def share(self, variables):
         pass
@@ -257,29 +64,35 @@ class Alone:
 class Cluster:
     """The workers of a `tf.distribute.MultiWorkerMirroredStrategy`, seen from one of them.
 
-    All workers must call `agree`, `from_chief`, `total` and `share` in the same order.
+    All workers must call the methods that exchange something in the same order.
+
+    Args:
+        strategy: the strategy.
+        task: this worker's `Task`.
 
     Attributes:
-      is_chief: whether this is the worker that writes.
-      count: how many workers there are.
-      index: which this one is; the chief is 0.
+        is_chief: whether this is the worker that writes.
+        count: how many workers there are.
+        index: which one this is; the chief is 0.
     """
 
-    def __init__(self, strategy, task):
+    def __init__(self, strategy: tf.distribute.Strategy, task: Task):
         self._strategy, self._task = strategy, task
         self.count, self.index = len(task.addresses), task.index
         self.is_chief = self.index == 0
-        self._words = 0
-        self._total = tf.function(self._sum)
+        self._messages = 0  # that all workers have exchanged so far
+        self._sum = tf.function(self._sum_over_workers)
 
     @contextlib.contextmanager
-    def together(self):
-        """What all workers end together: a mistake that ends this one is told to the others, and
-        one of the others that ends becomes a `UserError` here.
+    def together(self) -> Iterator[None]:
+        """A context that all workers leave together.
+
+        A mistake that ends this worker is reported to the others. The loss of another worker
+        becomes a `UserError` here.
 
         Raises:
-          UserError: within `SILENCE` seconds after another worker was lost, mostly at once if its
-            process has ended.
+            UserError: another worker is lost. Raised within `HEARTBEAT_TIMEOUT` seconds, mostly at
+                once if its process has ended.
         """
         try:
             yield
@@ -290,11 +103,11 @@ class Cluster:
             raise
         except tf.errors.OpError as error:
             if not self._is_loss(error):
-                self._report(_gist(error))
+                self._report(printable(first_line(error)))
                 raise
-            lost = self._lost(str(error))
-            self._report(lost)  # some only see that this one is gone, too
-            raise UserError(lost) from error
+            reason = self._explain_loss(str(error))
+            self._report(reason)  # some workers only see that this one is gone as well
+            raise UserError(reason) from error
 
     def _report(self, message):
         with contextlib.suppress(tf.errors.OpError):
@@ -304,141 +117,148 @@ class Cluster:
 
     @staticmethod
     def _is_loss(error):
-        return isinstance(error, _LOST) or any(words in str(error) for words in _LOST_WORDS)
+        return isinstance(error, _LOSS_ERRORS) or any(words in str(error) for words in _LOSS_WORDS)
 
-    def _lost(self, message):
-        """What to say when TensorFlow says `message`."""
+    def _explain_loss(self, message):
+        """A message for people, from TensorFlow's message."""
         reported = re.search(r"reported from /job:(\w+)/task:(\d+): <<(.*?)>>", message, re.DOTALL)
         if reported:
             kind, number, why = reported.groups()
             return self._stopped([self._task.names.index((kind, int(number)))], why)
         named = re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message)
         named = [(kind, int(number)) for kind, number in named]
-        gone = [i for i in self._others() if self._task.names[i] in named]
-        return self._stopped(gone or self._missing())
+        lost = [i for i in self._others() if self._task.names[i] in named]
+        return self._stopped(lost or self._unreachable())
 
-    def _stopped(self, gone, why=None):
-        who = " and ".join(self._task.called(i) for i in gone) or "another worker"
-        reason = f"It said: {why}" if why else "What it printed last may say why."
+    def _stopped(self, lost, why=None):
+        names = " and ".join(self._task.describe(i) for i in lost) or "another worker"
+        reason = f"Its message: {why}" if why else "Its last output may say why."
         return (
-            f"{who} stopped or cannot be reached. {reason}\nAll workers stop with it; the same "
+            f"{names} stopped or cannot be reached. {reason}\nAll workers stop with it; the same "
             "commands go on from the last checkpoint."
         )
 
     def _others(self):
         return [i for i in range(self.count) if i != self.index]
 
-    def _missing(self):
-        return [i for i in self._others() if not reachable(self._task.addresses[i])]
+    def _unreachable(self):
+        return [i for i in self._others() if not is_reachable(self._task.addresses[i])]
 
     def _publish(self, key, value):
         context().set_config_key_value(key, json.dumps(value))
 
     def _read(self, key):
-        """A published value; waits for it as long as all are there."""
+        """A published value; waits for it as long as all workers are there."""
         while True:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
-                return self._read_within(key, _PATIENCE)
+                return self._read_within(key, _MESSAGE_TIMEOUT)
             self._check_all_are_there()
 
     def _check_all_are_there(self):
         with contextlib.suppress(tf.errors.DeadlineExceededError):
             stopped = self._read_within("lsgan_tf/stopped", 0.01)
             raise _KnownToAll(self._stopped([stopped["by"]], stopped["why"]))
-        gone = self._missing()
-        if gone:
-            raise UserError(self._stopped(gone))
+        unreachable = self._unreachable()
+        if unreachable:
+            raise UserError(self._stopped(unreachable))
 
     @staticmethod
     def _read_within(key, seconds):
         milliseconds = int(seconds * 1000)
         return json.loads(context().get_config_key_value(key, timeout_in_ms=milliseconds))
 
-    def _next_word(self):
-        self._words += 1
-        return f"lsgan_tf/{self._words}"
+    def _next_key(self):
+        self._messages += 1
+        return f"lsgan_tf/{self._messages}"
 
-    def agree(self, facts):
-        """Makes sure that all workers were started alike.
+    def agree(self, facts: dict[str, Any]) -> None:
+        """Checks that all workers were started alike.
 
         Args:
-          facts: {name: value} of what must be equal; values become JSON.
+            facts: what must be equal, by name; values become JSON.
 
         Raises:
-          UserError: on every worker, naming each difference and both values.
+            UserError: on every worker, naming each difference and both values.
         """
-        key = self._next_word()
+        key = self._next_key()
         self._publish(f"{key}/{self.index}", facts)
-        everyone = [self._read(f"{key}/{i}") for i in range(self.count)]
+        first, *others = (self._read(f"{key}/{i}") for i in range(self.count))
         lines = [
             f"  {name}: {_spell(first.get(name))} on worker 0, {_spell(other.get(name))} on "
             f"worker {i}"
-            for first in everyone[:1]
-            for i, other in enumerate(everyone)
+            for i, other in enumerate(others, start=1)
             for name in sorted(first.keys() | other.keys())
             if first.get(name) != other.get(name)
         ]
         if lines:
-            self._take_leave(key)
+            self._part(key)
             raise _KnownToAll(
                 "the workers were started differently:\n" + "\n".join(lines) + "\nGive all of "
                 "them the same flags, data and versions."
             )
 
-    def from_chief(self, make):
-        """The chief's `make()`, which becomes JSON, on every worker.
+    def from_chief(self, make: Callable[[], Any]) -> Any:
+        """The value of `make()` on the chief, which becomes JSON, on every worker.
 
         Raises:
-          UserError: on every worker, if `make` raises it.
+            UserError: on every worker, if `make` raises it.
         """
-        key = self._next_word()
+        key = self._next_key()
         if not self.is_chief:
-            told = self._read(key)
-            if "error" in told:
-                self._take_leave(key)
-                raise _KnownToAll(f"{self._task.called(0)} stops: {told['error']}")
-            self._publish(f"{key}/heard/{self.index}", True)
-            return told["value"]
+            message = self._read(key)
+            if "error" in message:
+                self._part(key)
+                raise _KnownToAll(f"{self._task.describe(0)} stops: {message['error']}")
+            self._publish(f"{key}/read/{self.index}", True)
+            return message["value"]
         try:
             value = make()
         except UserError as error:
             self._publish(key, {"error": str(error)})
-            self._take_leave(key)
+            self._part(key)
             raise _KnownToAll(str(error)) from error
         self._publish(key, {"value": value})
-        self._wait_until_heard(key)
+        for i in self._others():
+            self._read(f"{key}/read/{i}")
         return value
 
-    def _wait_until_heard(self, key):
-        """Of the chief: returns when every other worker has taken note of a word."""
-        for i in self._others():
-            self._read(f"{key}/heard/{i}")
-
-    def _take_leave(self, key):
-        """Lets the chief, without whom no word is heard, be the last to go; not for long."""
-        self._publish(f"{key}/heard/{self.index}", True)
-        deadline = time.monotonic() + _LEAVE_TAKING
+    def _part(self, key):
+        """Before this worker ends: the chief, who keeps the messages, waits until all are read."""
+        self._publish(f"{key}/read/{self.index}", True)
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT
         for i in self._others() if self.is_chief else ():
             with contextlib.suppress(tf.errors.OpError):
                 left = max(deadline - time.monotonic(), 0.01)
-                self._read_within(f"{key}/heard/{i}", left)
+                self._read_within(f"{key}/read/{i}", left)
 
-    def total(self, numbers):
-        """The sums over all workers of each one's list of integers."""
-        return self._total(tf.constant(numbers, tf.int32)).numpy().tolist()
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on one of the workers."""
+        return self._total(int(flag)) > 0
 
-    def _sum(self, numbers):
+    def broadcast(self, number: int) -> int:
+        """The chief's number, on every worker."""
+        return self._total(number if self.is_chief else 0)
+
+    def barrier(self) -> None:
+        """Returns when all workers have called it."""
+        self._total(0)
+
+    def _total(self, number):
+        """The sum over all workers."""
+        return int(self._sum(tf.constant(number, tf.int32)))
+
+    def _sum_over_workers(self, number):
         per_worker = self._strategy.num_replicas_in_sync // self.count
 
-        def on_replica(numbers):
+        def on_replica(number):
             replica = tf.distribute.get_replica_context()
             first = replica.replica_id_in_sync_group % per_worker == 0
-            return replica.all_reduce("SUM", numbers * tf.cast(first, numbers.dtype))
+            return replica.all_reduce("SUM", number * tf.cast(first, number.dtype))
 
-        results = self._strategy.run(on_replica, (numbers,))
+        results = self._strategy.run(on_replica, (number,))
         return self._strategy.experimental_local_results(results)[0]
 
-    def share(self, variables):
+    def share(self, variables: list[keras.Variable]) -> None:
         """Gives every worker the chief's values of these variables, bit for bit."""
 
         @tf.function
@@ -448,10 +268,10 @@ class Cluster:
         def on_replica():
             replica = tf.distribute.get_replica_context()
             is_first = replica.replica_id_in_sync_group == 0
-            # As integers of one kind: adding zeros changes no bit, and all go in one message.
+            # As integers of one type: adding zeros changes no bit, and all go in one message.
             bits = [tf.bitcast(variable.value, tf.int32) for variable in variables]
-            own = [part * tf.cast(is_first, tf.int32) for part in bits]
-            for variable, shared in zip(variables, replica.all_reduce("SUM", own), strict=True):
+            masked = [part * tf.cast(is_first, tf.int32) for part in bits]
+            for variable, shared in zip(variables, replica.all_reduce("SUM", masked), strict=True):
                 variable.value.assign(tf.bitcast(shared, variable.value.dtype))
 
         on_all()
@@ -459,7 +279,3 @@ class Cluster:
 
 def _spell(value):
     return "nothing" if value is None else printable(str(value))
-
-
-def _gist(error):
-    return printable(first_line(error))

@@ -1,49 +1,55 @@
 """Which devices, and which processes, a run is spread over."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from lsgan_tf.training import cluster
+from lsgan_tf.config import Config
+from lsgan_tf.training import rendezvous
+from lsgan_tf.training.cluster import Alone, Cluster
 from lsgan_tf.utils.errors import UserError, first_line
 
 
-def strategy(config):
-    """The `tf.distribute` strategy of `--distribution`, in this process alone.
+def strategy(config: Config) -> tf.distribute.Strategy:
+    """The strategy of `--distribution`, in this process alone.
 
     Raises:
-      UserError: if it is that of several workers, if the batch does not divide by the number of
-        replicas, or if TF_CONFIG names workers that would be left out.
+        UserError: it is that of several workers, the batch does not divide by the number of
+            replicas, or TF_CONFIG names workers that would be left out.
     """
     if config.distribution == "multi_worker":
         raise UserError("--distribution=multi_worker needs a training run; it has no other use.")
     if config.distribution == "tpu":
-        return _checked(_tpu(config.tpu), config)
-    _check_nobody_is_left_out(config)
+        return _check(_tpu(config.tpu), config)
+    _check_no_worker_is_left_out(config)
     one_device = config.distribution == "one_device"
-    return _checked(local_strategy(config.logical_devices, one_device=one_device), config)
+    return _check(local_strategy(config.logical_devices, one_device=one_device), config)
 
 
-def strategy_and_workers(config):
-    """The strategy of a training run, and its `cluster.Cluster` or `cluster.Alone`. With several
-    workers it waits for all of them.
+def strategy_and_workers(config: Config) -> tuple[tf.distribute.Strategy, Cluster | Alone]:
+    """The strategy and the workers of a training run; waits for all of them.
 
     Raises:
-      UserError: as `strategy`; if TF_CONFIG is missing or malformed, or if this worker's port is
-        taken.
+        UserError: as `strategy`; or TF_CONFIG is missing or malformed, or this worker's port is
+            taken.
     """
     if config.distribution != "multi_worker":
-        return strategy(config), cluster.Alone()
-    task = cluster.Task.from_environment()
+        return strategy(config), Alone()
+    task = rendezvous.Task.from_environment()
     _check_divisible(config, len(task.addresses), "workers")
-    chosen = cluster.meet(task, config.worker_timeout)
-    return _checked(chosen, config), cluster.Cluster(chosen, task)
+    of_all_workers = rendezvous.connect(task, config.worker_timeout)
+    return _check(of_all_workers, config), Cluster(of_all_workers, task)
 
 
-def local_strategy(logical_devices=1, *, one_device=False):
-    """A strategy over all GPUs of this machine, or over so many parts of its CPU without any; or
-    over the first of these devices.
+def local_strategy(logical_devices: int = 1, *, one_device: bool = False) -> tf.distribute.Strategy:
+    """A strategy over all GPUs of this machine; without any, over so many parts of its CPU.
+
+    Args:
+        logical_devices: into how many devices the CPU is split.
+        one_device: take the first device alone.
 
     Raises:
-      UserError: if TensorFlow has started with fewer parts.
+        UserError: TensorFlow has started with fewer logical devices.
     """
     _split_cpu(logical_devices)
     devices = _devices(logical_devices)
@@ -52,26 +58,33 @@ def local_strategy(logical_devices=1, *, one_device=False):
     return tf.distribute.MirroredStrategy(devices, _reduction(devices))
 
 
-def spread(strategy, pipeline):
-    """The data set of a strategy: of `pipeline(tf.distribute.InputContext)`, which gives a worker's
-    `tf.data.Dataset` of slices, one for each replica in turn."""
+def spread(
+    strategy: tf.distribute.Strategy,
+    make_slices: Callable[[tf.distribute.InputContext], tf.data.Dataset],
+) -> tf.data.Dataset:
+    """The data set of a strategy.
+
+    Args:
+        strategy: the strategy.
+        make_slices: makes a worker's data set of slices, one for each of its replicas in turn.
+    """
     one_of_this_process = isinstance(
         strategy, (tf.distribute.MirroredStrategy, tf.distribute.OneDeviceStrategy)
     )
     if one_of_this_process and strategy.num_replicas_in_sync == 1:
         (device,) = strategy.extended.worker_devices
-        if "CPU" in device:  # there is nothing to copy to; what would do it takes 4 % of a step
-            return pipeline(tf.distribute.InputContext())
-    return strategy.distribute_datasets_from_function(pipeline)
+        if "CPU" in device:  # nothing to copy: a distributed data set takes 4 % of a step
+            return make_slices(tf.distribute.InputContext())
+    return strategy.distribute_datasets_from_function(make_slices)
 
 
-def _checked(chosen, config):
+def _check(chosen, config):
     replicas = chosen.num_replicas_in_sync
     _check_divisible(config, replicas, "replicas")
     if config.jit_compile and replicas > 1:
         raise UserError(
             f"--jit_compile goes with one replica, and there are {replicas}: XLA cannot compile "
-            "what they exchange. Leave it out, or add --distribution=one_device."
+            "what replicas exchange. Leave it out, or add --distribution=one_device."
         )
     return chosen
 
@@ -84,12 +97,12 @@ def _check_divisible(config, count, noun):
         )
 
 
-def _check_nobody_is_left_out(config):
+def _check_no_worker_is_left_out(config):
     """Workers that do not know of each other would each train a model of its own."""
     try:
-        workers = len(cluster.Task.from_environment().addresses)
+        workers = len(rendezvous.Task.from_environment().addresses)
     except UserError:
-        return  # there is none, or it is for something else
+        return  # there is no TF_CONFIG, or it is meant for another program
     if workers > 1:
         raise UserError(
             f"TF_CONFIG names {workers} workers, and --distribution={config.distribution} trains "
@@ -115,20 +128,23 @@ def _split_cpu(count):
 def _devices(logical_devices):
     """The names of all GPUs, or of the logical CPUs where there is none."""
     gpus = tf.config.list_logical_devices("GPU")
-    found = gpus or tf.config.list_logical_devices("CPU")[:logical_devices]
-    return [device.name for device in found]
+    chosen = gpus or tf.config.list_logical_devices("CPU")[:logical_devices]
+    return [device.name for device in chosen]
 
 
 def _reduction(devices):
-    """How replicas sum: NCCL, TensorFlow's choice, on GPUs. On CPUs its choice is a collective
-    whose group cannot change its size within a process; adding on one device can."""
+    """How replicas sum: on GPUs as TensorFlow chooses (NCCL), on CPUs on one device.
+
+    TensorFlow's choice for CPUs is a collective whose group cannot change its size in a process.
+    """
     return None if "GPU" in devices[0] else tf.distribute.ReductionToOneDevice()
 
 
 def _tpu(address):
-    """The strategy of a TPU, "local" or its name or grpc address. Never run: for want of one."""
-    if address.startswith("grpc://") and not cluster.reachable(address.removeprefix("grpc://")):
-        raise UserError(f"Nobody listens at --tpu={address}. Is the TPU running?")
+    """The strategy of a TPU: "local", its name or its grpc address. Never run: no TPU was there."""
+    host = address.removeprefix("grpc://")
+    if host != address and not rendezvous.is_reachable(host):
+        raise UserError(f"No process listens at --tpu={address}. Is the TPU running?")
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address)
         if address != "local":
@@ -137,6 +153,6 @@ def _tpu(address):
         return tf.distribute.TPUStrategy(resolver)
     except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
         raise UserError(
-            f"There is no TPU to be had at --tpu={address}: {first_line(error)}. Give its name or "
+            f"No TPU is available at --tpu={address}: {first_line(error)}. Give its name or "
             "grpc://host:port, or 'local' on a TPU machine."
         ) from error

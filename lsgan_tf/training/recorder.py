@@ -1,185 +1,183 @@
-"""What one worker does for all: it keeps the run directory, and tells of the run."""
+"""What a run writes and prints: checkpoints, log lines, samples, scores, the gallery."""
 
+import contextlib
+import functools
 import shlex
 
 from lsgan_tf.inference import sampler
 from lsgan_tf.inference.real_examples import SEARCHED
 from lsgan_tf.metrics.measuring import GivenUp
 from lsgan_tf.runs import gallery
-from lsgan_tf.runs.checkpoints import Checkpoints
+from lsgan_tf.runs.checkpoints import Checkpoints, available
 from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import Data, Run
 from lsgan_tf.training import build
-from lsgan_tf.training.periodic_scores import Examiner, owed
+from lsgan_tf.training.periodic_scores import PeriodicScores
 from lsgan_tf.utils import images
 
 
-class Chief:
-    """Restores, logs, samples, saves and scores. A run has one, whatever the number of workers.
+class NoRecorder(contextlib.AbstractContextManager):
+    """The recorder of all workers but the chief: it does nothing."""
 
-    Its work takes nothing of the other workers, who wait for it in the next step: all that it reads
-    is the same on every worker.
+    def __exit__(self, *_):
+        pass
+
+    def timed(self):
+        return contextlib.nullcontext()
+
+    def start(self, step):
+        pass
+
+    def log(self, step, metrics):
+        pass
+
+    def sample(self, step):
+        pass
+
+    def save(self, step):
+        pass
+
+    def score(self, step):
+        pass
+
+    def finish(self, step, metrics):
+        pass
+
+    def describe_kept_checkpoint(self):
+        return "Worker 0 says which checkpoint is kept."
+
+
+class Recorder(contextlib.AbstractContextManager):
+    """Restores, logs, samples, saves and scores a run. One worker, the chief, has it.
+
+    The other workers wait for the chief in the next step. All that it reads is the same on each of
+    them, so nothing is exchanged here. Leaving the context releases the run directory.
 
     Args:
-      config: the `Config`.
-      strategy: the run's `tf.distribute` strategy.
-      dataset: the run's data set.
-      gan: the `GAN`.
-      stop: the `signals.StopRequest`.
-      local: a strategy of this process alone whose replicas share the scoring; None: one device.
-      workers: how many there are.
-
-    Attributes:
-      run: the `Run`.
+        config: the `Config`.
+        strategy: the run's `tf.distribute` strategy. If there is one worker, its replicas share
+            the scoring.
+        dataset: the run's data set.
+        gan: the compiled `GAN`.
+        stop: the `signals.StopRequest`.
+        workers: how many there are.
     """
 
-    def __init__(self, config, strategy, dataset, gan, stop, local, workers=1):
-        self.run = Run(config.run_dir)
-        self._config, self._strategy, self._dataset, self._gan = config, strategy, dataset, gan
-        self._stop, self._local, self._workers = stop, local, workers
+    def __init__(self, config, strategy, dataset, gan, stop, workers=1):
+        self._config, self._dataset, self._gan, self._stop = config, dataset, gan, stop
+        self._replicas, self._workers = strategy.num_replicas_in_sync, workers
+        self._run = Run(config.run_dir)
+        self._checkpoints = Checkpoints(gan, self._run.checkpoints, config.keep_checkpoints)
+        self._logbook = Logbook(
+            self._run,
+            gan.objective,
+            batch_size=config.batch_size * config.n_critic,
+            train_steps=config.train_steps,
+        )
+        self._sampler = sampler.Sampler(gan.sampling_generator)
+        self._scores = PeriodicScores(
+            config,
+            dataset,
+            gan,
+            self._run,
+            self._sampler,
+            strategy=strategy if workers == 1 else None,
+            stop=lambda: stop.received is not None,
+        )
         self._logged = self._sampled = self._saved = 0  # the steps of the last ones
+        self._held = contextlib.ExitStack()
 
-    def begin(self, allow_config_change):
-        """Restores the run's newest checkpoint and claims the directory, which must be locked.
+    def __exit__(self, *_):
+        self._held.close()
+
+    def restore(self, allow_config_change: bool) -> tuple[int, bool]:
+        """Takes the run directory and restores the newest checkpoint.
+
+        Args:
+            allow_config_change: go on under flags that differ from those of the directory.
 
         Returns:
-          The step to go on from; None if there is nothing to do.
+            (the step to go on from, whether there is anything to do).
 
         Raises:
-          UserError: if the flags, the data or the run directory do not allow it.
+            UserError: the flags, the data or the run directory do not allow it.
         """
-        config, run, gan = self._config, self.run, self._gan
-        data, replicas = Data.of(self._dataset), self._strategy.num_replicas_in_sync
-        run.check(config, data, replicas, allow_config_change)
-        self._checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
+        config, run = self._config, self._run
+        self._held.enter_context(run.locked())
+        data = Data.of(self._dataset)
+        run.check(config, data, self._replicas, allow_config_change)
         step = self._checkpoints.restore_latest()
-        build.set_learning_rates(gan, config)  # a checkpoint brings the one it was saved with
-        if step > config.train_steps or (
-            step == config.train_steps and not owed(config, run, step)
-        ):
+        build.set_learning_rates(self._gan, config)  # a checkpoint holds the rates of its own run
+        finished = step == config.train_steps and not self._scores.is_owed(step)
+        if step > config.train_steps or finished:
             print(
                 f"{run.directory} is at step {step}, and --train_steps={config.train_steps}: "
                 "nothing to do. A larger --train_steps goes on from here."
             )
-            return None
+            return step, False
         try:
-            self._examiner = Examiner(
-                config, self._local, self._dataset, gan, run, lambda: self._stop.received
-            )
+            self._scores.measure_reference()
         except GivenUp:
             name = self._stop.received.name
             print(f"{name}: stopped while the reference of the scores was measured.")
-            return None
-        run.claim(config, data, replicas)
-        self._checkpoints.best = self._examiner.best_step
-        self._logbook = Logbook(
-            run,
-            gan.objective,
-            batch_size=config.batch_size * config.n_critic,
-            train_steps=config.train_steps,
-            step=step,
-        )
-        self._prepare_samples()
+            return step, False
+        run.claim(config, data, self._replicas)
+        self._checkpoints.best = self._scores.best_step()
+        return step, True
+
+    def start(self, step: int) -> None:
+        """Announces the run and does what is due before its first step, or was when it ended."""
+        self._logbook.start(step)
         self._logged = self._sampled = self._saved = step
-        self._announce(step)
-        return step
-
-    def _prepare_samples(self):
-        generator = self._gan.generator
-        self._sampler = sampler.Sampler(self._gan.sampling_generator)
-        rows, self._columns = sampler.grid_size(generator.num_classes)
-        count = rows * self._columns
-        self._grid_latents = self.run.sample_latents(
-            sampler.draw_latents(generator, count, self._config.seed)
-        )
-        self._grid_labels = sampler.labels_for(count, self._columns, generator.num_classes)
-
-    def _announce(self, step):
-        replicas = self._strategy.num_replicas_in_sync
+        config, replicas = self._config, self._replicas
         print(
-            f"{'resuming' if step else 'training'} {self.run.directory} from step {step} to "
-            f"{self._config.train_steps}: {self._dataset.num_examples} images of "
-            f"{self._config.dataset}, {replicas} replica{'s' if replicas > 1 else ''} x "
-            f"{self._config.batch_size // replicas} images a step",
+            f"{'resuming' if step else 'training'} {self._run.directory} from step {step} to "
+            f"{config.train_steps}: {self._dataset.num_examples} images of {config.dataset}, "
+            f"{replicas} replica{'s' if replicas > 1 else ''} x "
+            f"{config.batch_size // replicas} images a step",
             flush=True,
         )
-
-    def open(self, step):
-        """Does what is due before the first step, or was when the run was ended."""
         if step == 0:
-            self._show_beginning()
-        elif owed(self._config, self.run, step):
-            self._examine(step)
+            self._show_reals()
+            self._logbook.config(config.to_flagfile())
+            self.sample(0)
+        elif self._scores.is_owed(step):
+            self.score(step)
 
-    def _show_beginning(self):
-        """Pictures of the data, and of the generator before it has learned anything."""
-        if self._grid_labels is None:
-            reals, _ = self._dataset.first_images(len(self._grid_latents))
-        else:
-            reals = self._dataset.examples_of(self._grid_labels, at_most=SEARCHED)
-        picture = images.grid(reals, self._columns)
-        self.run.write_reals(picture)
-        self._logbook.pictures("reals", 0, picture)
-        self._logbook.config(self._config.to_flagfile())
-        self._sample(0)
-
-    def training(self):
+    def timed(self) -> contextlib.AbstractContextManager:
         """A context that counts its time as training; the rest is sampling and saving."""
         return self._logbook.training()
 
-    def record(self, step, values, due):
-        """Logs, samples, saves and scores what is due at a step.
-
-        Args:
-          step: the step.
-          values: the mean metrics since the last log line, finite floats.
-          due: a `training.Due`.
-        """
-        if due.log:
-            self._log(step, values)
-        if due.sample:
-            self._sample(step)
-        if due.checkpoint:
-            self._save(step)
-        if due.score:
-            self._examine(step)
-
-    def close(self, step, values):
-        """Keeps the last step of a run that ends, and says how to go on."""
-        config, run = self._config, self.run
-        if step != self._logged:
-            self._log(step, values)  # else no line would tell of these steps
-        if step != self._saved:
-            self._save(step)
-        if step < config.train_steps:
-            name = self._stop.received.name if self._stop.received else "another worker's signal"
-            done = f"saved step {step}" if step else "stopped before the first step"
-            if self._workers > 1:
-                print(f"{name}: {done}. To resume, start all workers again with their commands.")
-            else:
-                print(f"{name}: {done}. Resume with:\n  {self._resume_command()}")
-        else:
-            print(
-                f"finished at step {step}. Look at {run.samples}, or go on:\n"
-                f"  python -m lsgan_tf.sample --run_dir={run.directory}\n"
-                f"  python -m lsgan_tf.export --run_dir={run.directory}"
-            )
-
-    def _log(self, step, values):
-        self._logbook.metrics(step, values)
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Writes the mean metrics since the last log line."""
+        self._logbook.metrics(step, metrics)
         self._logged = step
 
-    def _save(self, step):
-        if self._sampled != step:
-            self._sample(step)  # every checkpoint has its picture in the gallery
+    def sample(self, step: int) -> None:
+        """Writes a grid of generated images, of the same latents at every step."""
+        latents, labels, columns = self._grid
+        picture = images.grid(self._sampler(latents, labels), columns)
+        path = self._run.write_sample(step, picture)
+        self._logbook.pictures("samples", step, picture)
+        self._logbook.flush()
+        self._sampled = step
+        print(f"step {step}: {path}", flush=True)
+
+    def save(self, step: int) -> None:
+        """Saves a checkpoint first, then what shows it: its samples and the gallery."""
         self._checkpoints.save()
         self._saved = step
-        self._finish_page()
+        if self._sampled != step:
+            self.sample(step)
+        self._write_gallery()
 
-    def _examine(self, step):
-        """Scores the generator, and keeps its checkpoint if it is the best so far."""
+    def score(self, step: int) -> None:
+        """Scores the generator, and keeps its checkpoint if it is the best so far.
+
+        A signal gives the score up; the resumed run makes up for it.
+        """
         try:
-            scores, count = self._examiner.scores()
+            scores, count = self._scores.compute()
         except GivenUp:
             print(
                 f"{self._stop.received.name}: the score of step {step} is given up; the same "
@@ -187,29 +185,75 @@ class Chief:
             )
             return
         self._logbook.scores(step, scores)
-        if self._examiner.is_best(scores):
+        if self._scores.is_best(scores):
             if self._saved != step:
-                self._save(step)
-            self._examiner.keep(step, scores)
+                self.save(step)
+            self._scores.keep_as_best(step, scores)
             self._checkpoints.best = step
-        self._examiner.write(step, scores, count)
-        self._finish_page()
+        self._scores.write(step, scores, count)
+        self._write_gallery()
 
-    def _finish_page(self):
-        self._logbook.flush()
-        gallery.write(self.run)
+    def finish(self, step: int, metrics: dict[str, float]) -> None:
+        """Keeps the last step of a run that ends, and prints how to go on.
 
-    def _sample(self, step):
-        drawn = self._sampler(self._grid_latents, self._grid_labels)
-        picture = images.grid(drawn, self._columns)
-        path = self.run.write_sample(step, picture)
-        self._logbook.pictures("samples", step, picture)
+        Whoever asks for the stop may not wait: the checkpoint comes first.
+        """
+        if step != self._saved:
+            self._checkpoints.save()
+            self._saved = step
+        if step != self._logged:
+            self.log(step, metrics)  # else no line would tell of the last steps
+        if step != self._sampled:
+            self.sample(step)
+        self._write_gallery()
+        print(self._last_words(step))
+
+    def describe_kept_checkpoint(self) -> str:
+        """A sentence that says which checkpoint a run that fails still has."""
+        steps = available(self._run.checkpoints)
+        return f"The checkpoint of step {steps[-1]} is kept." if steps else "No checkpoint yet."
+
+    def _show_reals(self):
+        """Writes a grid of real images, of the classes of the sample grid where there are any."""
+        latents, labels, columns = self._grid
+        if labels is None:
+            reals, _ = self._dataset.first_images(len(latents))
+        else:
+            reals = self._dataset.examples_of(labels, at_most=SEARCHED)
+        picture = images.grid(reals, columns)
+        self._run.write_reals(picture)
+        self._logbook.pictures("reals", 0, picture)
+
+    @functools.cached_property
+    def _grid(self):
+        """(latents, labels or None, columns) of the sample grid."""
+        generator = self._gan.generator
+        rows, columns = sampler.grid_size(generator.num_classes)
+        count = rows * columns
+        drawn = sampler.draw_latents(generator, count, self._config.seed)
+        labels = sampler.labels_for(count, columns, generator.num_classes)
+        return self._run.sample_latents(drawn), labels, columns
+
+    def _write_gallery(self):
         self._logbook.flush()
-        self._sampled = step
-        print(f"step {step}: {path}", flush=True)
+        gallery.write(self._run)
+
+    def _last_words(self, step):
+        directory = self._run.directory
+        if step >= self._config.train_steps:
+            return (
+                f"finished at step {step}. Look at {self._run.samples}, or go on:\n"
+                f"  python -m lsgan_tf.sample --run_dir={directory}\n"
+                f"  python -m lsgan_tf.export --run_dir={directory}"
+            )
+        name = self._stop.received.name if self._stop.received else "another worker's signal"
+        done = f"saved step {step}" if step else "stopped before the first step"
+        if self._workers > 1:
+            return f"{name}: {done}. To resume, start all workers again with their commands."
+        return f"{name}: {done}. Resume with:\n  {self._resume_command()}"
 
     def _resume_command(self):
-        command = ["python", "-m", "lsgan_tf.train", f"--run_dir={self.run.directory}"]
+        command = ["python", "-m", "lsgan_tf.train", f"--run_dir={self._run.directory}"]
         if self._config.data_dir != "data":
             command.append(f"--data_dir={self._config.data_dir}")
         if self._config.features_file:

@@ -273,14 +273,14 @@ class TestWhileTraining:
         """Scores 5, 3, 4, 6 at steps 3, 6, 9, 12; two checkpoints are kept besides."""
         from lsgan_tf.training import periodic_scores
 
-        original = periodic_scores.Examiner.scores
+        original = periodic_scores.PeriodicScores.compute
         values = iter([5.0, 3.0, 4.0, 6.0])
 
         def scores(self):
             found, count = original(self)
             return [dataclasses.replace(found[0], value=next(values)), *found[1:]], count
 
-        monkeypatch.setattr(periodic_scores.Examiner, "scores", scores)
+        monkeypatch.setattr(periodic_scores.PeriodicScores, "compute", scores)
         config = scored(keep_best="fid", keep_checkpoints=2, checkpoint_every=4, train_steps=12)
         loop.train(config)
         run = Run(config.run_dir)
@@ -301,9 +301,9 @@ class TestWhileTraining:
         def dies(self, *_):
             raise KeyboardInterrupt
 
-        for moment in ("scores", "write"):  # before the score, and after the best is kept
+        for moment in ("compute", "write"):  # before the score, and after the best is kept
             with monkeypatch.context() as patch:
-                patch.setattr(periodic_scores.Examiner, moment, dies)
+                patch.setattr(periodic_scores.PeriodicScores, moment, dies)
                 with pytest.raises(KeyboardInterrupt):
                     loop.train(config)
         loop.train(config)

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from lsgan_tf import networks
 from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import build, loop
@@ -101,7 +102,7 @@ def test_generators_are_restored_alone(trained):
     config, directory = trained
     gan, _ = _restore(config)
     for weights, expected in (("raw", gan.generator), ("ema", gan.generator_ema)):
-        generator, _ = build.pair(config, (8, 8, 1), None)
+        generator, _ = networks.build(config.network, (8, 8, 1))
         step = checkpoints.restore_generator(generator, directory, weights=weights)
         assert step == 12
         for one, other in zip(generator.get_weights(), expected.get_weights(), strict=True):
@@ -114,7 +115,7 @@ def test_generators_are_restored_alone(trained):
 )
 def test_unknown_checkpoints_are_refused(trained, checkpoint, message):
     config, directory = trained
-    generator, _ = build.pair(config, (8, 8, 1), None)
+    generator, _ = networks.build(config.network, (8, 8, 1))
     with pytest.raises(UserError, match=message):
         checkpoints.restore_generator(generator, directory, checkpoint=checkpoint)
 
@@ -122,7 +123,7 @@ def test_unknown_checkpoints_are_refused(trained, checkpoint, message):
 def test_a_damaged_checkpoint_is_named_when_sampling(trained, capsys):
     config, directory = trained
     _truncate(directory / "step-12.data-00000-of-00001")
-    generator, _ = build.pair(config, (8, 8, 1), None)
+    generator, _ = networks.build(config.network, (8, 8, 1))
     with pytest.raises(UserError, match="step-12 cannot be read.*Choose another"):
         checkpoints.restore_generator(generator, directory, checkpoint="12")
     assert checkpoints.restore_generator(generator, directory) == 8

@@ -20,7 +20,8 @@ from lsgan_tf.runs.run_directory import Run
     ids=["both", "discriminator only"],
 )
 def test_only_an_optimum_that_there_is_is_drawn(tmp_path, objective, expected):
-    logbook = Logbook(Run(tmp_path), objective, batch_size=4, train_steps=2, step=0)
+    logbook = Logbook(Run(tmp_path), objective, batch_size=4, train_steps=2)
+    logbook.start(0)
     logbook.metrics(1, {"d_loss": 0.5, "g_loss": 0.75})
     logbook.flush()
     (path,) = tmp_path.glob("events*")

@@ -1,4 +1,4 @@
-"""TF_CONFIG, what stands in the way of meeting, and what is said of workers that are lost."""
+"""TF_CONFIG, what stands in the way of connecting, and the messages about lost workers."""
 
 import json
 import signal
@@ -8,8 +8,9 @@ import threading
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.training import cluster
-from lsgan_tf.training.cluster import Alone, Cluster, Task
+from lsgan_tf.training import rendezvous
+from lsgan_tf.training.cluster import Alone, Cluster
+from lsgan_tf.training.rendezvous import Task
 from lsgan_tf.utils.errors import UserError
 
 HOSTS = ["one:5000", "two:5000", "three:5000"]
@@ -27,7 +28,7 @@ def test_a_task_knows_its_place(monkeypatch):
     _set(monkeypatch, index=2)
     task = Task.from_environment()
     assert (task.addresses, task.index, task.port) == (tuple(HOSTS), 2, 5000)
-    assert task.called(1) == "worker 1 of 3 (two:5000)"
+    assert task.describe(1) == "worker 1 of 3 (two:5000)"
 
 
 def test_a_chief_is_worker_0(monkeypatch):
@@ -94,30 +95,32 @@ def _free_address():
 def test_a_taken_port_is_told_before_anybody_waits(monkeypatch, listening):
     _set(monkeypatch, workers=[listening, "two:5000"])
     with pytest.raises(UserError, match=f"cannot listen at port {listening[10:]}: Address already"):
-        cluster.meet(Task.from_environment(), timeout=1)
+        rendezvous.connect(Task.from_environment(), timeout=1)
 
 
 def test_no_port_is_told(monkeypatch):
     _set(monkeypatch, workers=["one:99999", "two:5000"])
     with pytest.raises(UserError, match="99999 is no port"):
-        cluster.meet(Task.from_environment(), timeout=1)
+        rendezvous.connect(Task.from_environment(), timeout=1)
 
 
-def test_who_waits_in_vain_says_for_whom(monkeypatch, listening):
+def test_a_timeout_names_the_missing_worker(monkeypatch, listening):
     missing = _free_address()
     _set(monkeypatch, workers=[_free_address(), listening, missing])
-    with pytest.raises(UserError, match=f"waited 1 s in vain for worker 2 of 3 .{missing}"):
-        cluster.meet(Task.from_environment(), timeout=1)
+    with pytest.raises(
+        UserError, match=f"timed out after 1 s waiting for worker 2 of 3 .{missing}"
+    ):
+        rendezvous.connect(Task.from_environment(), timeout=1)
 
 
-def test_who_waits_can_be_interrupted(monkeypatch):
+def test_waiting_can_be_interrupted(monkeypatch):
     _set(monkeypatch, workers=[_free_address(), _free_address()])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored
     timer = threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,))
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            cluster.meet(Task.from_environment(), timeout=60)
+            rendezvous.connect(Task.from_environment(), timeout=60)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -140,7 +143,7 @@ def three(monkeypatch):
                 "of\nx is damaged>>\nThe error ... /job:worker/replica:0/task:1 ... <<other>>",
             ),
             2,
-            "It said: record 7 of\nx is damaged\nAll",
+            "Its message: record 7 of\nx is damaged\nAll",
         ),
         (
             tf.errors.UnavailableError(
@@ -150,7 +153,7 @@ def three(monkeypatch):
                 "error information from remote target /job:worker/replica:0/task:1 while calling",
             ),
             1,
-            "What it printed last may say why",
+            "Its last output may say why",
         ),
         (
             tf.errors.InternalError(
@@ -169,7 +172,7 @@ def test_a_lost_worker_is_named_with_its_reason(three, monkeypatch, error, worke
     monkeypatch.setattr(three, "_report", reported.append)
     with pytest.raises(UserError) as caught, three.together():
         raise error
-    assert str(caught.value).startswith(f"{three._task.called(worker)} stopped")
+    assert str(caught.value).startswith(f"{three._task.describe(worker)} stopped")
     assert words in str(caught.value)
     assert reported == [str(caught.value)]
 
@@ -188,11 +191,13 @@ def test_a_defect_of_this_worker_is_no_loss_of_another(three, monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
 
-def test_alone_there_is_nobody_to_ask():
+def test_alone_has_the_interface_of_a_cluster():
     alone = Alone()
     with alone.together():
         alone.agree({"anything": 1})
         alone.share([])
         assert alone.is_chief and alone.count == 1
         assert alone.from_chief(lambda: 3) == 3
-        assert alone.total([1, 0]) == [1, 0]
+        assert alone.any(True) and not alone.any(False)
+        assert alone.broadcast(7) == 7
+        alone.barrier()

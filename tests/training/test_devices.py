@@ -57,7 +57,7 @@ def test_xla_is_for_one_replica():
 
 
 def test_a_tpu_that_is_not_there_is_told():
-    with pytest.raises(UserError, match="Nobody listens at --tpu=grpc://127.0.0.1:1"):
+    with pytest.raises(UserError, match="No process listens at --tpu=grpc://127.0.0.1:1"):
         devices.strategy(Config(distribution="tpu", tpu="grpc://127.0.0.1:1"))
 
 

@@ -15,7 +15,7 @@ from lsgan_tf.config import Config
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
-from lsgan_tf.training import build, loop
+from lsgan_tf.training import build, dry_run, loop
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.signals import StopRequest
 
@@ -390,7 +390,7 @@ def test_a_damaged_record_is_named_and_nothing_is_lost(
 
 def test_dry_run_prints_and_writes_nothing(tiny_config, capsys):
     config = tiny_config()
-    loop.describe(config)
+    dry_run.print_run(config)
     out = capsys.readouterr().out
     assert "--network=tiny" in out and "Total params" in out
     assert not Run(config.run_dir).directory.exists()
@@ -400,6 +400,6 @@ def test_dry_run_does_not_render_a_data_set(tmp_path, capsys):
     config = Config(
         dataset="digits_shift", network="digit", data_dir=str(tmp_path / "d"), run_dir="nowhere"
     )
-    loop.describe(config)
+    dry_run.print_run(config)
     assert "# 10000 images of (28, 28, 1)" in capsys.readouterr().out
     assert not (tmp_path / "d").exists()

@@ -58,5 +58,5 @@ def test_each_network_has_an_optimizer_of_its_own_settings():
 )
 def test_targets_out_of_a_sigmoids_reach_are_refused(flags):
     config = Config(network="fashion_sigmoid", **flags)
-    with pytest.raises(UserError, match="fashion_sigmoid has scores between 0 and 1 only"):
+    with pytest.raises(UserError, match="fashion_sigmoid has outputs between 0 and 1 only"):
         build.gan(config, (32, 32, 1), None)
