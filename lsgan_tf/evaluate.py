@@ -72,9 +72,9 @@ def main():
         weights=flags.FLAGS.weights,
     )
     if _REAL.value:
-        checkpoint_scores.real(job)
+        checkpoint_scores.score_real(job)
     else:
-        checkpoint_scores.checkpoints(job, flags.FLAGS.checkpoint)
+        checkpoint_scores.score_checkpoints(job, flags.FLAGS.checkpoint)
 
 
 def _choice(data_dir):

@@ -15,7 +15,7 @@ def main():
     command_line.start_tensorflow()
     from lsgan_tf.inference import serving
 
-    trained = load.from_flags()
+    trained = load.load_by_flags()
     directory = Path(_OUTPUT_DIR.value or trained.run.exports) / str(_VERSION.value)
     serving.save(serving.Server(trained.generator, trained.class_names), directory)
     print(

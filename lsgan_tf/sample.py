@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from lsgan_tf.inference import load
+from lsgan_tf.inference.labels import parse_labels
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
@@ -47,9 +48,9 @@ def main():
     command_line.start_tensorflow()
     from lsgan_tf.inference import sampler
 
-    trained = load.from_flags()
+    trained = load.load_by_flags()
     generate = sampler.Sampler(trained.generator)
-    labels = load.parse_labels(_LABELS.value, trained.class_names)
+    labels = parse_labels(_LABELS.value, trained.class_names)
     count = _NUM.value or _default_num(trained, labels)
     _check_labels(trained, labels, count)
     z = sampler.draw_latents(trained.generator, count, _SEED.value)
@@ -106,7 +107,7 @@ def _reals(trained, labels):
         return None
     try:
         at_most = None if _REALS.value else real_examples.SEARCHED
-        return real_examples.of_classes(trained.run, labels, _DATA_DIR.value, at_most=at_most)
+        return real_examples.read_examples(trained.run, labels, _DATA_DIR.value, at_most=at_most)
     except UserError as error:
         if _REALS.value:
             raise UserError(f"--reals: {error}") from error

@@ -110,15 +110,15 @@ _MEMORISED = ("duplicates",)
 
 def table(evaluator, data):
     """The lines of the table, for a `evaluation.Evaluator` and its `Data`."""
-    floor, fake = evaluator.test()
+    floor, fake = evaluator.score_test_split()
     rows = [("real: " + data.test_split, floor, ())]
     labelled = Labelled(data.test, fake.labels)
     for version in VERSIONS:
         if version.numbers is _without_classes and labelled.labels is None:
             continue
         chosen = Chosen(data.test, version.numbers(labelled), version.spoil)
-        rows.append((version.name, evaluator.images(chosen, version.name)[0], version.worse))
-    memorised, _ = evaluator.images(data.reference, "training images")
+        rows.append((version.name, evaluator.score(chosen, version.name)[0], version.worse))
+    memorised, _ = evaluator.score(data.reference, "training images")
     rows.append(("the training images", memorised, _MEMORISED))
     titles = [score.title for score in floor]
     lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]

@@ -8,13 +8,16 @@ import tensorflow as tf
 
 from lsgan_tf import datasets
 from lsgan_tf.config import Config
-from lsgan_tf.inference import load, sampler
-from lsgan_tf.inference.sampler import Generated
+from lsgan_tf.datasets.dataset import Dataset
+from lsgan_tf.inference import load
+from lsgan_tf.inference.sampler import Generated, Sampler, write_picture
 from lsgan_tf.metrics import neighbours
 from lsgan_tf.metrics.directions import heading, spelled
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice
-from lsgan_tf.metrics.scores import Settings
+from lsgan_tf.metrics.measurements import Measured
+from lsgan_tf.metrics.scores import Score, Settings
+from lsgan_tf.networks.base import Generator
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import Data, Run
@@ -38,8 +41,8 @@ class Job:
     strategy: tf.distribute.Strategy  # whose devices share the work
     weights: str  # "raw", "ema" or "auto"
 
-    def evaluator(self, data):
-        """The `Evaluator` on the devices of the strategy."""
+    def make_evaluator(self, data: RealImages) -> Evaluator:
+        """An evaluator on the devices of the strategy."""
         return Evaluator(
             self.choice,
             self.settings,
@@ -48,11 +51,11 @@ class Job:
             batch_size=self.batch_size,
         )
 
-    def dataset(self):
-        """The training split.
+    def open_dataset(self) -> Dataset:
+        """Opens the training split.
 
         Raises:
-          UserError: it is not there, or has images of another shape now.
+            UserError: it is not there, or has images of another shape now.
         """
         dataset = datasets.load(
             self.config.dataset, self.choice.data_dir, image_size=self.config.image_size
@@ -67,20 +70,20 @@ class Job:
         return dataset
 
 
-def checkpoints(job, chosen):
+def score_checkpoints(job: Job, chosen: str) -> None:
     """Scores one checkpoint, or all that are there; prints a table and writes scores.jsonl.
 
     Args:
-      job: a `Job`.
-      chosen: a step, "latest", "best" or "all".
+        job: what to score.
+        chosen: a step, "latest", "best" or "all".
 
     Raises:
-      UserError: there is none, or the features or the data are not to be had.
+        UserError: there is no such checkpoint, or the features or the data are not available.
     """
     steps = available(job.run.checkpoints) if chosen == "all" else [chosen]
     if not steps:
         raise UserError(f"There is no checkpoint in {job.run.checkpoints} yet. Train a little.")
-    loaded = _loaded(job, steps)
+    loaded = _load_each(job, steps)
     first = next(loaded)  # before the reference takes its time: it may not be there
     score = _scorer(job)
     rows = [
@@ -91,29 +94,28 @@ def checkpoints(job, chosen):
     print(f"{job.run.scores}, {gallery.write(job.run)}")
 
 
-def _loaded(job, steps):
-    """The generators of these checkpoints, one after the other, but for those that a trainer has
-    removed since the first."""
+def _load_each(job, steps):
+    """Yields the generators of these checkpoints; leaves out what a trainer removes meanwhile."""
     for number, step in enumerate(steps):
         if number and step not in available(job.run.checkpoints):
-            print(f"warning: the checkpoint of step {step} has gone meanwhile.")
+            print(f"warning: the checkpoint of step {step} was removed meanwhile.")
         else:
             yield load.load(job.run.directory, checkpoint=str(step), weights=job.weights)
 
 
-def real(job):
+def score_real(job: Job) -> None:
     """Scores the test split against the training split: the floor of every generator's scores.
 
     Raises:
-      UserError: as `checkpoints` does.
+        UserError: as `score_checkpoints` does.
     """
-    dataset = job.dataset()
+    dataset = job.open_dataset()
     test = datasets.test_split(
         job.config.dataset, job.choice.data_dir, image_size=job.config.image_size
     )
     data = RealImages.of_floor(dataset, test, job.settings.images)
-    evaluator = job.evaluator(data)
-    scores, fake = evaluator.test()
+    evaluator = job.make_evaluator(data)
+    scores, fake = evaluator.score_test_split()
     job.run.append_scores(
         score_lines(
             scores,
@@ -128,30 +130,38 @@ def real(job):
     print(f"{job.run.scores}, {gallery.write(job.run)}")
 
 
-def score_generator(evaluator, generator, class_names=None, sampler=None):
-    """Scores a generator by an `Evaluator`.
+def score_generator(
+    evaluator: Evaluator,
+    generator: Generator,
+    class_names: tuple[str, ...] | None = None,
+    sampler: Sampler | None = None,
+) -> tuple[list[Score], Measured, Generated]:
+    """Scores a generator.
 
     Args:
-      evaluator: the `Evaluator`.
-      generator: a `networks.base.Generator` of images.
-      class_names: of a conditional one.
-      sampler: as of `sampler.Generated`.
+        evaluator: what to score it by.
+        generator: a generator of images.
+        class_names: classes of a conditional generator.
+        sampler: as of `Generated`.
 
     Returns:
-      (list of `Score`, `Measured`, `Generated`).
+        (the scores, what was measured of the images, the images).
 
     Raises:
-      UserError: if a feature is not finite, or if the classes are not those of the reference.
+        GivenUp: the evaluator's `stop` said so.
+        UserError: a feature is not finite, or the classes are not those of the reference.
     """
     count, seed = evaluator.settings.images, evaluator.settings.seed
     labels = None if class_names is None else evaluator.labels_for(class_names, count)
     generated = Generated(generator, count, seed=seed, labels=labels, sampler=sampler)
-    return *evaluator.images(generated, "generated images"), generated
+    return *evaluator.score(generated, "generated images"), generated
 
 
 def _scorer(job):
     """The function that scores a checkpoint; the reference is measured here, once for all."""
-    evaluator = job.evaluator(RealImages.of_generators(job.dataset(), job.settings.images))
+    evaluator = job.make_evaluator(
+        RealImages.of_generators(job.open_dataset(), job.settings.images)
+    )
 
     def score(job, trained):
         scores, fake, generated = score_generator(evaluator, trained.generator, trained.class_names)
@@ -187,7 +197,7 @@ def _neighbours(evaluator, fake, generated, path):
     shown, _ = generated.at(closest)
     beside = [evaluator.reference_images(numbers[index]) for index in closest]
     rows = [np.concatenate([one[None], real]) for one, real in zip(shown, beside, strict=True)]
-    return sampler.write_picture(path, images.grid(np.concatenate(rows), count + 1))
+    return write_picture(path, images.grid(np.concatenate(rows), count + 1))
 
 
 def _rows(scored):

@@ -1,46 +1,52 @@
-"""Real examples of a run's classes, to stand beside the generated ones."""
+"""Real examples of a run's classes, to show beside the generated ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import catalog, manifest
+from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import UserError
 
 # Enough for eight examples of each of ten classes among thousands, in seconds.
 SEARCHED = 100_000
 
 
-def of_classes(run, labels, data_dir="", *, at_most=None):
-    """A real example of each class of a conditional run.
+def read_examples(
+    run: Run, labels: Sequence[int], data_dir: str = "", *, at_most: int | None = None
+) -> np.ndarray:
+    """Reads a real example of each class of a conditional run.
 
     The data set may have been made again since, with other ids: its classes are found by name.
 
     Args:
-      run: a `run.Run`.
-      labels: ids of the run's classes.
-      data_dir: where its data set is; by default, where it was trained from.
-      at_most: end the search after so many examples, and let mid-grey stand for classes that were
-        not met; default: search the whole set.
+        run: the run.
+        labels: ids of the run's classes.
+        data_dir: where its data set is; by default, where it was trained from.
+        at_most: how many examples are searched; mid-grey stands for classes that are not met.
+            None: all of the data set.
 
     Returns:
-      uint8 [len(labels), H, W, C].
+        uint8 [len(labels), H, W, C].
 
     Raises:
-      UserError: if the data set is not there (nothing is rendered or downloaded), is damaged, has
-        images of another shape, or has no example of a class in all of it.
+        UserError: the data set is not there (nothing is rendered or downloaded), is damaged, has
+            images of another shape, or has no example of a class.
     """
     config, data = run.read()
     dataset = _opened(config, data_dir or config.data_dir)
     if dataset.image_shape != data.image_shape:
-        theirs, ours = ("x".join(map(str, of.image_shape)) for of in (dataset, data))
-        raise UserError(f"data set {dataset.name} has images of {theirs} now, this run of {ours}.")
+        now, then = ("x".join(map(str, facts.image_shape)) for facts in (dataset, data))
+        raise UserError(f"data set {dataset.name} has images of {now} now, this run of {then}.")
     if dataset.class_names != data.class_names:
         labels = _by_name([data.class_names[label] for label in labels], dataset)
     return dataset.examples_of(labels, at_most=at_most)
 
 
 def _opened(config, data_dir):
-    """The data set, if it takes no more than opening it."""
+    """The data set, if it is ready to be opened."""
     name = config.dataset
     ready = (Path(data_dir) / name / manifest.FILE_NAME).is_file()
     if not ready and (name.startswith("tfds:") or name in catalog.TFDS_FALLBACKS):

@@ -2,12 +2,14 @@
 
 import functools
 import re
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from lsgan_tf.datasets.part import Numbered
 from lsgan_tf.gan import latents
+from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils import files, images
 from lsgan_tf.utils.errors import UserError
 
@@ -20,25 +22,25 @@ _STEP = -2  # a key of its own: training counts from 0, grids of samples are dra
 
 
 class Sampler:
-    """Turns latents into samples, in inference mode: each depends on its latent alone.
+    """Turns latents into images in inference mode: each image depends on its latent alone.
 
     Args:
-      generator: a `networks.base.Generator`.
-      batch_size: samples per forward pass, which bounds the memory.
+        generator: what makes the images.
+        batch_size: images per forward pass, which bounds the memory.
     """
 
-    def __init__(self, generator, batch_size=64):
+    def __init__(self, generator: Generator, batch_size: int = 64):
         self._value_range = generator.value_range
         self._batch_size = batch_size
         self._forward = tf.function(
             lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
         )
 
-    def __call__(self, z, labels=None):
+    def __call__(self, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """Latents [N, latent_dim] (and labels [N]) -> uint8 images [N, H, W, C].
 
         Raises:
-          UserError: if what the generator makes is not finite.
+            UserError: the generator makes NaN or infinity.
         """
         inputs = (z,) if labels is None else (z, labels)
         chunks = []
@@ -66,7 +68,15 @@ class Generated(Numbered):
             whose graph is then traced once.
     """
 
-    def __init__(self, generator, count, *, seed=0, labels=None, sampler=None):
+    def __init__(
+        self,
+        generator: Generator,
+        count: int,
+        *,
+        seed: int = 0,
+        labels: np.ndarray | None = None,
+        sampler: Sampler | None = None,
+    ):
         self.count = count
         self._labels = labels
         self._sampler = sampler or Sampler(generator)
@@ -85,35 +95,43 @@ class Generated(Numbered):
 
         self._block = block
 
-    def at(self, numbers):
+    def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """These of 0 .. count - 1: uint8 images [b, H, W, C], and int32 labels [b] or None."""
         z = np.stack([self._block(number // _BLOCK)[number % _BLOCK] for number in numbers])
         labels = None if self._labels is None else np.asarray(self._labels[numbers], np.int32)
         return self._sampler(z, labels), labels
 
 
-def draw_latents(generator, count, seed):
+def draw_latents(generator: Generator, count: int, seed: int) -> np.ndarray:
     """Latents [count, latent_dim] as the generator is trained on, the same for the same seed."""
     return latents.draw(
         generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
     ).numpy()
 
 
-def grid_size(num_classes):
+def grid_size(num_classes: int) -> tuple[int, int]:
     """(rows, columns) of the sample grid of a run: one column a class where there are labels."""
     return GRID_ROWS, min(num_classes, MOST_CLASS_COLUMNS) or GRID_COLUMNS
 
 
-def labels_for(count, columns, num_classes, wanted=None):
-    """Labels int32 [count] that give each column of a grid one class, of those wanted, or of all
-    in turn; None without classes."""
+def labels_for(
+    count: int, columns: int, num_classes: int, wanted: list[int] | None = None
+) -> np.ndarray | None:
+    """Labels int32 [count] that give each column of a grid one class; None without classes.
+
+    Args:
+        count: images on the grid.
+        columns: columns of the grid.
+        num_classes: classes of the generator.
+        wanted: the classes to show, in this order; None: all of them.
+    """
     if not num_classes:
         return None
     choice = np.asarray(wanted if wanted else range(num_classes), np.int32)
     return choice[np.arange(count) % columns % len(choice)]
 
 
-def interpolate(z, frames, distribution):
+def interpolate(z: np.ndarray, frames: int, distribution: str) -> np.ndarray:
     """Latents on the way from each to the next: [N, L] -> [(N - 1) * frames, L], ends included.
 
     Straight lines for uniform latents; great circles for normal ones, which lie near a sphere and
@@ -136,9 +154,17 @@ def _slerp(a, b, fractions):
     return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)
 
 
-def write_grid(path, pictures, columns, reals=None):
-    """Writes uint8 [N, H, W, C] as one PNG, below `reals` [columns, H, W, C] if there are any;
-    returns the path."""
+def write_grid(
+    path: Path, pictures: np.ndarray, columns: int, reals: np.ndarray | None = None
+) -> Path:
+    """Writes a grid as one PNG; returns the path.
+
+    Args:
+        path: the file.
+        pictures: uint8 [N, H, W, C].
+        columns: columns of the grid.
+        reals: real examples above the grid, uint8 [columns, H, W, C], or None.
+    """
     picture = images.grid(pictures, columns)
     if reals is not None:
         line = np.zeros((REALS_LINE, *picture.shape[1:]), np.uint8)
@@ -146,37 +172,32 @@ def write_grid(path, pictures, columns, reals=None):
     return write_picture(path, picture)
 
 
-def write_picture(path, picture):
+def write_picture(path: Path, picture: np.ndarray) -> Path:
     """Writes uint8 [H, W, C] as a PNG; returns the path."""
     files.write_bytes(path, images.encode_png(picture))
     return path
 
 
-def write_array(path, array):
-    """Writes an array as .npy."""
-    with files.replacing(path) as file:
-        np.save(file, array, allow_pickle=False)
-
-
-def write_gif(path, pictures):
+def write_gif(path: Path, pictures: np.ndarray) -> Path:
     """Writes uint8 [N, H, W, C] as an animation; returns the path."""
     files.write_bytes(path, images.encode_gif(pictures))
     return path
 
 
-def write_separately(directory, pictures):
-    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on, in place of what an earlier call
-    has written there; returns the directory.
+def write_separately(directory: Path, pictures: np.ndarray) -> Path:
+    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on; returns the directory.
+
+    Replaces what an earlier call has written there.
 
     Raises:
-      UserError: if it cannot be written, or if the directory holds anything else.
+        UserError: it cannot be written, or the directory holds other files.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        before = list(directory.iterdir())
-        if not all(re.fullmatch(r"\d{5}\.png", path.name) for path in before):
+        existing = list(directory.iterdir())
+        if not all(re.fullmatch(r"\d{5}\.png", path.name) for path in existing):
             raise UserError(f"{directory} holds other files; choose another --output.")
-        for path in before:
+        for path in existing:
             path.unlink()
     except OSError as error:
         raise UserError(f"Cannot make the directory {directory}: {error}.") from error

@@ -1,4 +1,4 @@
-"""The SavedModel that TensorFlow Serving, or any TensorFlow program, gets pictures from."""
+"""A SavedModel that makes images in TensorFlow Serving or in any TensorFlow program."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from lsgan_tf.gan import latents
+from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils.errors import UserError
 
 MOST_IMAGES = 1024
@@ -21,7 +22,7 @@ class Traits(NamedTuple):
     num_classes: int
 
     @classmethod
-    def of(cls, generator):
+    def of(cls, generator: Generator) -> "Traits":
         return cls(*(getattr(generator, name) for name in cls._fields))
 
 
@@ -35,11 +36,11 @@ class Server(tf.Module):
     `class_names` (with labels only): -> `class_names` string, in the order of the ids.
 
     Args:
-      generator: a `networks.base.Generator`.
-      class_names: names of its labels, or None if it has none.
+        generator: what makes the images.
+        class_names: names of its labels, or None if it has none.
     """
 
-    def __init__(self, generator, class_names=None):
+    def __init__(self, generator: Generator, class_names: tuple[str, ...] | None = None):
         super().__init__(name="lsgan")
         # A closure, not the network itself: Keras would save its own functions beside ours.
         self._forward = lambda *inputs: generator(*inputs, training=False)
@@ -55,7 +56,7 @@ class Server(tf.Module):
                 default_value=-1,
             )
 
-    def signatures(self):
+    def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures by name, as `tf.saved_model.save` takes them."""
         z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
         count = tf.TensorSpec([], tf.int32, "count")
@@ -141,11 +142,11 @@ class Server(tf.Module):
         )
 
 
-def save(server, directory):
+def save(server: Server, directory: Path) -> None:
     """Writes the SavedModel; one of that name is replaced when the new one is complete.
 
     Raises:
-      UserError: if it cannot be written, or if the directory is there and is no SavedModel.
+        UserError: it cannot be written, or the directory exists and is no SavedModel.
     """
     directory = Path(directory)
     if directory.exists() and not (directory / "saved_model.pb").is_file():
@@ -180,8 +181,10 @@ def _replace(directory, new, before):
 
 
 def _checked(value, condition, message, shown):
-    """`value`, once the condition holds; else the graph fails, behind a server too, with a message
-    that says what was expected. What is computed from `value` waits for the check."""
+    """The value, if the condition holds; else the graph fails with the message, in a server too.
+
+    What is computed from the result waits for the check.
+    """
     check = tf.debugging.Assert(condition, [message, shown], summarize=10)
     with tf.control_dependencies([check]):
         return tf.identity(value)

@@ -18,7 +18,8 @@ import tensorflow as tf
 from keras import layers
 
 from lsgan_tf.datasets.part import Part
-from lsgan_tf.metrics import feature_network, saved_model
+from lsgan_tf.metrics import saved_model
+from lsgan_tf.metrics.features import FeatureNetwork, sha256_of
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 
@@ -183,7 +184,7 @@ def save(model, facts: Facts, path: Path) -> Facts:
     return facts
 
 
-def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
+def load(path: Path, sha256: str = "") -> FeatureNetwork:
     """Loads a classifier as a feature network.
 
     Raises:
@@ -195,7 +196,7 @@ def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
             "  python -m lsgan_tf.train_classifier --dataset=NAME"
         )
     facts = _read_facts(path.with_suffix(".json"))
-    if feature_network.sha256_of(path) != facts.sha256:
+    if sha256_of(path) != facts.sha256:
         raise UserError(f"{path} is not the file that its .json describes. {_REMEDY}")
     network = saved_model.load(path, sha256)
     return dataclasses.replace(

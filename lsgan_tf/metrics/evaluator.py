@@ -2,18 +2,22 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from lsgan_tf.datasets.part import Part
-from lsgan_tf.metrics import reference
-from lsgan_tf.metrics.features import Extractor
-from lsgan_tf.metrics.measuring import measure
-from lsgan_tf.metrics.scores import compare
+from lsgan_tf.datasets.dataset import Dataset
+from lsgan_tf.datasets.part import Numbered, Part
+from lsgan_tf.metrics.features import BATCH_SIZE, Choice, Extractor
+from lsgan_tf.metrics.measurements import Measured, measure, measure_real
+from lsgan_tf.metrics.scores import Score, Settings, compare
 from lsgan_tf.utils.errors import UserError
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
@@ -29,13 +33,13 @@ class RealImages:
     test_split: str
 
     @classmethod
-    def of_generators(cls, dataset, images):
+    def of_generators(cls, dataset: Dataset, images: int) -> "RealImages":
         """The reference for generated images: the training split, or so many of its images."""
         part = Part(dataset, 0, min(images, dataset.num_examples))
         return cls(part, "train", part, "train")
 
     @classmethod
-    def of_floor(cls, dataset, test, images):
+    def of_floor(cls, dataset: Dataset, test: Dataset | None, images: int) -> "RealImages":
         """The test split against the training split; without one, half of the training split
         against the other half, in its fixed random order."""
         if test is not None:
@@ -51,30 +55,37 @@ class RealImages:
 
 
 class Evaluator:
-    """Measures the reference once, then scores any number of sets of images against it.
+    """Scores any number of sets of images against real ones, which are measured once.
 
     Args:
-        choice: a `metrics.features.Choice`.
-        settings: a `metrics.scores.Settings`.
-        data: a `RealImages`.
-        strategy: a `tf.distribute` strategy whose replicas share the work; None: one device.
+        choice: which features.
+        settings: the numbers in the definitions of the scores.
+        data: the real images.
+        strategy: a strategy whose replicas share the work; None: one device.
         batch_size: images at a time, on each replica.
-        how: further arguments of `metrics.measuring.measure`, such as `stop`.
+        stop: asked between batches whether to give up.
 
     Attributes:
         settings: as given.
         extractor: what turns images into features.
-        reference: the `Measured` real images.
 
     Raises:
-        UserError: the network is not to be had or does not take the images, or a record of the
-            reference is damaged.
+        UserError: the network is not available or does not take the images.
     """
 
-    def __init__(self, choice, settings, data, *, strategy=None, batch_size=50, **how):
+    def __init__(
+        self,
+        choice: Choice,
+        settings: Settings,
+        data: RealImages,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        batch_size: int = BATCH_SIZE,
+        stop: Callable[[], bool] = lambda: False,
+    ):
         self.settings = settings
-        self._how = how
-        self._data = data
+        self._data, self._stop = data, stop
+        self._cache = Path(choice.data_dir) / "reference"
         dataset = data.reference.dataset
         with _float32(), strategy.scope() if strategy else contextlib.nullcontext():
             network = choice.load(dataset.name)
@@ -89,53 +100,68 @@ class Evaluator:
             print(f"warning: the {network.name} was trained on other data than {dataset.name} is.")
         if self.extractor.repeats_grey:
             print(f"grey images: repeated in three channels for --features={network.name}")
-        self.reference = reference.measured(
+
+    def measure_reference(self) -> Measured:
+        """Measures the real images, or reads what was measured of them before.
+
+        Raises:
+            GivenUp: `stop` said so.
+            UserError: a record is damaged, or a feature is not finite.
+        """
+        return self.reference
+
+    @functools.cached_property
+    def reference(self) -> Measured:
+        """What was measured of the real images; measured at the first use."""
+        return measure_real(
             self.extractor,
-            data.reference,
-            split=data.reference_split,
-            keep=settings.neighbours,
-            directory=Path(choice.data_dir) / "reference",
-            **how,
+            self._data.reference,
+            split=self._data.reference_split,
+            keep=self.settings.neighbours,
+            directory=self._cache,
+            stop=self._stop,
         )
 
-    def test(self):
+    def score_test_split(self) -> tuple[list[Score], Measured]:
         """Scores the real images of the test split: what a perfect generator would get.
 
         Returns:
-            (list of `Score`, `Measured`).
+            (the scores, what was measured of the test split).
         """
-        return self.images(self._data.test, f"real images ({self._data.test_split})")
+        return self.score(self._data.test, f"real images ({self._data.test_split})")
 
-    def images(self, images, what):
+    def score(self, images: Numbered, what: str) -> tuple[list[Score], Measured]:
         """Scores any set of images; its labels, if it has some, are the reference's.
 
         Args:
-            images: a `datasets.part.Numbered`.
+            images: the set.
             what: a name for them in messages.
 
         Returns:
-            (list of `Score`, `Measured`).
+            (the scores, what was measured of the images).
 
         Raises:
-            UserError: there are fewer than two, or a feature is not finite.
+            GivenUp: `stop` said so.
+            UserError: there are fewer than two images, or a feature is not finite.
         """
+        self.measure_reference()
         keep = self.settings.neighbours
-        fake = measure(self.extractor, images, keep=keep, what=what, **self._how)
+        fake = measure(self.extractor, images, keep=keep, what=what, stop=self._stop)
         self._warn_of_few(fake)
         asked = None if fake.labels is None else self._in_classifier(fake.labels)
         return compare(self.reference, fake, self.extractor, self.settings, asked=asked), fake
 
     @property
-    def class_names(self):
-        """The reference's, or None if it has no labels."""
+    def class_names(self) -> tuple[str, ...] | None:
+        """The classes of the reference; None if it has no labels."""
         return self._data.reference.dataset.class_names
 
-    def classifies(self):
+    def classifies(self) -> bool:
         """Whether the network is a classifier of the reference's classes."""
         known = self.extractor.network.class_names
         return None not in (known, self.class_names) and set(known) >= set(self.class_names)
 
-    def reference_images(self, numbers):
+    def reference_images(self, numbers: np.ndarray) -> np.ndarray:
         """Images of the reference, uint8 [b, H, W, C]."""
         return self._data.reference.at(numbers)[0]
 
@@ -147,7 +173,7 @@ class Evaluator:
                     "features: their covariance is singular, and FID says little. Take more."
                 )
 
-    def labels_for(self, class_names, count):
+    def labels_for(self, class_names: tuple[str, ...], count: int) -> np.ndarray:
         """Labels int [count] to ask a conditional generator for.
 
         Image i has the label of the reference's image i, so that classes come as often as among
@@ -170,8 +196,8 @@ class Evaluator:
         known = {name: index for index, name in enumerate(self.extractor.network.class_names)}
         return np.array([known[name] for name in self.class_names])[labels]
 
-    def protocol(self):
-        """What the numbers depend on, as JSON values."""
+    def protocol(self) -> dict[str, Any]:
+        """What the scores depend on, as JSON values."""
         network, part = self.extractor.network, self._data.reference
         return {
             "extractor": {
@@ -190,7 +216,7 @@ class Evaluator:
                 "images": part.count,
                 "image_shape": list(part.dataset.image_shape),
             },
-            **_settings(self.settings),
+            "settings": _settings(self.settings),
         }
 
 
@@ -206,13 +232,21 @@ def _float32():
 
 
 def score_lines(
-    scores, protocol, *, step, images, count, weights, generator_dtype=None, by="evaluate"
-):
+    scores: list[Score],
+    protocol: dict[str, Any],
+    *,
+    step: int | None,
+    images: str,
+    count: int,
+    weights: str | None,
+    generator_dtype: str | None = None,
+    by: str = "evaluate",
+) -> list[dict[str, Any]]:
     """The lines of scores.jsonl: one for each score, with the whole protocol.
 
     Args:
-        scores: a list of `Score`.
-        protocol: `Evaluator.protocol`.
+        scores: the scores of one set of images.
+        protocol: what they depend on, see `Evaluator.protocol`.
         step: of the checkpoint; None of real images.
         images: "generated", or which real ones.
         count: how many.
@@ -247,4 +281,4 @@ def score_lines(
 def _settings(settings):
     stored = dataclasses.asdict(settings)
     del stored["images"]  # that is `count`, which may be smaller
-    return {"settings": stored}
+    return stored

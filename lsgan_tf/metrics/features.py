@@ -2,18 +2,68 @@
 
 import contextlib
 import dataclasses
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.metrics import classifier, inception, keras_applications, saved_model
-from lsgan_tf.metrics.feature_network import FeatureNetwork
 from lsgan_tf.utils.errors import UserError, first_line
 
+INCEPTION = "inception-2015"
 CLASSIFIER = "classifier"
+KERAS_PREFIX = "keras:"
 BATCH_SIZE = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureNetwork:
+    """A network whose features are compared.
+
+    `forward`, in graph operations, maps float32 images [N, H, W, channels] in 0..255 to (float32
+    features [N, D], float32 logits [N, K] or None). Its variables are made when it is loaded, so
+    load it within the scope of the strategy it runs under.
+    """
+
+    name: str  # as --features names it
+    sha256: str  # of its weights
+    resize: str  # what it does with the size of images, for people
+    channels: int  # 1 or 3
+    forward: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor | None]]
+    # Of a classifier of a labelled data set only:
+    class_names: tuple[str, ...] | None = None
+    test_accuracy: float | None = None
+    trained_on: str | None = None  # the fingerprint of its data set
+
+
+def check_sha256(what: str, checksum: str, wanted: str) -> None:
+    """Raises `UserError` unless the checksums agree; an empty `wanted` agrees with any."""
+    if wanted and checksum != wanted.lower():
+        raise UserError(
+            f"{what} has sha256 {checksum}, not {wanted}: it is damaged or another one. Fetch it "
+            "again, or correct --features_sha256."
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, or of all files of a directory and their names.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for member in sorted(member for member in path.rglob("*") if member.is_file()):
+            digest.update(f"{member.relative_to(path)} {sha256_of(member)}\n".encode())
+        return digest.hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +71,7 @@ class Choice:
     """Which features; the flags of the same names."""
 
     # inception-2015, keras:NAME, classifier, or the path of a SavedModel or .keras file
-    features: str = inception.NAME
+    features: str = INCEPTION
     features_file: str = ""  # the graph of inception-2015, or the weights of keras:NAME
     features_sha256: str = ""  # what the checksum must be
     features_dtype: str = "float32"  # or "bfloat16"
@@ -36,16 +86,19 @@ class Choice:
         Raises:
             UserError: it is unknown, missing, damaged or of another checksum.
         """
+        # Here, since these modules take `FeatureNetwork` from this one.
+        from lsgan_tf.metrics import classifier, inception, keras_applications, saved_model
+
         given = Path(self.features_file) if self.features_file else None
         data_dir, sha256 = Path(self.data_dir), self.features_sha256
-        if self.features == inception.NAME:
+        if self.features == INCEPTION:
             return inception.load(given, data_dir, sha256)
-        if self.features.startswith(keras_applications.PREFIX):
-            name = self.features.removeprefix(keras_applications.PREFIX)
+        if self.features.startswith(KERAS_PREFIX):
+            name = self.features.removeprefix(KERAS_PREFIX)
             return keras_applications.load(name, given, sha256)
         if given:
             raise UserError(
-                f"--features_file goes with --features={inception.NAME} and keras:NAME; "
+                f"--features_file goes with --features={INCEPTION} and keras:NAME; "
                 f"--features={self.features} names its file itself."
             )
         if self.features == CLASSIFIER:
@@ -99,7 +152,7 @@ class Extractor:
         self.dtype = dtype
         self._strategy = strategy or tf.distribute.get_strategy()
         self._shape = tuple(image_shape)
-        self._own = batch_size
+        self._per_replica = batch_size
         self.batch_size = batch_size * self._strategy.num_replicas_in_sync
         self._check_channels()
         spec = tf.TensorSpec((self.batch_size, *self._shape), tf.uint8)
@@ -144,8 +197,8 @@ class Extractor:
         context = tf.distribute.get_replica_context
 
         def on_replica(everyone):
-            first = context().replica_id_in_sync_group * self._own
-            return self._forward(everyone[first : first + self._own])
+            first = context().replica_id_in_sync_group * self._per_replica
+            return self._forward(everyone[first : first + self._per_replica])
 
         features, logits = self._strategy.run(on_replica, (images,))
         local = self._strategy.experimental_local_results
@@ -162,8 +215,8 @@ class Extractor:
                 f"--features={self.network.name} returns features of shape {features.shape}; they "
                 "must be one vector an image, [N, D]."
             )
-        cast = (None if each is None else tf.cast(each, tf.float32) for each in (features, logits))
-        return tuple(cast)
+        features = tf.cast(features, tf.float32)
+        return features, None if logits is None else tf.cast(logits, tf.float32)
 
     def _check_channels(self):
         if self._shape[2] == 3 and self.network.channels == 1:
@@ -172,7 +225,7 @@ class Extractor:
             )
 
     def _trial(self):
-        """What it makes of nothing: its mistakes show here, before any work is done."""
+        """The outputs of a black image: mistakes show here, before any work is done."""
         try:
             return Outputs(*self._batch(np.zeros((1, *self._shape), np.uint8)))
         except UserError:

@@ -20,11 +20,10 @@ import tensorflow as tf
 import tqdm
 from google.protobuf.message import DecodeError
 
-from lsgan_tf.metrics import feature_network
+from lsgan_tf.metrics.features import INCEPTION, FeatureNetwork, check_sha256, sha256_of
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, first_line
 
-NAME = "inception-2015"
 FILE_NAME = "classify_image_graph_def.pb"
 ADDRESS = (
     "https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/"
@@ -78,7 +77,7 @@ _TOLERANCE = 0.01  # absolute
 FEATURES, LOGITS = 2048, 1008
 
 
-def load(path: Path | None, data_dir: Path, sha256: str = "") -> feature_network.FeatureNetwork:
+def load(path: Path | None, data_dir: Path, sha256: str = "") -> FeatureNetwork:
     """Loads the frozen graph, downloading it into `data_dir/features` if no file is given.
 
     Whatever file it is, it must answer a test image as the network of 2015 does, up to its layer
@@ -97,12 +96,12 @@ def load(path: Path | None, data_dir: Path, sha256: str = "") -> feature_network
         path = Path(data_dir) / "features" / FILE_NAME
         if not path.exists():
             download(path)
-    checksum = feature_network.sha256_of(path)
-    feature_network.check_sha256(str(path), checksum, sha256)
+    checksum = sha256_of(path)
+    check_sha256(str(path), checksum, sha256)
     graph = _graph(path)
     _check_answer(path, graph)
-    return feature_network.FeatureNetwork(
-        NAME,
+    return FeatureNetwork(
+        INCEPTION,
         checksum,
         "bilinear to 299x299, in the network",
         3,
@@ -129,9 +128,9 @@ def download(path: Path, address: str = ADDRESS) -> None:
         with files.replacing(archive) as file:
             _fetch(address, file)
         files.write_bytes(path, _from_archive(archive))
-        print(f"{path}: sha256 {feature_network.sha256_of(path)}")
+        print(f"{path}: sha256 {sha256_of(path)}")
     except ValueError as error:
-        raise _not_to_be_had(path, address, error) from error
+        raise _not_available(path, address, error) from error
     finally:
         with contextlib.suppress(OSError):
             archive.unlink(missing_ok=True)
@@ -160,7 +159,7 @@ def _chunks(address: str) -> Iterator[bytes]:
         raise ValueError(f"{received} of {total} bytes came")
 
 
-def _not_to_be_had(path: Path, address: str, reason: ValueError) -> UserError:
+def _not_available(path: Path, address: str, reason: ValueError) -> UserError:
     return UserError(
         f"the Inception network of 2015 could not be downloaded ({reason}). Fetch\n  {address}\n"
         f"by other means and put its {FILE_NAME} at {path}, or name the file with "
@@ -208,19 +207,23 @@ def _graph(path: Path) -> tf.compat.v1.GraphDef:
         raise UserError(f"{path} is not the Inception network of 2015: {error}.") from error
     for node in graph.node:
         if node.op == "BatchNormWithGlobalNormalization":
-            _modernise(node, graph)
+            _update_batch_norm(node, graph)
     graph.node.add(name="weights_of_logits", op="Identity", input=[weights]).attr[
         "T"
     ].type = tf.float32.as_datatype_enum
     return graph
 
 
-def _modernise(node, graph):
+def _update_batch_norm(node, graph):
     """Turns a batch norm of 2015, which TensorFlow no longer runs, into one that it does."""
     images, mean, variance, offset, scale = node.input
     if not node.attr["scale_after_normalization"].b:
         scale = f"{node.name}/ones"
-        size = next(each for each in graph.node if each.name == offset).attr["value"].tensor
+        size = (
+            next(constant for constant in graph.node if constant.name == offset)
+            .attr["value"]
+            .tensor
+        )
         ones = tf.make_tensor_proto(np.ones_like(tf.make_ndarray(size)))
         constant = graph.node.add(name=scale, op="Const")
         constant.attr["dtype"].type = tf.float32.as_datatype_enum
@@ -254,8 +257,8 @@ def _check_answer(path, graph):
         features, logits, tap = run(tf.constant(test_image()))
         if (features.shape[1], logits.shape[1]) != (FEATURES, LOGITS):
             raise ValueError(f"it has {features.shape[1]} features and {logits.shape[1]} logits")
-        found = tf.gather(tap[0], list(KNOWN_FEATURES)).numpy()
-        right = np.allclose(found, list(KNOWN_FEATURES.values()), atol=_TOLERANCE)
+        features = tf.gather(tap[0], list(KNOWN_FEATURES)).numpy()
+        right = np.allclose(features, list(KNOWN_FEATURES.values()), atol=_TOLERANCE)
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
             f"{path} is not the Inception network of 2015: {first_line(error)}."

@@ -21,12 +21,12 @@ class Posteriors:
     the authors' code.
 
     Args:
-      count: N, how many images there will be.
-      classes: of the classifier.
-      splits: equal parts of the images, at most as many as there are.
+        count: N, how many images there will be.
+        classes: number of classes of the classifier.
+        splits: equal parts of the images, at most as many as there are images.
     """
 
-    def __init__(self, count, classes, splits=SPLITS):
+    def __init__(self, count: int, classes: int, splits: int = SPLITS):
         self._count = count
         self._splits = min(splits, count)
         self._seen = 0
@@ -34,23 +34,23 @@ class Posteriors:
         self._sums = np.zeros((self._splits, classes))
         self._negative_entropies = np.zeros(self._splits)
 
-    def update(self, posteriors):
-        """Takes [b, classes] in, rows that sum to one."""
+    def update(self, posteriors: np.ndarray) -> None:
+        """Adds posteriors [b, classes], rows that sum to one."""
         posteriors = np.asarray(posteriors, np.float64)
-        behind = self._seen + np.arange(1, len(posteriors) + 1)
-        own = (behind * self._splits - 1) // self._count
-        np.add.at(self._images, own, 1.0)
-        np.add.at(self._sums, own, posteriors)
-        np.add.at(self._negative_entropies, own, _p_log_p(posteriors).sum(axis=1))
+        ends = self._seen + np.arange(1, len(posteriors) + 1)
+        split = (ends * self._splits - 1) // self._count
+        np.add.at(self._images, split, 1.0)
+        np.add.at(self._sums, split, posteriors)
+        np.add.at(self._negative_entropies, split, _p_log_p(posteriors).sum(axis=1))
         self._seen += len(posteriors)
 
-    def score(self):
+    def score(self) -> InceptionScore:
         """exp(E[KL(p(y|x) || p(y))]) over each split: its mean and standard deviation.
 
         E[KL] is the entropy of the mean posterior less the mean entropy of the posteriors.
 
         Raises:
-          ValueError: if not all images have been seen.
+            ValueError: not all images were seen.
         """
         if self._seen != self._count:
             raise ValueError(f"{self._seen} of {self._count} images were seen.")
@@ -60,15 +60,15 @@ class Posteriors:
         return InceptionScore(float(scores.mean()), float(scores.std()))
 
 
-def inception_score(posteriors, splits=SPLITS):
-    """`Posteriors.score` of [N, classes] at once."""
+def inception_score(posteriors: np.ndarray, splits: int = SPLITS) -> InceptionScore:
+    """The score of posteriors [N, classes]."""
     seen = Posteriors(*posteriors.shape, splits)
     seen.update(posteriors)
     return seen.score()
 
 
-def softmax(logits):
-    """Logits [N, classes] -> posteriors, float64."""
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Logits [N, classes] -> posteriors, float64 [N, classes]."""
     logits = np.asarray(logits, np.float64)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsgan_tf.metrics import feature_network
+from lsgan_tf.metrics.features import KERAS_PREFIX, FeatureNetwork, check_sha256
 from lsgan_tf.utils.errors import UserError, first_line
 
-PREFIX = "keras:"
 # The side of the images that each was trained on; 224 of all others.
 _SIDES = {
     "InceptionV3": 299,
@@ -33,7 +32,7 @@ _SIDES = {
 }
 
 
-def load(name: str, weights: Path | None, sha256: str = "") -> feature_network.FeatureNetwork:
+def load(name: str, weights: Path | None, sha256: str = "") -> FeatureNetwork:
     """Loads `keras.applications.NAME` without its top; its features are averaged over positions.
 
     Args:
@@ -43,13 +42,13 @@ def load(name: str, weights: Path | None, sha256: str = "") -> feature_network.F
         sha256: what the checksum of the weights must be; "" for any.
 
     Raises:
-        UserError: there is no such network, or its weights are not to be had, damaged, of another
+        UserError: there is no such network, or its weights are not available, damaged, of another
             network or of another checksum.
     """
     make = getattr(keras.applications, name, None)
     if not callable(make):
         known = ", ".join(n for n in dir(keras.applications) if n[0].isupper())
-        raise UserError(f"--features={PREFIX}{name} is unknown. Known: {known}.")
+        raise UserError(f"--features={KERAS_PREFIX}{name} is unknown. Known: {known}.")
     side = _SIDES.get(name, 224)
     try:
         model = make(
@@ -63,12 +62,12 @@ def load(name: str, weights: Path | None, sha256: str = "") -> feature_network.F
     except Exception as error:  # files, hosts and shapes fail in their own ways
         what = "the weights of ImageNet" if weights is None else str(weights)
         raise UserError(
-            f"--features={PREFIX}{name}: {what} cannot be used: {first_line(error)}\n"
+            f"--features={KERAS_PREFIX}{name}: {what} cannot be used: {first_line(error)}\n"
             "Name a file of its weights without top with --features_file, or choose other "
             "--features."
         ) from error
     checksum = _sha256(model)
-    feature_network.check_sha256(f"--features={PREFIX}{name}", checksum, sha256)
+    check_sha256(f"--features={KERAS_PREFIX}{name}", checksum, sha256)
     preprocess = sys.modules[make.__module__].preprocess_input
 
     def forward(images):
@@ -76,7 +75,7 @@ def load(name: str, weights: Path | None, sha256: str = "") -> feature_network.F
         return model(preprocess(resized), training=False), None
 
     resize = f"bilinear, antialiased, to {side}x{side}"
-    return feature_network.FeatureNetwork(f"{PREFIX}{name}", checksum, resize, 3, forward)
+    return FeatureNetwork(f"{KERAS_PREFIX}{name}", checksum, resize, 3, forward)
 
 
 def _sha256(model):

@@ -12,18 +12,26 @@ class KernelDistance(NamedTuple):
     std: float
 
 
-def kernel_distance(real, fake, *, subsets=100, subset_size=1000, seed=0):
+def kernel_distance(
+    real: np.ndarray,
+    fake: np.ndarray,
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> KernelDistance:
     """KID: the mean of `squared_mmd` over random subsets of both sets.
 
     Args:
-      real, fake: features [N, D] and [M, D].
-      subsets: how many pairs of subsets.
-      subset_size: images in each; all of the smaller set where that has fewer. Of sets that are
-        used whole there is one subset, without a deviation.
-      seed: of the choice.
+        real: features [N, D].
+        fake: features [M, D].
+        subsets: how many pairs of subsets.
+        subset_size: images in each; all of the smaller set where that has fewer. Sets that are
+            used whole make one subset, without a deviation.
+        seed: of the choice of subsets.
 
     Raises:
-      ValueError: of fewer than two images.
+        ValueError: a set has fewer than two images.
     """
     size = min(subset_size, len(real), len(fake))
     if size == len(real) == len(fake):
@@ -40,14 +48,14 @@ def _choice(rng, count, size):
     return rng.choice(count, size, replace=False)
 
 
-def squared_mmd(one, other):
+def squared_mmd(one: np.ndarray, other: np.ndarray) -> float:
     """The unbiased estimate of the squared maximum mean discrepancy of [N, D] and [M, D], under
     the kernel k(x, y) = (x . y / D + 1)^3 (Binkowski et al. 2018, section 4).
 
     The mean of k over pairs of different members of each set, less twice that over pairs across.
 
     Raises:
-      ValueError: of fewer than two images.
+        ValueError: a set has fewer than two images.
     """
     if min(len(one), len(other)) < 2:
         raise ValueError(f"{len(one)} and {len(other)} images; at least 2 of each are needed.")

@@ -37,17 +37,19 @@ class Duplicates(NamedTuple):
     repeats: float
 
 
-def precision_recall(real, fake, k=3):
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al., NeurIPS 2019, equations 1 and 2).
 
     Precision is the share of generated images within the ball of a real one, whose radius is the
     distance to its k-th nearest other real image; recall the same with the roles exchanged.
 
     Args:
-      real, fake: features [N, D] and [M, D].
+        real: features [N, D].
+        fake: features [M, D].
+        k: which neighbour's distance is the radius.
 
     Raises:
-      ValueError: if a set has k images or fewer.
+        ValueError: a set has k images or fewer.
     """
     real, fake = _centred(real, fake)
     real_radii, fake_radii = (radii(features, k) * _SURFACE for features in (real, fake))
@@ -58,17 +60,19 @@ def precision_recall(real, fake, k=3):
     return PrecisionRecall(float(precise.mean()), float(recalled.mean()))
 
 
-def density_coverage(real, fake, k=5):
+def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> DensityCoverage:
     """Density and coverage (Naeem et al., ICML 2020, equations 3 and 4).
 
     Density is the mean number of real balls that a generated image lies in, over k; coverage the
     share of real balls that a generated image lies in. Radii are as in `precision_recall`.
 
     Args:
-      real, fake: features [N, D] and [M, D].
+        real: features [N, D].
+        fake: features [M, D].
+        k: which neighbour's distance is the radius.
 
     Raises:
-      ValueError: if there are k real images or fewer.
+        ValueError: there are k real images or fewer.
     """
     real, fake = _centred(real, fake)
     real_radii = radii(real, k) * _SURFACE
@@ -80,61 +84,64 @@ def density_coverage(real, fake, k=5):
     return DensityCoverage(inside / (k * len(fake)), covered / len(real))
 
 
-def duplicates(training, fake, quantile=0.01):
+def duplicates(training: np.ndarray, fake: np.ndarray, quantile: float = 0.01) -> Duplicates:
     """How many generated images are copies, of training images or of each other.
 
-    Near is what only this share of training images is to its nearest other one. A generated image
-    that near to a training image counts as a duplicate, one that near to another generated image
-    as a repeat. Real images that were not trained on score about `quantile` in both; the measure
+    The threshold is the `quantile` of the training images' distances to their nearest other one. A
+    generated image within it of a training image is a duplicate, one within it of another generated
+    image a repeat. Real images that were not trained on score about `quantile` in both. The measure
     is this project's.
 
     Args:
-      training, fake: features [N, D] and [M, D].
+        training: features [N, D].
+        fake: features [M, D].
+        quantile: in [0, 1].
 
     Raises:
-      ValueError: if a set has fewer than two images.
+        ValueError: a set has fewer than two images.
     """
     training, fake = _centred(training, fake)
-    near = np.quantile(radii(training, 1), quantile) * _SURFACE
-    nearest = np.full(len(fake), np.inf)
+    threshold = np.quantile(radii(training, 1), quantile) * _SURFACE
+    smallest = np.full(len(fake), np.inf)
     for _, distances in _blocks(training, fake):
-        np.minimum(nearest, distances.min(axis=0), out=nearest)
-    return Duplicates(float((nearest <= near).mean()), float((radii(fake, 1) <= near).mean()))
+        np.minimum(smallest, distances.min(axis=0), out=smallest)
+    is_repeat = radii(fake, 1) <= threshold
+    return Duplicates(float((smallest <= threshold).mean()), float(is_repeat.mean()))
 
 
-def nearest(training, fake, k):
+def nearest(training: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest training images of each generated one.
 
     Returns:
-      (numbers int64 [M, k], distances float64 [M, k]), nearest first.
+        (numbers int64 [M, k], distances float64 [M, k]), nearest first.
 
     Raises:
-      ValueError: if there are fewer than k training images.
+        ValueError: there are fewer than k training images.
     """
     _check_enough(training, k - 1)
     training, fake = _centred(training, fake)
     numbers, distances = np.empty((len(fake), k), np.int64), np.empty((len(fake), k))
     for rows, block in _blocks(fake, training):
         chosen = np.argpartition(block, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(block, chosen, axis=1)
-        order = np.argsort(found, axis=1, kind="stable")
+        chosen_distances = np.take_along_axis(block, chosen, axis=1)
+        order = np.argsort(chosen_distances, axis=1, kind="stable")
         numbers[rows] = np.take_along_axis(chosen, order, axis=1)
-        distances[rows] = np.take_along_axis(found, order, axis=1)
+        distances[rows] = np.take_along_axis(chosen_distances, order, axis=1)
     return numbers, distances
 
 
-def radii(features, k):
+def radii(features: np.ndarray, k: int) -> np.ndarray:
     """The distance from each of [N, D] to its k-th nearest other one, float64 [N].
 
     Raises:
-      ValueError: if there are k or fewer.
+        ValueError: there are k images or fewer.
     """
     _check_enough(features, k)
-    found = np.empty(len(features))
+    kth_distances = np.empty(len(features))
     for rows, distances in _blocks(features, features):
         distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
-        found[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
-    return found
+        kth_distances[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
+    return kth_distances
 
 
 def _check_enough(features, k):

@@ -10,16 +10,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsgan_tf.metrics import feature_network
+from lsgan_tf.metrics.features import FeatureNetwork, check_sha256, sha256_of
 from lsgan_tf.utils.errors import UserError, first_line
 
 
-def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
+def load(path: Path, sha256: str = "") -> FeatureNetwork:
     """Loads the network at `path`.
 
     Args:
         path: folder of a SavedModel with the signature `serving_default`, or a `.keras` file.
-        sha256: what its checksum must be (of a folder: see `networks.sha256_of`); "" for any.
+        sha256: what its checksum must be (of a folder: see `features.sha256_of`); "" for any.
 
     Raises:
         UserError: it is missing, damaged, of another checksum, or does not take images.
@@ -31,8 +31,8 @@ def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
         )
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise UserError(f"--features={path} is a folder without a saved_model.pb.")
-    checksum = feature_network.sha256_of(path)
-    feature_network.check_sha256(str(path), checksum, sha256)
+    checksum = sha256_of(path)
+    check_sha256(str(path), checksum, sha256)
     try:
         call, shape = _saved_model(path) if path.is_dir() else _keras_model(path)
     except UserError:
@@ -52,7 +52,7 @@ def load(path: Path, sha256: str = "") -> feature_network.FeatureNetwork:
     resize = f"bilinear, antialiased, to {size[0]}x{size[1]}" if fixed else "left to the network"
     # Its folder tells SavedModels apart; the rest of the path is this machine's.
     name = "/".join(path.resolve().parts[-2:])
-    return feature_network.FeatureNetwork(name, checksum, resize, shape[3], forward)
+    return FeatureNetwork(name, checksum, resize, shape[3], forward)
 
 
 def _saved_model(path):

@@ -3,10 +3,15 @@
 import dataclasses
 from typing import Any
 
-from lsgan_tf.metrics import classes, inception
+import numpy as np
+
+from lsgan_tf.metrics.features import INCEPTION, Extractor
 from lsgan_tf.metrics.fid import frechet_distance
 from lsgan_tf.metrics.kid import kernel_distance
+from lsgan_tf.metrics.measurements import Measured
 from lsgan_tf.metrics.neighbours import density_coverage, duplicates, precision_recall
+
+_COVERED = 0.1  # a class is covered from this share of its share among real images on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,30 +38,36 @@ class Score:
     details: dict[str, Any] = dataclasses.field(default_factory=dict)  # JSON values
 
 
-def compare(real, fake, extractor, settings, *, asked=None):
-    """The scores of `fake` against `real`, both `measuring.Measured`.
+def compare(
+    real: Measured,
+    fake: Measured,
+    extractor: Extractor,
+    settings: Settings,
+    *,
+    asked: np.ndarray | None = None,
+) -> list[Score]:
+    """Scores `fake` against `real`. The scores of neighbours are left out of too few images.
 
     Args:
-        extractor: that measured them.
-        settings: `Settings`.
-        asked: the labels that the images were conditioned on, ids of the classifier's classes, if
-            they were and it is one.
-
-    Returns:
-        A list of `Score`. The scores of neighbours are left out where there are too few images.
+        real: what was measured of the real images.
+        fake: what was measured of the images to score.
+        extractor: the extractor that measured both.
+        settings: the numbers in the definitions.
+        asked: the labels that the images were conditioned on, ids [N] of the classifier's classes;
+            None if they were not, or if the extractor is no classifier.
     """
-    found = [
+    scores = [
         Score("fid", _defined_on(extractor, "FID"), frechet_distance(real.moments, fake.moments)),
         _kid(real, fake, extractor, settings),
     ]
     if fake.inception_score is not None:
         title = "Inception score" if _is_inception(extractor) else "class score"
         mean, std = fake.inception_score
-        found.append(Score("inception_score", title, mean, {"std": std}))
-    found += _of_neighbours(real.features, fake.features, settings)
+        scores.append(Score("inception_score", title, mean, {"std": std}))
+    scores += _compare_neighbours(real.features, fake.features, settings)
     if extractor.network.class_names is not None:
-        found += _of_classes(real.predicted, fake.predicted, extractor, asked)
-    return found
+        scores += _compare_classes(real.predicted, fake.predicted, extractor, asked)
+    return scores
 
 
 def _kid(real, fake, extractor, settings):
@@ -71,7 +82,7 @@ def _kid(real, fake, extractor, settings):
     return Score("kid", title, distance.mean, {"std": distance.std})
 
 
-def _of_neighbours(real, fake, settings):
+def _compare_neighbours(real, fake, settings):
     if min(len(real), len(fake)) <= max(settings.precision_k, settings.coverage_k):
         return []
     pairs = (
@@ -82,22 +93,59 @@ def _of_neighbours(real, fake, settings):
     return [Score(name, name, value) for pair in pairs for name, value in pair._asdict().items()]
 
 
-def _of_classes(real, fake, extractor, asked):
+def _compare_classes(real, fake, extractor, asked):
     count = len(extractor.network.class_names)
-    histograms = [classes.histogram(predicted, count) for predicted in (real, fake)]
+    histograms = [class_histogram(predicted, count) for predicted in (real, fake)]
     details = {"of": int((histograms[0] > 0).sum()), "histogram": histograms[1].tolist()}
-    found = [Score("classes_covered", "classes", classes.covered(*histograms), details)]
+    scores = [Score("classes_covered", "classes", classes_covered(*histograms), details)]
     if asked is not None:
-        accuracy = classes.accuracy(fake, asked)
+        accuracy = class_accuracy(fake, asked)
         details = {"of_classifier": extractor.network.test_accuracy}
-        found.append(Score("class_accuracy", "class accuracy", accuracy, details))
-    return found
+        scores.append(Score("class_accuracy", "class accuracy", accuracy, details))
+    return scores
 
 
 def _is_inception(extractor):
-    return extractor.network.name == inception.NAME
+    return extractor.network.name == INCEPTION
 
 
 def _defined_on(extractor, title):
     """A score is only called FID or KID on the features that it is defined on."""
     return title if _is_inception(extractor) else f"{title}-{extractor.dimension}"
+
+
+def class_accuracy(predicted: np.ndarray, asked: np.ndarray) -> float:
+    """The share of images whose predicted class is the one they were conditioned on.
+
+    Args:
+        predicted: class ids [N].
+        asked: class ids [N].
+
+    Raises:
+        ValueError: there are no images, or the lengths differ.
+    """
+    predicted, asked = np.asarray(predicted), np.asarray(asked)
+    if not len(predicted) or predicted.shape != asked.shape:
+        raise ValueError(f"{predicted.shape} predictions for {asked.shape} labels.")
+    return float((predicted == asked).mean())
+
+
+def class_histogram(predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How many images fall into each class, int64 [classes]."""
+    return np.bincount(predicted, minlength=classes)
+
+
+def classes_covered(real: np.ndarray, fake: np.ndarray) -> int:
+    """How many classes the generated images reach.
+
+    A class counts if its share of them is at least a tenth of its share of the real images, so
+    that a few images misread by the classifier do not make one. Classes without real images are
+    left out.
+
+    Args:
+        real: histogram [classes], see `class_histogram`.
+        fake: histogram [classes].
+    """
+    real, fake = (np.asarray(counts, np.float64) for counts in (real, fake))
+    shares = real / real.sum(), fake / fake.sum()
+    return int(((shares[0] > 0.0) & (shares[1] >= _COVERED * shares[0])).sum())

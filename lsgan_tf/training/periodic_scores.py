@@ -69,6 +69,7 @@ class PeriodicScores:
         """
         if self._config.eval_every:
             self._check_keep_best(self._evaluator)
+            self._evaluator.measure_reference()
 
     @functools.cached_property
     def _evaluator(self):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from lsgan_tf import datasets, sample
 from lsgan_tf.inference import load, real_examples, sampler
+from lsgan_tf.inference.labels import parse_labels
 from lsgan_tf.training import loop
 from lsgan_tf.utils.errors import UserError
 
@@ -181,7 +182,7 @@ def test_weights_a_run_does_not_have_are_refused(conditional):
     ],
 )
 def test_labels_are_names_or_ids(text, names, ids):
-    assert load.parse_labels(text, tuple(names)) == ids
+    assert parse_labels(text, tuple(names)) == ids
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_labels_are_names_or_ids(text, names, ids):
 )
 def test_labels_that_are_neither_are_refused(text, names, message):
     with pytest.raises(UserError, match=message):
-        load.parse_labels(text, tuple(names))
+        parse_labels(text, tuple(names))
 
 
 def test_pictures_do_not_depend_on_their_neighbours(trained):

@@ -100,7 +100,7 @@ class TestEvaluator:
 
     def test_a_set_against_itself(self, choice, dataset):
         data = RealImages.of_generators(dataset, 60)
-        scores, _ = Evaluator(choice, SETTINGS, data).test()
+        scores, _ = Evaluator(choice, SETTINGS, data).score_test_split()
         found = _values(scores)
         assert found["fid"] < 1e-6
         assert found["precision"] == found["recall"] == found["coverage"] == 1.0
@@ -138,7 +138,7 @@ class TestEvaluator:
         path = made.keras_file(tmp_path / "wide.keras", features=70)
         data = RealImages.of_generators(dataset, 60)
         evaluator = Evaluator(Choice(str(path), data_dir=str(tmp_path)), SETTINGS, data)
-        evaluator.test()
+        evaluator.score_test_split()
         out = capsys.readouterr().out
         assert "warning: 60 real images for 70 features" in out and "FID says little" in out
 
@@ -184,7 +184,7 @@ def _lines(config):
 def test_every_checkpoint_with_the_whole_protocol(tiny_config, choice, network_file, capsys):
     config = tiny_config(ema_decay=0.9)
     loop.train(config)
-    checkpoint_scores.checkpoints(_job(config, choice), "all")
+    checkpoint_scores.score_checkpoints(_job(config, choice), "all")
     out = capsys.readouterr().out
     assert all(f"step {step}, ema" in out for step in (4, 8, 12))
     lines = _lines(config)
@@ -208,7 +208,7 @@ def test_every_checkpoint_with_the_whole_protocol(tiny_config, choice, network_f
 def test_the_floor_of_a_run(tiny_config, choice, capsys):
     config = tiny_config(train_steps=4)
     loop.train(config)
-    checkpoint_scores.real(_job(config, choice))
+    checkpoint_scores.score_real(_job(config, choice))
     assert "real (train, second half)" in capsys.readouterr().out
     assert {line["step"] for line in _lines(config)} == {None}
     assert _lines(config)[0]["weights"] is None
@@ -219,17 +219,17 @@ def test_mistakes_about_runs(tiny_config, choice, data_dir, tmp_path):
     loop.train(config)
     job = _job(config, choice)
     with pytest.raises(UserError, match="no checkpoint of step 3"):
-        checkpoint_scores.checkpoints(job, "3")
+        checkpoint_scores.score_checkpoints(job, "3")
     with pytest.raises(UserError, match="no best checkpoint: it was trained without --keep_best"):
-        checkpoint_scores.checkpoints(job, "best")
+        checkpoint_scores.score_checkpoints(job, "best")
     other = dataclasses.replace(config, dataset="small")
     with pytest.raises(UserError, match=r"images of \(28, 28, 1\) now"):
-        checkpoint_scores.checkpoints(dataclasses.replace(job, config=other), "latest")
+        checkpoint_scores.score_checkpoints(dataclasses.replace(job, config=other), "latest")
     for path in Run(config.run_dir).checkpoints.iterdir():
         path.unlink()
     for chosen in ("all", "latest"):
         with pytest.raises(UserError, match="no checkpoint in"):
-            checkpoint_scores.checkpoints(job, chosen)
+            checkpoint_scores.score_checkpoints(job, chosen)
 
 
 class TestWhileTraining:
@@ -313,7 +313,9 @@ class TestWhileTraining:
     def test_a_score_that_the_last_step_owes_is_made_up_for(self, scored, choice, capsys):
         config = scored(eval_every=0, train_steps=4)
         loop.train(config)
-        checkpoint_scores.checkpoints(_job(config, choice), "4")  # not by the run's own protocol
+        checkpoint_scores.score_checkpoints(
+            _job(config, choice), "4"
+        )  # not by the run's own protocol
         again = dataclasses.replace(config, eval_every=3, keep_best="fid")
         loop.train(again)
         assert "finished at step 4" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.metrics import feature_network, measuring, saved_model
+from lsgan_tf.metrics import features, measurements, saved_model
 from lsgan_tf.metrics.features import Choice, Extractor
 from lsgan_tf.utils.errors import UserError
 from tests.metrics import networks as made
@@ -150,7 +150,7 @@ def test_networks_that_give_no_features(tmp_path, make, name, message):
 
 
 def test_a_wrong_checksum_is_refused_and_the_right_one_is_not(grey_file):
-    right = feature_network.sha256_of(grey_file)
+    right = features.sha256_of(grey_file)
     assert Choice(str(grey_file), features_sha256=right).load("any").sha256 == right
     with pytest.raises(UserError, match=f"has sha256 {right}, not 1234"):
         Choice(str(grey_file), features_sha256="1234").load("any")
@@ -185,7 +185,7 @@ class _Set:
 def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
     extractor = Extractor(saved_model.load(grey_file), (8, 8, 1), batch_size=5)
     labels = np.arange(23, dtype=np.int32)
-    found = measuring.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
+    found = measurements.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
     everything = extractor(IMAGES)
     assert found.count == 23
     np.testing.assert_array_equal(found.features, everything.features[:12])
@@ -197,7 +197,7 @@ def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
 def test_measuring_too_few_images(grey_file):
     extractor = Extractor(saved_model.load(grey_file), (8, 8, 1))
     with pytest.raises(UserError, match="1 generated images: a score needs at least two"):
-        measuring.measure(extractor, _Set(IMAGES[:1]), keep=9, what="generated images")
+        measurements.measure(extractor, _Set(IMAGES[:1]), keep=9, what="generated images")
 
 
 def test_features_that_are_not_numbers_are_told(grey_file):
@@ -211,4 +211,4 @@ def test_features_that_are_not_numbers_are_told(grey_file):
     images = np.zeros((12, 8, 8, 1), np.uint8)
     images[7] = 200
     with pytest.raises(UserError, match="NaN or infinity of generated images 5 to 9"):
-        measuring.measure(extractor, _Set(images), keep=9, what="generated images")
+        measurements.measure(extractor, _Set(images), keep=9, what="generated images")

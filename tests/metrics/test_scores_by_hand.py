@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from lsgan_tf.metrics import classes, neighbours
-from lsgan_tf.metrics.fid import frechet_distance
+from lsgan_tf.metrics import neighbours, scores
+from lsgan_tf.metrics.fid import Moments, frechet_distance
 from lsgan_tf.metrics.inception_score import Posteriors, inception_score, softmax
 from lsgan_tf.metrics.kid import kernel_distance, squared_mmd
-from lsgan_tf.metrics.moments import Moments
 
 
 def _features(count, dimension=6, seed=0, shift=0.0):
@@ -214,13 +213,13 @@ class TestNeighbours:
 
 class TestClasses:
     def test_accuracy(self):
-        assert classes.accuracy([0, 1, 2, 2], [0, 1, 1, 2]) == 0.75
+        assert scores.class_accuracy([0, 1, 2, 2], [0, 1, 1, 2]) == 0.75
         with pytest.raises(ValueError, match="predictions"):
-            classes.accuracy([0, 1], [0])
+            scores.class_accuracy([0, 1], [0])
 
     def test_a_tenth_of_the_real_share_covers_a_class(self):
-        real = classes.histogram(np.repeat([0, 1, 2], 100), 4)
+        real = scores.class_histogram(np.repeat([0, 1, 2], 100), 4)
         assert real.tolist() == [100, 100, 100, 0]
-        assert classes.covered(real, [60, 2, 1, 0]) == 1
-        assert classes.covered(real, [54, 2, 4, 3]) == 2
-        assert classes.covered(real, [10, 10, 10, 10]) == 3
+        assert scores.classes_covered(real, [60, 2, 1, 0]) == 1
+        assert scores.classes_covered(real, [54, 2, 4, 3]) == 2
+        assert scores.classes_covered(real, [10, 10, 10, 10]) == 3

@@ -5,7 +5,7 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets.part import Part
-from lsgan_tf.metrics import measuring, reference, saved_model
+from lsgan_tf.metrics import measurements, saved_model
 from lsgan_tf.metrics.features import Extractor
 from lsgan_tf.metrics.fid import frechet_distance
 from tests.metrics import networks as made
@@ -24,12 +24,12 @@ def part(data_dir):
 
 def _measured(extractor, part, directory, **changes):
     arguments = {"split": "train", "keep": 25, "directory": directory} | changes
-    return reference.measured(extractor, part, **arguments)
+    return measurements.measure_real(extractor, part, **arguments)
 
 
 def test_the_file_gives_the_same_numbers(extractor, part, tmp_path, monkeypatch):
     first = _measured(extractor, part, tmp_path)
-    monkeypatch.setattr(reference, "measure", None)  # nothing is measured again
+    monkeypatch.setattr(measurements, "measure", None)  # nothing is measured again
     again = _measured(extractor, part, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
     assert frechet_distance(first.moments, again.moments) == pytest.approx(0.0, abs=1e-12)
@@ -102,5 +102,5 @@ def test_an_interruption_leaves_no_file(extractor, part, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.npz"))
     monkeypatch.undo()
     found = _measured(extractor, part, tmp_path / "reference")
-    plain = measuring.measure(extractor, part, keep=25, what="images")
+    plain = measurements.measure(extractor, part, keep=25, what="images")
     np.testing.assert_array_equal(found.features, plain.features)
