@@ -6,7 +6,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.datasets.part import Numbered
+from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.gan import latents
 from lsgan_tf.utils import files, images
 from lsgan_tf.utils.errors import UserError

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics import feature_network, saved_model
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
@@ -68,7 +68,7 @@ def train(dataset, test=None, *, epochs=5, batch_size=128, learning_rate=2e-3, s
     """Trains a classifier.
 
     Args:
-        dataset: a labelled `datasets.pipeline.Dataset`.
+        dataset: a labelled `datasets.dataset.Dataset`.
         test: its test split; None: a tenth of `dataset`, held out.
         epochs: passes over the training images.
         batch_size: images a step.

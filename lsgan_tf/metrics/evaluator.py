@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics import reference
 from lsgan_tf.metrics.features import Extractor
 from lsgan_tf.metrics.measuring import measure
@@ -110,7 +110,7 @@ class Evaluator:
         """Scores any set of images; its labels, if it has some, are the reference's.
 
         Args:
-            images: a `datasets.part.Numbered`.
+            images: a `datasets.dataset.Numbered`.
             what: a name for them in messages.
 
         Returns:

@@ -39,7 +39,7 @@ def measure(extractor, images, *, keep, what, progress=True, stop=_never):
 
     Args:
         extractor: a `features.Extractor`.
-        images: a `datasets.part.Numbered`.
+        images: a `datasets.dataset.Numbered`.
         keep: of how many images, the first ones, the features are kept.
         what: a name for them in messages, for example "generated images".
         progress: draw a progress bar, on a terminal.
