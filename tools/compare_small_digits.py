@@ -14,11 +14,11 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from lsgan_tf.datasets import small_digits
+from lsgan_tf.datasets import digits
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
 
-ORIGINALS = {small_digits.SHIFT: "times.shift", small_digits.ROTATE: "times.shift.rotate"}
+ORIGINALS = {digits.SHIFT: "times.shift", digits.ROTATE: "times.shift.rotate"}
 _INK = 127  # grey levels above count as ink
 _ZOOM = 3
 
@@ -70,9 +70,9 @@ def original_images(originals: Path, name: str, digit: int) -> np.ndarray:
 
 def rendered_images(name: str, digit: int) -> np.ndarray:
     """Our images of one class, uint8 [1000, 28, 28]."""
-    rotate = name == small_digits.ROTATE
-    indices = range(digit, 10 * small_digits.PER_CLASS, 10)
-    return np.stack([np.asarray(small_digits.render(index, rotate)) for index in indices])
+    rotate = name == digits.ROTATE
+    indices = range(digit, 10 * digits.SMALL_PER_CLASS, 10)
+    return np.stack([np.asarray(digits.render_small(index, rotate)) for index in indices])
 
 
 def compare(originals: Path) -> dict[str, list[tuple[ClassStatistics, ClassStatistics]]]:
@@ -90,7 +90,7 @@ def compare(originals: Path) -> dict[str, list[tuple[ClassStatistics, ClassStati
 
 def _of_class(images_of) -> dict[str, ClassStatistics]:
     """Statistics of one class in both sets; upright is what also occurs in the shifted one."""
-    shifted = {image.tobytes() for image in images_of(small_digits.SHIFT)}
+    shifted = {image.tobytes() for image in images_of(digits.SHIFT)}
     result = {}
     for name in ORIGINALS:
         images = images_of(name)

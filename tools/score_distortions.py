@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageFilter
 
-from lsgan_tf.datasets.part import Numbered
+from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.utils import command_line
 

@@ -12,16 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsgan_tf.datasets import catalog, manifest
-from lsgan_tf.datasets.catalog import Facts
+from lsgan_tf.datasets.catalog import Facts, MissingDataset, expected
 from lsgan_tf.utils.errors import UserError
 
 if TYPE_CHECKING:
     from lsgan_tf.datasets.dataset import Dataset
 
-__all__ = ["Facts", "facts", "load", "splits", "test_split"]
+__all__ = [
+    "Facts",
+    "MissingDataset",
+    "expected",
+    "facts",
+    "load",
+    "splits",
+    "test_split",
+]
 
 _TFDS_PREFIX = "tfds:"
-# "validation" first: some sets of TensorFlow Datasets withhold the labels of their "test".
+# "validation" first: some sets of TensorFlow Datasets have no labels in their "test".
 _TEST_SPLITS = ("validation", "test")
 
 
@@ -40,8 +48,10 @@ def load(name: str, data_dir: str, *, image_size: int = 0, split: str = "train")
         split: which part; see `splits`.
 
     Raises:
-        UserError: the set is unknown, absent, damaged, not downloadable, or has images of several
-            sizes and `image_size` is 0; says what to do.
+        MissingDataset: the set is not there, and is neither rendered nor downloaded; says how to
+            get it.
+        UserError: the set has no such split, is damaged or not downloadable, or has images of
+            several sizes and `image_size` is 0; says what to do.
     """
     directory = _directory(name, Path(data_dir), image_size)
     if directory is None:
@@ -49,7 +59,9 @@ def load(name: str, data_dir: str, *, image_size: int = 0, split: str = "train")
 
         builder_name = name.removeprefix(_TFDS_PREFIX)
         return tfds_source.load(name, builder_name, Path(data_dir), image_size, split)
-    if not (directory / manifest.FILE_NAME).exists():
+    if not _is_complete(directory):
+        if split != catalog.TRAIN:  # which would show only after a minute of rendering
+            raise catalog.no_split(name, split, [catalog.TRAIN])
         _render(name, data_dir)
     return _converted(name, directory, image_size, split)
 
@@ -60,13 +72,17 @@ def test_split(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | No
     Raises:
         UserError: as `load` does.
     """
-    there = splits(name, data_dir)
-    chosen = next((split for split in _TEST_SPLITS if split in there), None)
-    return load(name, data_dir, image_size=image_size, split=chosen) if chosen else None
+    available = splits(name, data_dir)
+    for split in _TEST_SPLITS:
+        if split in available:
+            return load(name, data_dir, image_size=image_size, split=split)
+    return None
 
 
 def splits(name: str, data_dir: str) -> tuple[str, ...]:
-    """The splits of a data set that `load` has opened before; "train" is one of them.
+    """The splits of a data set, from which `load` takes one.
+
+    A set of TensorFlow Datasets that is not there is downloaded, as `load` does.
 
     Raises:
         UserError: as `load` does.
@@ -76,13 +92,14 @@ def splits(name: str, data_dir: str) -> tuple[str, ...]:
         from lsgan_tf.datasets import tfds_source
 
         return tfds_source.splits(name.removeprefix(_TFDS_PREFIX), Path(data_dir))
-    return tuple(dict.fromkeys(shard.split for shard in manifest.load(directory).shards))
+    return manifest.load(directory).splits if _is_complete(directory) else (catalog.TRAIN,)
 
 
 def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
     """What `load` with these arguments would give, without rendering, downloading or writing.
 
     Raises:
+        MissingDataset: as `load` does; `expected` may still know what the set will be.
         UserError: as `load` does, as far as that shows without preparing anything or reading
             records.
     """
@@ -91,17 +108,17 @@ def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
         from lsgan_tf.datasets import tfds_source
 
         return tfds_source.facts(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
-    if not (directory / manifest.FILE_NAME).exists():
+    if not _is_complete(directory):
         return catalog.EMBEDDED[name].resized(image_size)
     from lsgan_tf.datasets import record_reader
 
     contents, records = record_reader.converted(directory)
-    known = Facts(contents.image_shape, len(records), contents.class_names)
-    return known.resized(image_size)
+    stored = Facts(contents.image_shape, len(records), contents.class_names)
+    return stored.resized(image_size)
 
 
 def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
-    """Where the set is, or will be rendered; None if it is one of TensorFlow Datasets."""
+    """The directory the set is in, or is rendered into; None: TensorFlow Datasets has it."""
     if image_size < 0:
         raise UserError(f"--image_size={image_size} is negative; 0 leaves images as they are")
     if name.startswith(_TFDS_PREFIX):
@@ -109,7 +126,7 @@ def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f"{name!r} is not the name of a data set: a folder within {data_dir}")
     directory = data_dir / name
-    if not (directory / manifest.FILE_NAME).exists():
+    if not _is_complete(directory):
         if name in catalog.TFDS_FALLBACKS:
             return None
         if name not in catalog.EMBEDDED:
@@ -117,11 +134,15 @@ def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
     return directory
 
 
+def _is_complete(directory: Path) -> bool:
+    return (directory / manifest.FILE_NAME).exists()
+
+
 def _render(name: str, data_dir: str) -> None:
     print(f"rendering data set {name} into {Path(data_dir) / name} (once)", file=sys.stderr)
     command = [sys.executable, "-m", "lsgan_tf.datasets.embedded"]
-    done = subprocess.run([*command, f"--name={name}", f"--data_dir={data_dir}"], check=False)
-    if done.returncode:
+    finished = subprocess.run([*command, f"--name={name}", f"--data_dir={data_dir}"], check=False)
+    if finished.returncode:
         raise UserError(f"rendering {name} into {data_dir} failed; the reason is printed above")
 
 

@@ -1,7 +1,8 @@
-"""The data sets known by name, and what to tell somebody who lacks one."""
+"""The data sets known by name: what they hold, and how to get one that is missing."""
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from lsgan_tf.datasets import manifest, shard_writer
@@ -10,17 +11,23 @@ from lsgan_tf.utils.errors import UserError, first_line
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What can be said of a data set without reading its images."""
+    """What is known of a data set without reading its images."""
 
-    image_shape: tuple[int, ...]  # height, width, channels
-    num_examples: int | None  # None: a set of TensorFlow Datasets that is not prepared yet
+    image_shape: tuple[int, int, int]  # height, width, channels
+    num_examples: int | None  # None: it is not converted or downloaded yet
     class_names: tuple[str, ...] | None  # None: unlabelled
 
     def resized(self, image_size: int) -> "Facts":
-        """The same when images are read at this side; 0: as they are."""
+        """The same when images are resized to this side (pixels) while read; 0: as they are."""
         shape = (image_size, image_size, self.image_shape[2])
         return dataclasses.replace(self, image_shape=shape) if image_size else self
 
+
+class MissingDataset(UserError):
+    """The data set is not there; its message says how to get it."""
+
+
+TRAIN = "train"  # the only split of an embedded set
 
 _DIGITS = tuple("0123456789")
 
@@ -30,9 +37,29 @@ EMBEDDED = {
     "digits_shift": Facts((28, 28, 1), 10_000, _DIGITS),
     "digits_rotate": Facts((28, 28, 1), 10_000, _DIGITS),
 }
-TFDS_FALLBACKS = ("fashion_mnist", "cifar10", "mnist")
 
-# Points of the plane: an experiment of its own.
+# Read from TensorFlow Datasets unless they are converted.
+TFDS_FALLBACKS = {
+    "fashion_mnist": Facts(
+        (28, 28, 1),
+        None,
+        (
+            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        ),
+    ),
+    "cifar10": Facts(
+        (32, 32, 3),
+        None,
+        (
+            "airplane", "automobile", "bird", "cat", "deer",
+            "dog", "frog", "horse", "ship", "truck",
+        ),
+    ),
+    "mnist": Facts((28, 28, 1), None, _DIGITS),
+}  # fmt: skip
+
+# Points of the plane, not images: an experiment of its own.
 _MIXTURE = "mixture"
 
 # LSUN 2016's name of each scene, which its downloader takes, and the side the papers resize it to.
@@ -54,6 +81,34 @@ _CAT_ARCHIVE = (
     "https://web.archive.org/web/20150703060412/http://137.189.35.203/WebUI/CatDatabase/Data/"
 )
 
+# The paper (ICCV 2017) has 3,740 classes: so many of GB 2312's 3,755 characters of level 1 occur in
+# HWDB1.0. Which ones, only the data tell: these are stand-ins for their names.
+_HWDB_CLASSES = tuple(f"character {number}" for number in range(3740))
+
+# Sets that must be converted, with the commands that `missing` gives.
+_CONVERTED = {
+    **{name: Facts((side, side, 3), None, None) for name, (_, side) in LSUN_SCENES.items()},
+    HWDB: Facts((28, 28, 1), None, _HWDB_CLASSES),
+    CATS: Facts((128, 128, 3), None, None),
+}
+
+
+def expected(name: str, *, image_size: int = 0) -> Facts | None:
+    """What the set of this name is, or will be once it is rendered, downloaded or converted.
+
+    Nothing is read: a set in the data directory may have been converted in another way. The class
+    names of `hwdb` are stand-ins; their number is that of the paper.
+
+    Args:
+        name: as for `load`.
+        image_size: if positive, the side that images are resized to while they are read, pixels.
+
+    Returns:
+        None for a set that is not known in advance, such as tfds:NAME or a user's own images.
+    """
+    known = (EMBEDDED | TFDS_FALLBACKS | _CONVERTED).get(name)
+    return None if known is None else known.resized(image_size)
+
 
 def present(data_dir: Path) -> list[str]:
     """The converted data sets in `data_dir`."""
@@ -65,36 +120,39 @@ def present(data_dir: Path) -> list[str]:
 
 
 def missing(name: str, data_dir: Path) -> UserError:
-    """What to tell somebody whose data set `name` is not in `data_dir`."""
+    """The error for a data set `name` that is not in `data_dir`: how to get it.
+
+    It is a `MissingDataset`, except for "mixture", which is no set of images.
+    """
     directory = data_dir / name
     if (directory / shard_writer.SCRATCH_DIRECTORY).is_dir():
-        return UserError(
+        return MissingDataset(
             f"the conversion into {directory} is not finished. Run the same command again, "
             "it continues."
         )
     if name in LSUN_SCENES:
-        return UserError(_how_to_get_scene(directory, *LSUN_SCENES[name]))
+        return MissingDataset(_how_to_get_scene(directory, *LSUN_SCENES[name]))
     if name == HWDB:
-        return UserError(_how_to_get_hwdb(directory))
+        return MissingDataset(_how_to_get_hwdb(directory))
     if name == CATS:
-        return UserError(_how_to_get_cats(directory))
+        return MissingDataset(_how_to_get_cats(directory))
     if name == _MIXTURE:
         return UserError(
             "the Gaussian mixture is not a data set of images. Run its experiment with\n"
             "  python -m lsgan_tf.experiments.gaussian_mixture --help"
         )
     known = ", ".join((*EMBEDDED, *TFDS_FALLBACKS, *LSUN_SCENES, HWDB, CATS))
-    return UserError(
+    return MissingDataset(
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"
         f"Present in {data_dir}: {', '.join(present(data_dir)) or 'nothing'}.\n"
-        "Own images become one with  python -m tools.convert_images --source=FOLDER "
+        "Your own images become one with  python -m tools.convert_images --source=FOLDER "
         f"--output_dir={directory} --image_size=64"
     )
 
 
 def no_builder(name: str, reason: Exception) -> UserError:
-    """What to tell somebody who named no data set of TensorFlow Datasets."""
+    """The error for tfds:`name`, which names no data set of TensorFlow Datasets."""
     return UserError(
         f"tfds:{name} cannot be used: {first_line(reason)}\n"
         "The name is tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:VERSION, for example tfds:cifar10, "
@@ -104,7 +162,7 @@ def no_builder(name: str, reason: Exception) -> UserError:
 
 
 def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
-    """What to tell somebody for whom TensorFlow Datasets could not prepare `name`."""
+    """The error for `name`, which TensorFlow Datasets could not prepare."""
     return UserError(
         f"TensorFlow Datasets cannot prepare {name}: {first_line(reason)}\n"
         f"Either run  python -c \"import tensorflow_datasets as tfds; tfds.load('{name}', "
@@ -114,8 +172,13 @@ def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
     )
 
 
+def no_split(name: str, split: str, splits: Iterable[str]) -> UserError:
+    """The error for a split that data set `name` does not have."""
+    return UserError(f"{name} has no split {split!r}, only {', '.join(splits)}")
+
+
 def tfds_directory(data_dir: Path) -> Path:
-    """Where data sets of TensorFlow Datasets are prepared."""
+    """The directory in which data sets of TensorFlow Datasets are prepared."""
     return data_dir / "tfds"
 
 

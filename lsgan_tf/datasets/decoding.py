@@ -1,20 +1,41 @@
 """TensorFlow graphs that turn serialized examples into pixels."""
 
+import dataclasses
 import io
+from collections.abc import Callable
 
 import tensorflow as tf
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
-from lsgan_tf.datasets.dataset import Decoder
 from lsgan_tf.datasets.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+    """How to turn serialized examples into pixels.
+
+    Attributes:
+        decode: maps examples, string [b], to (pixels [b, H, W, C], uint8 or float32 in 0..255;
+            int64 labels [b], all 0 for an unlabelled set). It fails if an example is not what it
+            should be.
+        image_shape: H, W, C.
+        reason: says, slowly, what is wrong with an example that `decode` fails for, or None if it
+            does not know.
+        label_key: the feature that holds the label of a labelled set.
+    """
+
+    decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    image_shape: tuple[int, int, int]
+    reason: Callable[[bytes], str | None] = lambda example: None
+    label_key: str = "label"
 
 
 def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
     """Decodes the records of a set in the on-disk format, resized if `image_size` > 0."""
     height, width, channels = manifest.image_shape
     resized = image_size > 0 and (height, width) != (image_size, image_size)
-    shape = (image_size, image_size, channels) if resized else manifest.image_shape
+    image_shape = (image_size, image_size, channels) if resized else manifest.image_shape
     decode_image = tf.io.decode_png if manifest.encoding == "png" else tf.io.decode_jpeg
     features = {"image": tf.io.FixedLenFeature([], tf.string)}
     if manifest.class_names is not None:
@@ -32,14 +53,14 @@ def converted(manifest: Manifest, image_size: int = 0) -> Decoder:
             decode_one,
             parsed["image"],
             parallel_iterations=16,
-            fn_output_signature=image_spec(shape, resized),
+            fn_output_signature=image_spec(image_shape, resized),
         )
         return pixels, parsed.get("label", tf.zeros(tf.shape(examples), tf.int64))
 
-    return Decoder(decode, shape, lambda example: _contradiction(example, manifest))
+    return Decoder(decode, image_shape, lambda example: _misfit(example, manifest))
 
 
-def _contradiction(data: bytes, manifest: Manifest) -> str | None:
+def _misfit(data: bytes, manifest: Manifest) -> str | None:
     """What about this record is not as the manifest says."""
     feature = tf.train.Example.FromString(data).features.feature
     images, labels = feature["image"].bytes_list.value, feature["label"].int64_list.value
@@ -51,11 +72,11 @@ def _contradiction(data: bytes, manifest: Manifest) -> str | None:
         with Image.open(io.BytesIO(images[0]), formats=("PNG", "JPEG")) as image:
             shape = image.height, image.width, len(image.getbands())
             image.load()
-    except Exception as error:  # damaged pictures raise nearly anything in Pillow's plugins
+    except Exception as error:  # Pillow's plugins raise nearly anything for damaged pictures
         return f"its picture does not decode ({pictures.reason(error)})"
     if shape != manifest.image_shape:
-        named = ("x".join(map(str, shape)) for shape in (shape, manifest.image_shape))
-        return "its picture is {}, not {}".format(*named)
+        actual, recorded = ("x".join(map(str, sides)) for sides in (shape, manifest.image_shape))
+        return f"its picture is {actual}, not {recorded}"
     try:
         tf.io.decode_image(images[0])  # checks more than Pillow does, such as a PNG's checksums
     except tf.errors.InvalidArgumentError:
@@ -63,9 +84,9 @@ def _contradiction(data: bytes, manifest: Manifest) -> str | None:
     return None
 
 
-def image_spec(shape: tuple[int, int, int], resized: bool) -> tf.TensorSpec:
+def image_spec(image_shape: tuple[int, int, int], resized: bool) -> tf.TensorSpec:
     """One decoded image: bytes as stored, or what resizing makes of them."""
-    return tf.TensorSpec(shape, tf.float32 if resized else tf.uint8)
+    return tf.TensorSpec(image_shape, tf.float32 if resized else tf.uint8)
 
 
 def square(image: tf.Tensor, size: int) -> tf.Tensor:

@@ -52,7 +52,7 @@ class Manifest:
     source: str
     tool: str
     flags: dict[str, Any]
-    job: str  # fingerprint of source, flags and format; see records.Plan
+    job: str  # fingerprint of source, flags and format; see writer.Plan
     shards: tuple[Shard, ...]
     skipped_count: int
     skipped: tuple[Skipped, ...]  # the first of them
@@ -66,12 +66,16 @@ class Manifest:
             digest.update(f"{shard.file} {shard.sha256}\n".encode())
         return digest.hexdigest()[:16]
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits there are, in the order of their shards."""
+        return tuple(dict.fromkeys(shard.split for shard in self.shards))
+
     def summary(self, directory: Path) -> str:
         """What a converter prints at its end: what there is and what was skipped."""
         height, width, channels = self.image_shape
-        count, size = (
-            sum(getattr(shard, of) for shard in self.shards) for of in ("count", "bytes")
-        )
+        count = sum(shard.count for shard in self.shards)
+        size = sum(shard.bytes for shard in self.shards)
         classes = f", {len(self.class_names)} classes" if self.class_names else ", no labels"
         lines = [
             f"{directory}: {count} images, {height}x{width}x{channels}{classes}, "
@@ -86,8 +90,8 @@ class Manifest:
 
     def save(self, directory: Path) -> None:
         """Writes the file atomically; raises `UserError` if the disk is full."""
-        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
-        files.write_bytes(directory / FILE_NAME, text.encode() + b"\n")
+        content = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        files.write_bytes(directory / FILE_NAME, content.encode() + b"\n")
 
 
 def load(directory: Path) -> Manifest:

@@ -1,6 +1,6 @@
-"""Worker processes for conversions: they report how far they are, obey and do not outlive us.
+"""A pool of processes for conversions: they report progress, stop on request, end with the parent.
 
-They are spawned, for fork and TensorFlow's threads do not mix, and so import the caller's main
+They are spawned, because fork and TensorFlow's threads do not mix, and so import the caller's main
 module: call `run` from a command that does not import TensorFlow.
 """
 
@@ -24,13 +24,13 @@ from lsgan_tf.utils.errors import UserError
 
 # Of mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_LARGEST_PICTURE_BLOCK = 1 << 25  # bytes; larger ones are given back at once
+_LARGEST_PICTURE_BLOCK = 1 << 25  # bytes; larger ones are returned to the system at once
 
 _SECONDS_TO_DIE = 10
 
 
 class Task(NamedTuple):
-    """One call for a worker to make; all of it is picklable."""
+    """One call for a process of the pool to make; all of it is picklable."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -39,16 +39,16 @@ class Task(NamedTuple):
 def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
     """Takes tasks off the front of `tasks` until it is empty; yields results as they come.
 
-    The caller may clear `tasks` in between: those under way are then still finished. When it stops
-    iterating, or a task fails, the others are abandoned.
+    The caller may clear `tasks` in between: those that have started are then still finished. When
+    it stops iterating, or a task fails, the others are abandoned.
 
     Args:
         tasks: what to do.
-        processes: how many workers at most.
-        bar: moves on by what the workers `count`.
+        processes: the largest number of processes.
+        bar: advances by what the tasks `count`.
 
     Raises:
-        UserError: a worker died.
+        UserError: a process of the pool died.
         Exception: what a task raised.
     """
     if not tasks:
@@ -57,7 +57,7 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
     done, stop = context.Value("q"), context.Value("b", lock=False)
     before = bar.n
     running: set[Future] = set()
-    workers: set[BaseProcess] = set()
+    started: set[BaseProcess] = set()
     with (
         _noted_interrupts() as interrupts,
         ProcessPoolExecutor(
@@ -70,7 +70,7 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
                     task = tasks.pop(0)
                     with _uninterrupted():
                         running.add(pool.submit(task.function, *task.arguments))
-                    workers.update(multiprocessing.active_children())
+                    started.update(multiprocessing.active_children())
                 finished, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 if interrupts:
                     raise KeyboardInterrupt
@@ -80,16 +80,16 @@ def run(tasks: list[Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
             if interrupts:  # since the last look
                 raise KeyboardInterrupt
         except BrokenProcessPool:
-            raise UserError(_why_died(workers)) from None
+            raise UserError(_why_died(started)) from None
         finally:
             stop.value = 1
 
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """Notes Ctrl-C for as long as workers run, a second one as well as the first.
+    """Notes each Ctrl-C while the pool runs, instead of raising `KeyboardInterrupt` at once.
 
-    An exception at any place could end in one that swallows it, or in the middle of an ending.
+    Raised anywhere, it could be swallowed, or interrupt the end of the pool.
     """
     noted: list[int] = []
     if (
@@ -107,7 +107,7 @@ def _noted_interrupts() -> Iterator[list[int]]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Keeps Ctrl-C, which a terminal sends to all of us, from workers that are started here."""
+    """Keeps Ctrl-C, which a terminal sends to all its processes, from those started here."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit
     try:
         yield
@@ -115,39 +115,44 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _why_died(workers: Iterable[BaseProcess]) -> str:
-    """What to tell about workers one of which has died; the pool has then ended the others."""
-    # Not `join`: it comes back early if the pool's own thread is first to hear of the death.
+def _why_died(processes: Iterable[BaseProcess]) -> str:
+    """Why a process of the pool has died; the executor has then ended the others."""
+    # Not `join`: it returns early if the executor's thread is first to learn of the death.
     deadline = time.monotonic() + _SECONDS_TO_DIE
-    while any(worker.exitcode is None for worker in workers) and time.monotonic() < deadline:
+    while any(process.exitcode is None for process in processes) and time.monotonic() < deadline:
         time.sleep(0.01)
-    died_of = {-worker.exitcode for worker in workers if worker.exitcode}
-    if died_of & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
+    statuses = [process.exitcode or 0 for process in processes]
+    signals = {-status for status in statuses if status}
+    if signals & {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT}:
         return (
-            "a worker process crashed in a library that reads the source: the source is probably "
-            "damaged. Get it again and run the same command."
+            "a process of the pool crashed in a library that reads the source: the source is "
+            "probably damaged. Get it again and run the same command."
         )
-    if any(code > 0 for code in (worker.exitcode or 0 for worker in workers)):
-        return "a worker process could not start or ended by itself; its message is printed above"
+    if any(status > 0 for status in statuses):
+        return "a process of the pool could not start or failed; its message is printed above"
     return (
-        "a worker process was killed, perhaps for lack of memory. Run the same command "
+        "a process of the pool was killed, perhaps for lack of memory. Run the same command "
         "again, it continues; fewer --processes need less memory."
     )
 
 
-# In a worker process.
+# In a process of the pool.
 
 
 class Stopped(Exception):
-    """The parent has given up while this task was under way."""
+    """The caller of `run` has stopped while this task ran."""
 
 
-_done: Synchronized | None = None  # shared by all workers of a `run`
+_done: Synchronized | None = None  # shared by all processes of a `run`
 _stop: Any = None
 
 
 def count(number: int = 1) -> None:
-    """Tells, in a worker, that `number` more items are done; raises `Stopped` if nobody waits."""
+    """Reports, from a task, that `number` more items are done.
+
+    Raises:
+        Stopped: the caller of `run` no longer waits for the task.
+    """
     with _done:
         _done.value += number
     if _stop.value:
@@ -160,8 +165,8 @@ def _start(done: Synchronized, stop: Any) -> None:
     _keep_memory()
 
     def die_with_parent() -> None:
-        # Otherwise a killed parent would leave us waiting for work for ever, or, worse, writing
-        # beside the workers of the next start.
+        # Otherwise, after the parent is killed, this process would wait for work without end, or,
+        # worse, write beside the processes of the next start.
         multiprocessing.parent_process().join()
         os._exit(1)
 
@@ -171,7 +176,7 @@ def _start(done: Synchronized, stop: Any) -> None:
 def _keep_memory() -> None:
     """Makes glibc keep the memory of a picture for the next one.
 
-    It would give blocks of this size back to the system and fetch them again page by page, which
+    By default it returns blocks of this size to the system and gets them again page by page, which
     took a fifth of the time of decoding photographs. Other C libraries are left as they are.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):

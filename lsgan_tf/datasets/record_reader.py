@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lsgan_tf.datasets import manifest, shard_writer, tfrecord
+from lsgan_tf.datasets import catalog, manifest, shard_writer, tfrecord
 from lsgan_tf.utils.errors import UserError
 
-_MAX_OPEN_FILES = 256  # of a set with more shards the rest is opened for each read
+_MAX_OPEN_FILES = 256  # further files are opened for each read
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexedFile:
-    """A TFRecord file and where its records lie: uint64 [records + 1], the last is its size."""
+    """A TFRecord file and where its records lie."""
 
     path: Path
-    offsets: np.ndarray
+    offsets: np.ndarray  # uint64 [records + 1]: of each record, and the file's size
 
 
 class RecordFiles:
@@ -81,13 +81,14 @@ def converted(directory: Path, split: str = "train") -> tuple[manifest.Manifest,
     """Opens a data set in the on-disk format, checking its files against its manifest.
 
     Raises:
-        UserError: names the file that is missing, unreadable or not as recorded.
+        UserError: names the file that is missing, unreadable or not as recorded; or the splits
+            there are, if `split` is none of them.
     """
     contents = manifest.load(directory)
-    chosen = [shard for shard in contents.shards if shard.split == split]
-    if not chosen:
-        raise UserError(f"{directory} has no split {split!r} (see its {manifest.FILE_NAME})")
-    return contents, RecordFiles([_indexed(directory, shard) for shard in chosen])
+    shards = [shard for shard in contents.shards if shard.split == split]
+    if not shards:
+        raise catalog.no_split(str(directory), split, contents.splits)
+    return contents, RecordFiles([_indexed(directory, shard) for shard in shards])
 
 
 def scanned(paths: Sequence[Path]) -> RecordFiles:

@@ -1,4 +1,7 @@
-"""A worker's part of a conversion: one TFRecord shard, its index, its state. No TensorFlow here."""
+"""Writes one TFRecord shard, its index and its state file, in a process of the pool.
+
+No TensorFlow here.
+"""
 
 import dataclasses
 import hashlib
@@ -34,7 +37,7 @@ class Record:
 class ShardJob:
     """What goes into one shard.
 
-    `produce(*arguments)` is called in a worker process, so both are picklable, and yields the
+    `produce(*arguments)` is called in a process of the pool, so both are picklable, and yields the
     shard's records in order, with a `Skipped` in the place of each image that cannot be used. It
     must yield the same every time: a conversion that was killed starts its open shards anew.
     """
@@ -47,7 +50,7 @@ class ShardJob:
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """A complete shard, as its state file remembers it until the manifest is written."""
+    """A complete shard, as its state file records it until the manifest is written."""
 
     shard: Shard
     skipped_count: int

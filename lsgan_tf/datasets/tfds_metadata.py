@@ -31,7 +31,7 @@ def write(directory: Path, manifest: Manifest) -> None:
 
 def _split_infos(directory: Path, manifest: Manifest) -> list[tfds.core.SplitInfo]:
     infos = []
-    for split in dict.fromkeys(shard.split for shard in manifest.shards):
+    for split in manifest.splits:
         shards = [shard for shard in manifest.shards if shard.split == split]
         template = tfds.core.ShardedFileTemplate(
             dataset_name=manifest.name,

@@ -1,6 +1,8 @@
 """Data sets of TensorFlow Datasets, read through the same random access as our own."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,15 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
 from lsgan_tf.datasets import catalog, decoding, record_reader
-from lsgan_tf.datasets.dataset import Dataset, Decoder
+from lsgan_tf.datasets.dataset import Dataset
+from lsgan_tf.datasets.decoding import Decoder
 from lsgan_tf.utils.errors import UserError
 
 _SPLIT = "train"
 
 # Each try waits twice as long as the one before: with the ten of TensorFlow Datasets, a machine
 # without network says so after three and a half minutes, with five after six seconds.
-downloader.MAX_RETRIES = 5
+_MAX_RETRIES = 5
 
 
 def load(
@@ -26,8 +29,8 @@ def load(
 
     Raises:
         UserError: there is no such builder, it cannot be prepared, it is not in TFRecord format,
-            it has no image, its images have several sizes and `image_size` is 0, a file of it is
-            damaged.
+            it has no such split, it has no image, its images have several sizes and `image_size`
+            is 0, a file of it is damaged.
     """
     builder = _prepared(builder_name, data_dir)
     _check_prepared(name, builder, data_dir, split_name)
@@ -60,6 +63,9 @@ def facts(name: str, builder_name: str, data_dir: Path, image_size: int) -> cata
     if builder.is_prepared():
         _check_prepared(name, builder, data_dir)
         count = builder.info.splits[_SPLIT].num_examples
+    elif builder_name in catalog.TFDS_FALLBACKS:
+        # The class names of cifar10 are in its download; until then the builder has numbers.
+        return catalog.TFDS_FALLBACKS[builder_name].resized(image_size)
     image_key, label_key = _keys(name, builder.info.features)
     shape = _image_shape(name, builder.info.features[image_key], image_size)
     return catalog.Facts(shape, count, _class_names(name, builder.info.features, label_key))
@@ -69,7 +75,7 @@ def _check_prepared(
     name: str, builder: tfds.core.DatasetBuilder, data_dir: Path, split: str = _SPLIT
 ) -> None:
     if split not in builder.info.splits:
-        raise UserError(f"{name} has no split {split!r}, only {', '.join(builder.info.splits)}")
+        raise catalog.no_split(name, split, builder.info.splits)
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
         raise UserError(
             f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "
@@ -82,31 +88,45 @@ def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
     if builder.is_prepared():
         return builder
     try:
-        # What Google's bucket holds ready-made is not always in TFRecord format.
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
+        with _fewer_retries():
+            # What Google's bucket holds ready-made is not always in TFRecord format.
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+            )
     except Exception as error:  # builders, their hosts and the network fail in their own ways
         raise catalog.not_downloaded(builder_name, data_dir, error) from error
     return builder
 
 
+@contextlib.contextmanager
+def _fewer_retries() -> Iterator[None]:
+    """Within the block downloads end after `_MAX_RETRIES`, for which there is no argument."""
+    usual = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = _MAX_RETRIES
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = usual
+
+
 def _builder(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
     """The builder in `data_dir`, or in TensorFlow Datasets' own place if it is ready only there."""
-    places = (str(catalog.tfds_directory(data_dir)), None)
+    directories = (str(catalog.tfds_directory(data_dir)), None)
     try:
-        ours, shared = (
-            tfds.builder(builder_name, data_dir=place, file_format="tfrecord") for place in places
+        local, shared = (
+            tfds.builder(builder_name, data_dir=directory, file_format="tfrecord")
+            for directory in directories
         )
     except tfds.core.DatasetNotFoundError as error:
         nothing = LookupError("TensorFlow Datasets has no such data set")
         raise catalog.no_builder(builder_name, nothing) from error
     except Exception as error:  # a name of the wrong form fails in many ways
         raise catalog.no_builder(builder_name, error) from error
-    return shared if shared.is_prepared() and not ours.is_prepared() else ours
+    return shared if shared.is_prepared() and not local.is_prepared() else local
 
 
 def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
+    """Which feature is the image, and which the label, or None."""
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     labels = [
         key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)

@@ -7,9 +7,9 @@
     DIR/unfinished/                          job.json and the state of complete shards; until then
 
 A conversion that is killed and started again keeps its complete shards, writes the others anew,
-and ends with the same bytes as one that was never disturbed. One that is started with other flags,
-or after the source changed, drops what is unfinished and begins anew; finished sets are never
-touched.
+and ends with the same bytes as one that was not interrupted. One that is started with other flags,
+or after the source changed, deletes what is unfinished and begins anew; finished sets are never
+changed.
 """
 
 import dataclasses
@@ -99,7 +99,7 @@ def dataset_name(directory: Path) -> str:
 
 
 def check_target(directory: Path) -> Path:
-    """Tells early, before a source is read, that `write` would refuse this directory.
+    """Checks early, before a source is read, that `write` will accept this directory.
 
     Returns:
         The directory without symbolic links, so that it has one name for all processes.
@@ -133,19 +133,21 @@ def write(
 ) -> Manifest:
     """Writes (or finishes, or finds already finished) the data set of `plan`.
 
-    The workers are spawned and import the caller's main module: call this from a command that
-    does not import TensorFlow.
+    The processes of the pool are spawned and import the caller's main module: call this from a
+    command that does not import TensorFlow.
 
     Args:
         directory: becomes the data set; empty, absent, or the work of an earlier conversion:
             finished, of this plan; or unfinished, of any.
-        processes: worker processes.
+        plan: of the data set.
+        processes: the largest number of processes of the pool.
         max_bad: how many skipped images to accept.
         wait_for_lock: wait for another process that is writing here, instead of failing.
 
     Raises:
         UserError: the directory holds something else, another process writes to it, more than
-            `max_bad` images were skipped, a split has no image, the disk is full, a worker died.
+            `max_bad` images were skipped, a split has no image, the disk is full, a process of
+            the pool died.
     """
     directory = Path(directory).resolve()
     for names in (plan.class_names or (), *plan.extra_features.values()):
@@ -197,7 +199,7 @@ def _finished(directory: Path, plan: Plan) -> Manifest | None:
 
 
 def another_set(directory: Path, finished: Manifest) -> UserError:
-    """What to tell about a finished set in the place of the one to be written."""
+    """The error for a finished set in the place of the one to be written."""
     return UserError(
         f"{directory} already holds a data set made from {finished.source} with other flags or "
         f"from another state of the source (see {manifest.FILE_NAME} in it). Choose another "
@@ -229,7 +231,7 @@ def _write_shards(
     with tqdm.tqdm(total=total, initial=kept, unit="image", desc=directory.name) as bar:
         for result in process_pool.run(missing, processes, bar):
             results[result.shard.file] = result
-            # Beyond --max_bad it goes on, to tell how many there are: the restart is then short.
+            # Beyond --max_bad it continues, to say how many there are: the restart is then short.
             if bad := _skipped(results)[0]:
                 bar.set_postfix(bad=bad)
             if bad > max_bad + shard_writer.MAX_LISTED_SKIPS:
@@ -239,6 +241,7 @@ def _write_shards(
 
 
 def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped, ...]]:
+    """How many images were skipped, and the first of them."""
     complete = [result for result in results.values() if result]
     listed = itertools.chain.from_iterable(result.skipped for result in complete)
     first = tuple(itertools.islice(listed, shard_writer.MAX_LISTED_SKIPS))
@@ -291,7 +294,7 @@ def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> M
         skipped=skipped,
         left_out=plan.left_out,
     )
-    # Only here, at the end and in the parent: the workers stay free of its imports.
+    # Imported only here, at the end and not in the pool, whose processes need none of it.
     from lsgan_tf.datasets import tfds_metadata
 
     tfds_metadata.write(directory, finished)

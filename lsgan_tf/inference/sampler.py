@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.datasets.part import Numbered
+from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.gan import latents
 from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils import files, images

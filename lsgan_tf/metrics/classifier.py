@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics import saved_model
 from lsgan_tf.metrics.features import FeatureNetwork, sha256_of
 from lsgan_tf.utils import files

@@ -13,8 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lsgan_tf.datasets.dataset import Dataset
-from lsgan_tf.datasets.part import Numbered, Part
+from lsgan_tf.datasets.dataset import Dataset, Numbered, Part
 from lsgan_tf.metrics.features import BATCH_SIZE, Choice, Extractor
 from lsgan_tf.metrics.measurements import Measured, measure, measure_real
 from lsgan_tf.metrics.scores import Score, Settings, compare

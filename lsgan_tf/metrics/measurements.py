@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tqdm
 
-from lsgan_tf.datasets.part import Numbered, Part
+from lsgan_tf.datasets.dataset import Numbered, Part
 from lsgan_tf.metrics.features import Extractor
 from lsgan_tf.metrics.fid import Moments
 from lsgan_tf.metrics.inception_score import InceptionScore, Posteriors, softmax

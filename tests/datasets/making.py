@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import os
 import sys
 import time
@@ -84,6 +85,20 @@ def plan(
 
 def slow_plan():
     return plan(240, shards=6, bad=(3, 100), seconds=0.008)
+
+
+def contents(directory):
+    """The bytes of all files of a data set by name; its lock is beside it."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def edit_manifest(directory, edit):
+    """Calls `edit` with the values of a manifest and stores what it makes of them."""
+    path = directory / "manifest.json"
+    values = json.loads(path.read_text())
+    edit(values)
+    path.write_text(json.dumps(values))
 
 
 if __name__ == "__main__":

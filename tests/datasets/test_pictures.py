@@ -1,3 +1,5 @@
+"""Image files of every kind, damaged or hostile ones too, become pictures of one kind."""
+
 import io
 import struct
 import subprocess
@@ -6,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
@@ -59,9 +62,9 @@ def test_large_transparent_pictures_are_laid_over_black_in_parts(mode):
     image.save(buffer, "png")
     solid = Image.new("RGBA", image.size, "black")
     solid.alpha_composite(Image.open(buffer).convert("RGBA"))
-    found = pictures.decode(buffer.getvalue())
-    assert found.mode == ("L" if mode in ("L", "LA") else "RGB")
-    np.testing.assert_array_equal(np.asarray(found), np.asarray(solid.convert(found.mode)))
+    decoded = pictures.decode(buffer.getvalue())
+    assert decoded.mode == ("L" if mode in ("L", "LA") else "RGB")
+    np.testing.assert_array_equal(np.asarray(decoded), np.asarray(solid.convert(decoded.mode)))
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "L"])
@@ -185,3 +188,47 @@ def test_jpeg_is_close():
     image = Image.fromarray(making.picture(1, 16, 3)).resize((64, 64))
     out = read_back(pictures.Target(64, 3, encoding="jpeg").encode(image))
     assert 0 < np.abs(out.astype(int) - np.asarray(image)).mean() < 6
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (5, 7), (5, 7, 1), (112, 112, 3), (3, 2, 3)])
+def test_png_keeps_every_pixel(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    encoded = pictures.encode_png(pixels)
+    mode = "RGB" if pixels.shape[2:] == (3,) else "L"
+    image = Image.open(io.BytesIO(encoded))
+    assert (image.mode, image.size) == (mode, (shape[1], shape[0]))
+    np.testing.assert_array_equal(np.asarray(image), pixels.reshape(np.asarray(image).shape))
+    decoded = tf.io.decode_png(encoded).numpy()  # checks the checksums of the chunks
+    np.testing.assert_array_equal(decoded, pixels.reshape(*shape[:2], -1))
+
+
+def test_png_of_a_view_into_a_larger_picture():
+    large = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    view = large[::2, 1:5]
+    np.testing.assert_array_equal(read_back(pictures.encode_png(view)), view)
+
+
+PNG_DIGEST = """
+import hashlib, numpy as np
+from lsgan_tf.datasets import pictures
+rng, digest = np.random.default_rng(0), hashlib.sha256()
+for side, count in ((4, 500), (28, 100)):
+    for pixels in rng.integers(0, 4, (count, side, side), np.uint8):
+        digest.update(pictures.encode_png(pixels))
+print(digest.hexdigest())
+"""
+
+
+def test_png_of_the_same_pixels_is_the_same_in_every_process():
+    # Some encoders use uninitialised memory, for small pictures like these.
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PNG_DIGEST], stdout=subprocess.PIPE)
+        for _ in range(8)
+    ]
+    assert len({process.communicate()[0] for process in processes}) == 1
+    assert not any(process.returncode for process in processes)
+
+
+def test_png_of_a_smooth_picture_is_small():
+    slope = np.add.outer(np.arange(112), np.arange(112)).astype(np.uint8)
+    assert len(pictures.encode_png(slope)) < slope.size / 20

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.inference import checkpoint_scores, load
 from lsgan_tf.inference.checkpoint_scores import score_generator
 from lsgan_tf.inference.sampler import Generated

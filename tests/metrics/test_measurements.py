@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics import measurements, saved_model
 from lsgan_tf.metrics.features import Extractor
 from lsgan_tf.metrics.fid import frechet_distance

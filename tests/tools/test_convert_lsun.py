@@ -140,7 +140,7 @@ def test_another_spelling_of_the_path_continues(tmp_path, target, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     assert convert(Path("lmdb"), target, max_bad=1).source == "lmdb"
     assert shard.stat().st_mtime_ns == written
-    assert "dropping the unfinished work" not in capfd.readouterr().err
+    assert "deleting the unfinished work" not in capfd.readouterr().err
 
 
 def test_bytes_do_not_depend_on_the_processes(real_data, target):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets.part import Part
+from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings

@@ -140,9 +140,9 @@ class Font:
         """Opens a font file, by default DejaVu Sans; raises `UserError` if it cannot be read."""
         from matplotlib import ft2font  # not at the top: workers draw nothing
 
-        from lsgan_tf.datasets import glyphs
+        from lsgan_tf.datasets import digits
 
-        chosen = path or glyphs.typeface_path("DejaVuSans")
+        chosen = path or digits.typeface_path("DejaVuSans")
         try:
             self._font = ImageFont.truetype(str(chosen), _TEXT_SIZE)
             self._characters = ft2font.FT2Font(str(chosen)).get_charmap().keys()

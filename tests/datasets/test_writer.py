@@ -19,14 +19,10 @@ from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 
-def contents(directory):
-    """All files by name; the lock lies outside."""
-    files = (path for path in directory.rglob("*") if path.is_file())
-    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
-
-
 def data(directory):
-    return {name: content for name, content in contents(directory).items() if "json" not in name}
+    return {
+        name: content for name, content in making.contents(directory).items() if "json" not in name
+    }
 
 
 def test_tensorflow_datasets_opens_it(made):
@@ -64,53 +60,15 @@ def test_finished_work_is_not_done_again(tiny):
 
 def test_the_number_of_processes_changes_nothing(made, tmp_path):
     writer.write(tmp_path / "tiny", making.plan(50), processes=1)
-    assert contents(tmp_path / "tiny") == contents(made)
+    assert making.contents(tmp_path / "tiny") == making.contents(made)
 
 
 @pytest.mark.parametrize("changed", [{"count": 51}, {"count": 50, "identity": "another"}])
 def test_a_data_set_of_other_flags_is_refused(tiny, changed):
-    before = contents(tiny)
+    before = making.contents(tiny)
     with pytest.raises(UserError, match="already holds a data set made from test"):
         writer.write(tiny, making.plan(**changed), processes=1)
-    assert contents(tiny) == before
-
-
-def test_a_foreign_directory_is_refused(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "mine.txt").write_text("precious")
-    with pytest.raises(UserError, match="photos is not empty"):
-        writer.write(tmp_path / "photos", making.plan(4), processes=1)
-    assert contents(tmp_path / "photos") == {"mine.txt": b"precious"}
-
-
-def test_what_a_kill_leaves_at_the_very_start_is_no_foreign_work(made, tmp_path):
-    (tmp_path / "tiny" / "unfinished").mkdir(parents=True)
-    (tmp_path / "tiny" / "unfinished" / ".job.json.123.tmp").write_text("half")
-    writer.write(tmp_path / "tiny", making.plan(50), processes=1)
-    assert contents(tmp_path / "tiny") == contents(made)
-
-
-def test_temporary_files_of_a_kill_are_removed(made, tmp_path):
-    with pytest.raises(UserError, match="--max_bad=0"):
-        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
-    for folder in ("", "index/", "unfinished/"):
-        left = f"{folder}.tiny-train.tfrecord-00000-of-00002.123.tmp"
-        (tmp_path / "tiny" / left).write_text("half")
-    writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
-    assert set(contents(tmp_path / "tiny")) == set(contents(made))
-
-
-@pytest.mark.parametrize("foreign", [".notes.tmp", "index/.notes.12.tmp", "mine.txt"])
-def test_resuming_beside_foreign_files_is_refused_untouched(foreign, tmp_path):
-    with pytest.raises(UserError, match="--max_bad=0"):
-        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
-    (tmp_path / "tiny" / foreign).write_text("mine")
-    before = contents(tmp_path / "tiny")
-    with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
-        writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
-    with pytest.raises(UserError, match="holds what no unfinished conversion wrote"):
-        writer.check_target(tmp_path / "tiny")
-    assert contents(tmp_path / "tiny") == before
+    assert making.contents(tiny) == before
 
 
 def test_a_directory_has_one_lock_by_whatever_name(tmp_path):
@@ -162,77 +120,6 @@ def test_names_that_are_no_text(tmp_path):
     plan = dataclasses.replace(making.plan(4), class_names=("even", "caf\udce9"))
     with pytest.raises(UserError, match="one line of UTF-8 text"):
         writer.write(tmp_path / "other", plan, processes=1)
-
-
-def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
-    (tmp_path / "data").write_text("a file")
-    with pytest.raises(UserError, match="is a file"):
-        writer.write(tmp_path / "data", making.plan(4), processes=1)
-
-
-@pytest.fixture
-def unfinished(tmp_path):
-    """What a conversion of another job left, with everything in it that one can leave."""
-    directory = tmp_path / "other" / "tiny"
-    with pytest.raises(UserError, match="--max_bad=0"):
-        writer.write(directory, making.plan(60, shards=3, bad=(59,)), processes=1)
-    left = [
-        "features.json",
-        "dataset_info.json",
-        "label.labels.txt",
-        ".manifest.json.12.tmp",
-        "index/.tiny-train.tfrecord-00000-of-00003.u64.12.tmp",
-        "unfinished/.tiny-train.tfrecord-00000-of-00003.12.tmp",
-        "unfinished/.tiny-train.tfrecord-00000-of-00003.json.12.tmp",
-    ]
-    for name in left:
-        (directory / name).write_text("half")
-    return directory
-
-
-def test_unfinished_work_of_another_job_is_dropped(unfinished, made, capsys):
-    writer.write(unfinished, making.plan(50), processes=1)
-    assert contents(unfinished) == contents(made)
-    lines = [line for line in capsys.readouterr().err.splitlines() if "dropping" in line]
-    assert lines == [
-        f"dropping the unfinished work in {unfinished}: it is of other flags or images"
-    ]
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        "notes.txt",
-        "index/notes.u64",
-        "unfinished/mine.json",
-        "photos-train.tfrecord-00000-of-00003",
-        "deep/er/tiny-train.tfrecord-00000-of-00003",
-        ".bashrc.tmp",
-        ".deep/mine.json.12.tmp",
-        "link",
-    ],
-)
-def test_unfinished_work_beside_foreign_files_is_refused_untouched(unfinished, foreign, tmp_path):
-    path = unfinished / foreign
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if foreign == "link":
-        (tmp_path / "elsewhere").mkdir()
-        path.symlink_to(tmp_path / "elsewhere")
-    else:
-        path.write_text("precious")
-    before = contents(unfinished)
-    with pytest.raises(UserError, match="no unfinished conversion wrote") as refusal:
-        writer.write(unfinished, making.plan(50), processes=1)
-    assert f"{path}. Choose another directory" in str(refusal.value)
-    assert contents(unfinished) == before
-
-
-def test_a_marker_that_is_not_ours_protects_what_is_there(unfinished):
-    (unfinished / "unfinished" / "job.json").write_text('{"job": "somebody else\'s"}')
-    before = contents(unfinished)
-    with pytest.raises(UserError, match="no unfinished conversion wrote"):
-        writer.write(unfinished, making.plan(50), processes=1)
-    assert contents(unfinished) == before
 
 
 def test_a_second_writer_is_refused(tmp_path):
@@ -299,7 +186,7 @@ def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
         (signal.SIGSEGV, "is probably damaged"),
     ],
 )
-def test_a_dead_worker_is_reported(died_of, told, tmp_path):
+def test_a_dead_process_of_the_pool_is_reported(died_of, told, tmp_path):
     plan = making.plan(10)
     plan.jobs[1] = writer.ShardJob(making.die, (5, 10, died_of), 5)
     with pytest.raises(UserError, match=told):
@@ -366,8 +253,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, undisturbed):
     assert data(tmp_path / "slow") == undisturbed
 
 
-def test_workers_import_no_tensorflow():
-    modules = "records, shards, pictures, glyphs, printed_digits, small_digits, embedded"
+def test_the_pool_imports_no_tensorflow():
+    modules = "writer, shard_writer, pictures, digits, embedded"
     code = (
         f"import sys; from lsgan_tf.datasets import {modules}; import tools.convert_images; "
         "assert not {'tensorflow', 'tensorflow_datasets', 'matplotlib.pyplot'} & set(sys.modules)"

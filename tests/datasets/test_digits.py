@@ -8,23 +8,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.datasets import glyphs, printed_digits, small_digits, writer
+from lsgan_tf.datasets import digits, writer
 
 
 def pixels(image):
     return np.asarray(image)
 
 
-@pytest.mark.parametrize("typeface", printed_digits.TYPEFACES)
+@pytest.mark.parametrize("typeface", digits.TYPEFACES)
 def test_every_typeface_has_ten_different_digits(typeface):
-    drawn = [pixels(glyphs.inked(digit, typeface, 64).resize((40, 64))) for digit in "0123456789"]
+    drawn = [
+        pixels(digits.draw_glyph(digit, typeface, 64).resize((40, 64))) for digit in "0123456789"
+    ]
     for number, one in enumerate(drawn):
         for other in drawn[:number]:
             assert np.abs(one.astype(int) - other).mean() > 5
 
 
 def test_printed_digits_lie_within_their_frame_at_readable_sizes():
-    images = np.stack([pixels(printed_digits.render(index)) for index in range(500)])
+    images = np.stack([pixels(digits.render_printed(index)) for index in range(500)])
     assert images.shape == (500, 28, 28) and images.dtype == np.uint8
     ink = images > 64
     heights = ink.any(axis=2).sum(axis=1)
@@ -34,35 +36,36 @@ def test_printed_digits_lie_within_their_frame_at_readable_sizes():
 
 
 def test_printed_digits_vary_in_place():
-    images = np.stack([pixels(printed_digits.render(index)) for index in range(0, 1000, 10)])
+    images = np.stack([pixels(digits.render_printed(index)) for index in range(0, 1000, 10)])
     centres = (images.sum(axis=1) @ np.arange(28)) / images.sum(axis=(1, 2))
     assert np.ptp(centres) > 6
 
 
 def test_printed_digits_plan_is_balanced_and_whole():
-    plan = printed_digits.plan()
-    assert sum(job.expected for job in plan.jobs) == printed_digits.COUNT == 60_000
+    plan = digits.plan_printed()
+    assert sum(job.expected for job in plan.jobs) == digits.PRINTED_COUNT == 60_000
     bounds = [job.arguments for job in plan.jobs]
     assert bounds[0][0] == 0 and bounds[-1][1] == 60_000
     assert all(a[1] == b[0] for a, b in zip(bounds[:-1], bounds[1:], strict=True))
 
 
 def test_rendering_does_not_depend_on_the_processes(tmp_path):
-    one = writer.write(tmp_path / "a", printed_digits.plan(600), processes=1)
-    two = writer.write(tmp_path / "b", printed_digits.plan(600), processes=2)
+    one = writer.write(tmp_path / "a", digits.plan_printed(600), processes=1)
+    two = writer.write(tmp_path / "b", digits.plan_printed(600), processes=2)
     assert [shard.sha256 for shard in one.shards] == [shard.sha256 for shard in two.shards]
 
 
 @pytest.mark.parametrize(
-    ("module", "image"),
+    ("plan", "image"),
     [
-        (printed_digits, printed_digits.render(7)),
-        (small_digits, small_digits.render(7, rotate=True)),
+        (digits.plan_printed(600), digits.render_printed(7)),
+        (digits.plan_small(digits.SHIFT), digits.render_small(7, rotate=False)),
+        (digits.plan_small(digits.ROTATE), digits.render_small(7, rotate=True)),
     ],
 )
-def test_records_hold_what_is_rendered(module, image):
-    arguments = (7, 8) if module is printed_digits else (7, 8, True)
-    (record,) = module._produce(*arguments)
+def test_records_hold_what_is_rendered(plan, image):
+    _, _, *options = plan.jobs[0].arguments  # first image, end
+    (record,) = plan.jobs[0].produce(7, 8, *options)
     assert record.label == 7
     assert np.array_equal(pixels(Image.open(io.BytesIO(record.image))), pixels(image))
 
@@ -83,10 +86,10 @@ def test_stray_arguments_are_refused(module, tmp_path):
 def test_labels_are_what_is_drawn():
     # The upright STIX digit that correlates best with a shifted image is the one of its label.
     for index in range(40):
-        image = pixels(small_digits.render(index, rotate=False)).astype(float)
+        image = pixels(digits.render_small(index, rotate=False)).astype(float)
         scores = []
         for digit in "0123456789":
-            glyph = pixels(small_digits._glyph(digit)).astype(float)
+            glyph = pixels(digits._small_glyph(digit)).astype(float)
             best = min(
                 np.abs(np.pad(glyph, ((0, 0), (x, 28 - glyph.shape[1] - x))) - image).sum()
                 for x in range(28 - glyph.shape[1] + 1)
@@ -97,7 +100,7 @@ def test_labels_are_what_is_drawn():
 
 def test_small_digits_fill_the_height_and_every_place():
     for digit in range(10):
-        images = [small_digits.render(digit + 10 * n, rotate=False) for n in range(200)]
+        images = [digits.render_small(digit + 10 * n, rotate=False) for n in range(200)]
         boxes = np.array([Image.Image.getbbox(image) for image in images])
         assert (boxes[:, 1] == 0).all() and (boxes[:, 3] == 28).all()
         places = set(boxes[:, 0].tolist())
@@ -107,7 +110,7 @@ def test_small_digits_fill_the_height_and_every_place():
 
 def test_half_of_the_rotated_digits_are_upright():
     upright = sum(
-        small_digits.render(index, rotate=True) == small_digits.render(index, rotate=False)
+        digits.render_small(index, rotate=True) == digits.render_small(index, rotate=False)
         for index in range(600)
     )
     assert 240 < upright < 360

@@ -1,8 +1,12 @@
 """tfds:NAME, through tiny builders prepared here; nothing is downloaded."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import catalog, example, tfrecord
@@ -41,6 +45,20 @@ class TinyVaried(TinyFixed):
         for number in range(20):
             pixels = making.picture(number, size=16 + number, channels=3)
             yield number, {"image": pixels[:16], "label": number % 2}
+
+
+class TinySplit(TinyFixed):
+    """A split for tests besides; prepared with few retries."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _split_generators(self, dl_manager):
+        assert downloader.MAX_RETRIES == 5
+        return {"train": self._pictures(range(20)), "test": self._pictures(range(20, 30))}
+
+    def _pictures(self, numbers):
+        for number in numbers:
+            yield number, {"image": making.picture(number), "label": number % 2}
 
 
 class TinyText(tfds.core.GeneratorBasedBuilder):
@@ -107,6 +125,36 @@ def test_unknown_builder(data_dir):
         datasets.load("tfds:no_such_thing", str(data_dir))
 
 
+def test_splits(data_dir):
+    assert sorted(datasets.splits("tfds:tiny_split", str(data_dir))) == ["test", "train"]
+    for split, numbers in (("train", range(20)), ("test", range(20, 30))):
+        dataset = datasets.load("tfds:tiny_split", str(data_dir), split=split)
+        images, _ = dataset.first_images(len(numbers))
+        assert sorted(making.numbers_of(images)) == list(numbers)
+    assert datasets.test_split("tfds:tiny_split", str(data_dir)).num_examples == 10
+    there = "(train, test|test, train)"
+    with pytest.raises(UserError, match=f"^tfds:tiny_split has no split 'some', only {there}$"):
+        datasets.load("tfds:tiny_split", str(data_dir), split="some")
+    with pytest.raises(UserError, match="^tfds:tiny_fixed has no split 'test', only train$"):
+        datasets.load("tfds:tiny_fixed", str(data_dir), split="test")
+
+
+def test_tensorflow_datasets_is_left_as_it_is(data_dir):
+    code = (
+        "from tensorflow_datasets.core.download import downloader\n"
+        "before = dict(vars(downloader))\n"
+        "import lsgan_tf.datasets.tfds_source\n"
+        "assert dict(vars(downloader)) == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    before = dict(vars(downloader))
+    assert before["MAX_RETRIES"] == 10
+    datasets.load("tfds:tiny_split", str(data_dir))
+    with pytest.raises(UserError):
+        datasets.load("tfds:tiny_unreachable", str(data_dir))
+    assert dict(vars(downloader)) == before
+
+
 @pytest.mark.parametrize("open_", [datasets.load, datasets.facts])
 @pytest.mark.parametrize(
     ("name", "first_line"),
@@ -150,9 +198,17 @@ def test_facts_of_sets_that_cannot_be_used(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_facts_of_a_name_that_falls_back_to_tensorflow_datasets(tmp_path):
-    known = datasets.facts("cifar10", str(tmp_path))
-    assert known.image_shape == (32, 32, 3) and len(known.class_names) == 10
+@pytest.mark.parametrize("name", catalog.TFDS_FALLBACKS)
+def test_facts_of_a_name_that_falls_back_to_tensorflow_datasets(name, tmp_path):
+    known = datasets.facts(name, str(tmp_path))
+    assert known == datasets.expected(name)
+    assert known.num_examples is None and len(known.class_names) == 10
+    assert datasets.facts(name, str(tmp_path), image_size=16) == known.resized(16)
+    features = tfds.builder(name, data_dir=tmp_path).info.features
+    assert features["image"].shape == known.image_shape
+    # Those of cifar10 are in its download; until then they are numbers.
+    names = tuple("0123456789") if name == "cifar10" else known.class_names
+    assert tuple(features["label"].names) == names
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,5 @@
 """The reader: every kind of damage is named, with its file, before or while it is read."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,13 +10,6 @@ from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
 FIRST = "tiny-train.tfrecord-00000-of-00002"
-
-
-def edit_manifest(directory, edit):
-    path = directory / "manifest.json"
-    values = json.loads(path.read_text())
-    edit(values)
-    path.write_text(json.dumps(values))
 
 
 def open_error(directory):
@@ -35,7 +26,7 @@ def rewrite_record(directory, number, payload):
     data = data[: offsets[number]] + tfrecord.frame(payload) + data[offsets[number + 1] :]
     path.write_bytes(data)
     index.unlink()
-    edit_manifest(directory, lambda values: values["shards"][0].update(bytes=len(data)))
+    making.edit_manifest(directory, lambda values: values["shards"][0].update(bytes=len(data)))
 
 
 def test_records_are_read_by_number_across_shards(made):
@@ -62,6 +53,11 @@ def test_many_shards_do_not_exhaust_file_descriptors(made, monkeypatch):
     assert records.read(49) == record_reader.converted(made)[1].read(49)
 
 
+def test_a_split_that_is_not_there(made):
+    with pytest.raises(UserError, match=f"^{made} has no split 'test', only train$"):
+        record_reader.converted(made, "test")
+
+
 def test_missing_shard(tiny):
     (tiny / FIRST).unlink()
     assert f"{FIRST} is missing" in open_error(tiny)
@@ -80,7 +76,7 @@ def test_shard_cut_exactly_between_records(tiny):
 
 
 def test_count_that_differs_from_the_manifest(tiny):
-    edit_manifest(tiny, lambda values: values["shards"][0].update(count=24))
+    making.edit_manifest(tiny, lambda values: values["shards"][0].update(count=24))
     assert f"{FIRST} holds 25 records" in open_error(tiny)
     assert "recorded 24" in open_error(tiny)
 
@@ -94,51 +90,8 @@ def test_damaged_index(tiny):
         assert str(path) in open_error(tiny)
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"{", "not valid JSON"),
-        (b"\xff\xfe", "not valid JSON"),
-        (b"[" * 100_000, "not valid JSON"),
-        (b"[]", "does not hold a JSON object"),
-        (b'{"format_version": 99}', "format version 99"),
-        (b'{"format_version": 2}', "has no 'class_names'"),
-    ],
-)
-def test_unreadable_manifest(tiny, content, expected):
-    (tiny / "manifest.json").write_bytes(content)
-    message = open_error(tiny)
-    assert expected in message
-    assert str(tiny / "manifest.json") in message
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"image_shape": [8, 8]}, "is not [height, width, channels]"),
-        ({"image_shape": [8, 8, 2]}, "2 channels"),
-        ({"encoding": "exe"}, "'exe' is not one of"),
-        ({"shards": []}, "lists no records"),
-        ({"shards": "none"}, "shards is not of type list"),
-        ({"class_names": [1]}, "not all strings"),
-        ({"skipped": [{"nonsense": 1}]}, "has no 'where'"),
-        ({"skipped_count": -1}, "counts fewer than none"),
-        ({"image_shape": [8, 8, True]}, "is not [height, width, channels]"),
-    ],
-)
-def test_wrong_manifest(tiny, changes, expected):
-    edit_manifest(tiny, lambda values: values.update(changes))
-    assert expected in open_error(tiny)
-
-
-@pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", ".hidden", "a/b"])
-def test_shard_names_cannot_leave_the_directory(tiny, file):
-    edit_manifest(tiny, lambda values: values["shards"][0].update(file=file))
-    assert "shard file name" in open_error(tiny)
-
-
 def test_images_of_another_shape_than_the_manifest(tiny):
-    edit_manifest(tiny, lambda values: values.update(image_shape=[9, 8, 1]))
+    making.edit_manifest(tiny, lambda values: values.update(image_shape=[9, 8, 1]))
     dataset = datasets.load("tiny", str(tiny.parent))
     with pytest.raises(UserError, match=rf"record \d+ of .*{FIRST[:-14]}.*is 8x8x1, not 9x8x1"):
         dataset.first_images(4)

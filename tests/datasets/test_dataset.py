@@ -80,8 +80,8 @@ def test_slices_together_are_the_global_batch(dataset):
     first = numbers(dataset, 6, batch_size=12, step=2, num_slices=3, slices_per_step=1)
     others = numbers(dataset, 12, batch_size=12, step=2, num_slices=3, slice_offset=1)
     for step in range(6):
-        part = first[step * 4 : step * 4 + 4] + others[step * 8 : step * 8 + 8]
-        assert part == whole[step * 12 : step * 12 + 12]
+        batch = first[step * 4 : step * 4 + 4] + others[step * 8 : step * 8 + 8]
+        assert batch == whole[step * 12 : step * 12 + 12]
 
 
 def test_elements_have_static_shapes(dataset):
@@ -163,17 +163,16 @@ class Listed:
 def listed(labels, class_names, broken=()):
     """A set of such labels; the pictures of the classes `broken` are no pictures."""
     picture = making.png(making.picture(7))
-    found = Listed(labels, [b"junk" if label in broken else picture for label in labels])
-    shape = (8, 8, 1)
-    contents = SimpleNamespace(image_shape=shape, encoding="png", class_names=class_names)
-    return found, Dataset("set", found, decoding.converted(contents), class_names, "")
+    records = Listed(labels, [b"junk" if label in broken else picture for label in labels])
+    contents = SimpleNamespace(image_shape=(8, 8, 1), encoding="png", class_names=class_names)
+    return records, Dataset("set", records, decoding.converted(contents), class_names, "")
 
 
 def test_the_search_for_examples_ends_early_and_decodes_no_others():
-    found, dataset = listed([number % 10 for number in range(5000)], tuple("0123456789"), {4, 5})
+    records, dataset = listed([number % 10 for number in range(5000)], tuple("0123456789"), {4, 5})
     images = dataset.examples_of([3, 9, 3])
     assert np.array_equal(images, [making.picture(7)] * 3)
-    assert found.read_so_far < 500
+    assert records.read_so_far < 500
     with pytest.raises(
         UserError, match=r"record \d+ does not fit data set set: its picture does not"
     ):
@@ -181,7 +180,7 @@ def test_the_search_for_examples_ends_early_and_decodes_no_others():
 
 
 def test_a_class_without_examples_is_named_or_grey():
-    found, dataset = listed([0, 2, 2], ("和", "永", "年"))
+    records, dataset = listed([0, 2, 2], ("和", "永", "年"))
     with pytest.raises(
         UserError, match="set has no example of '永', though it is one of its class"
     ):
@@ -189,9 +188,9 @@ def test_a_class_without_examples_is_named_or_grey():
     images = dataset.examples_of([1, 2, 1, 0], at_most=3)
     assert (images[[0, 2]] == 128).all()
     assert np.array_equal(images[[1, 3]], [making.picture(7)] * 2)
-    found.read_so_far = 0
+    records.read_so_far = 0
     assert (dataset.examples_of([1], at_most=2) == 128).all()
-    assert found.read_so_far == 2
+    assert records.read_so_far == 2
 
 
 def test_examples_of_no_class_are_refused(dataset, unlabelled):
