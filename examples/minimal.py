@@ -16,7 +16,7 @@ from lsgan_tf import GAN, Adam, DCGANDiscriminator, DCGANGenerator, LeastSquares
 
 
 def load_images(folder, side, batch_size):
-    """Batches of float32 images [N, side, side, 3] in [-1, 1], the range of the generator's tanh."""
+    """Batches of float32 images [N, side, side, 3] in [-1, 1], the range of G's tanh."""
     images = keras.utils.image_dataset_from_directory(
         folder,
         labels=None,
