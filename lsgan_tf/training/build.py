@@ -101,9 +101,9 @@ def gan(config, image_shape, class_names):
 
 def _check_scores(config, discriminator):
     """Refuses an objective whose targets a bounded score cannot reach."""
-    if discriminator.score_range is None:
+    if discriminator.logit_range is None:
         return
-    low, high = discriminator.score_range
+    low, high = discriminator.logit_range
     labels = (config.label_a, config.label_b, config.label_c)
     if config.objective != "least_squares" or not all(low <= label <= high for label in labels):
         raise UserError(
