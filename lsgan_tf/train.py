@@ -17,7 +17,7 @@ def main():
 
     if flags.FLAGS.list_networks:
         for name, pair in networks.PAIRS.items():
-            print(f"{name:22} {pair.what}")
+            print(f"{name:22} {pair.description}")
     elif flags.FLAGS.dry_run:
         dry_run.print_run(resolved)
     else:

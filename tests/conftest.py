@@ -57,7 +57,7 @@ def data_dir(tmp_path_factory):
 def tiny_network(monkeypatch):
     """Registers `--network=tiny`, a pair of a few hundred weights for 8x8 images."""
     from lsgan_tf import networks
-    from lsgan_tf.networks.pairs import Pair
+    from lsgan_tf.networks.base import Pair
     from tests import tiny
 
     def make(image_shape, num_classes):

@@ -3,9 +3,13 @@
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator
-from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
-from lsgan_tf.networks.layers import conv, deconv, leaky_relu, linear, norm_relu, score, tanh
+from lsgan_tf.networks.base import (
+    Discriminator,
+    Generator,
+    LabelledDiscriminator,
+    LabelledGenerator,
+)
+from lsgan_tf.networks.layers import conv, deconv, leaky_relu, linear, logit, norm_relu, tanh
 from lsgan_tf.networks.normalization import BatchNormalization
 
 SHAPE = (8, 8, 1)
@@ -29,7 +33,7 @@ class TinyDiscriminator(LabelledDiscriminator):
         self.body = keras.Sequential(
             [conv(4, 3), BatchNormalization(), leaky_relu(), layers.Flatten()]
         )
-        self.score = score()
+        self.score = logit()
         self.build_variables()
 
 
@@ -41,7 +45,7 @@ class SmoothDiscriminator(LabelledDiscriminator):
         super().__init__(SHAPE, num_classes, 3, name)
         self.first = keras.Sequential([conv(4, 3), layers.Activation("tanh")])
         self.body = keras.Sequential([conv(4, 3), layers.Activation("tanh"), layers.Flatten()])
-        self.score = score()
+        self.score = logit()
         self.build_variables()
 
 

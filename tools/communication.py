@@ -56,10 +56,10 @@ class Link(NamedTuple):
 
 def describe(network):
     """The `Network` of a generator or a discriminator."""
-    from lsgan_tf.networks.normalization import layers_of
+    from lsgan_tf.networks.normalization import find_batch_norms
 
     parameters = sum(weight.shape.num_elements() for weight in network.trainable_variables)
-    return Network(parameters, tuple(layer.gamma.shape[-1] for layer in layers_of(network)))
+    return Network(parameters, tuple(layer.gamma.shape[-1] for layer in find_batch_norms(network)))
 
 
 def passes(n_critic=1, shared_latents=True, schedule="alternating"):

@@ -1,23 +1,30 @@
-"""What every generator and every discriminator knows about itself."""
+"""What all networks have in common: the classes they derive from, and how a pair is registered."""
 
 import inspect
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
+from keras import ops
+
+from lsgan_tf.networks.layers import LabelMap, concatenate_label
 
 
 class Network(keras.Model):
-    """A model whose variables exist as soon as it does, so that optimizers and checkpoints see
-    them. Subclasses make their layers in `__init__` and end it with `self.build_variables()`.
+    """A model that creates its variables in its constructor.
 
-    Every constructor argument is kept as an attribute of the same name, which is all that
-    `get_config` needs.
+    Optimizers, checkpoints and `strategy.scope()` need variables before the first call. Subclasses
+    make their layers in `__init__` and end it with `self.build_variables()`. They keep every
+    constructor argument as an attribute of the same name, from which `get_config` reads it.
 
     Attributes:
-      image_shape: shape of one example, (height, width, channels) of images.
-      num_classes: number of labels the network is conditioned on, or 0.
+        image_shape: (height, width, channels) of one image.
+        num_classes: number of labels the network is conditioned on, or 0.
     """
 
-    def __init__(self, image_shape, num_classes=0, name=None):
+    def __init__(
+        self, image_shape: tuple[int, ...], num_classes: int = 0, name: str | None = None
+    ) -> None:
         super().__init__(name=name)
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
@@ -25,8 +32,8 @@ class Network(keras.Model):
     def get_config(self):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def _build_on(self, shape):
-        inputs = [keras.Input(shape)]
+    def _build_on(self, input_shape):
+        inputs = [keras.Input(input_shape)]
         if self.num_classes:
             inputs.append(keras.Input((), dtype="int32"))
         self(*inputs)
@@ -35,23 +42,29 @@ class Network(keras.Model):
 class Generator(Network):
     """Latents [N, latent_dim] (and labels [N]) -> float32 images [N, H, W, C] in `value_range`.
 
-    Attributes:
-      latent_dim: length of a latent vector.
-      latent_distribution: what it is trained on: "uniform" on [-1, 1) or "normal", N(0, I).
-      value_range: (lowest, highest) pixel: (-1, 1) behind a tanh, (0, 1) behind a sigmoid. None
-        where the examples are no images.
-
     A subclass sets `self.body`, the layers from latents to images, or overrides `call`.
+
+    Attributes:
+        latent_dim: length of a latent vector.
+        latent_distribution: of the latents in training: "uniform" on [-1, 1) or "normal", N(0, I).
+        value_range: (lowest, highest) pixel value: (-1, 1) after a tanh, (0, 1) after a sigmoid.
     """
 
     latent_distribution = "uniform"
     value_range = (-1.0, 1.0)
 
-    def __init__(self, latent_dim, image_shape, num_classes=0, name=None):
+    def __init__(
+        self,
+        latent_dim: int,
+        image_shape: tuple[int, ...],
+        num_classes: int = 0,
+        name: str | None = None,
+    ) -> None:
         super().__init__(image_shape, num_classes, name)
         self.latent_dim = latent_dim
 
-    def build_variables(self):
+    def build_variables(self) -> None:
+        """Creates the variables of all layers, by a symbolic call on latents (and labels)."""
         self._build_on((self.latent_dim,))
 
     def call(self, latents, training=False):
@@ -59,18 +72,107 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Images [N, H, W, C] (and labels [N]) -> float32 linear scores [N, 1].
+    """Images [N, H, W, C] (and labels [N]) -> float32 logits [N, 1].
+
+    A subclass sets `self.body`, the layers from images to logits, or overrides `call`.
 
     Attributes:
-      score_range: (lowest, highest) score, where something bounds them; None: linear scores.
-
-    A subclass sets `self.body`, the layers from images to scores, or overrides `call`.
+        logit_range: None, since logits are linear; (lowest, highest) where the output is bounded.
     """
 
-    score_range = None
+    logit_range = None
 
-    def build_variables(self):
+    def build_variables(self) -> None:
+        """Creates the variables of all layers, by a symbolic call on images (and labels)."""
         self._build_on(self.image_shape)
 
     def call(self, images, training=False):
         return self.body(images, training=training)
+
+
+class LabelledGenerator(Generator):
+    """A generator that can be conditioned on labels (ICCV 2017, section 3.3).
+
+    A linear map of the label is concatenated to the latents. Without classes this is an ordinary
+    generator. A subclass sets `self.body`, the layers from latents (and mapped label) to images.
+
+    Args:
+        latent_dim: length of a latent vector.
+        image_shape: (height, width, channels) of one image.
+        num_classes: number of labels, or 0.
+        label_units: length of the mapped label.
+        name: of the Keras model.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        image_shape: tuple[int, ...],
+        num_classes: int,
+        label_units: int,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(latent_dim, image_shape, num_classes, name)
+        self.label_map = LabelMap(num_classes, label_units) if num_classes else None
+
+    def call(self, latents, labels=None, training=False):
+        if self.label_map:
+            latents = concatenate_label(latents, self.label_map(labels))
+        return self.body(latents, training=training)
+
+
+class LabelledDiscriminator(Discriminator):
+    """A discriminator that can be conditioned on labels (ICCV 2017, section 3.3).
+
+    A linear map of the label is concatenated to the input of the second convolution and to that
+    of the last layer. Without classes this is an ordinary discriminator.
+
+    A subclass sets `self.first`, the first convolution; `self.body`, which ends flat; and
+    `self.score`, the last layer, which returns the logits. Checkpoints and .keras files store the
+    layers by these names, so the layer of the logits keeps the name `score`.
+
+    Args:
+        image_shape: (height, width, channels) of one image.
+        num_classes: number of labels, or 0.
+        label_units: length of the mapped label.
+        name: of the Keras model.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, ...],
+        num_classes: int,
+        label_units: int,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(image_shape, num_classes, name)
+        self.label_map = LabelMap(num_classes, label_units) if num_classes else None
+
+    def call(self, images, labels=None, training=False):
+        features = self.first(images, training=training)
+        if self.label_map:
+            label = self.label_map(labels)
+            features = self.body(concatenate_label(features, label), training=training)
+            features = concatenate_label(features, label)
+        else:
+            features = self.body(features, training=training)
+        return self.score(ops.cast(features, self.score.compute_dtype))
+
+
+class Pair(NamedTuple):
+    """A generator and a discriminator that belong together, as `networks.PAIRS` registers them.
+
+    Attributes:
+        make: called with (image_shape, num_classes), returns the two networks. Raises ValueError
+            if it cannot make images of that shape.
+        image_shape: the only shape the pair takes, or None if `make` decides.
+        description: one line for --list_networks.
+        conditional: whether the pair can be conditioned on labels.
+        needs_labels: whether the pair cannot do without labels.
+    """
+
+    make: Callable[[tuple[int, ...], int], tuple[Generator, Discriminator]]
+    image_shape: tuple[int, ...] | None
+    description: str
+    conditional: bool = False
+    needs_labels: bool = False

@@ -1,29 +1,29 @@
 """The conditional networks for handwritten characters (ICCV 2017; the authors' `mcgan.py`).
 
-A linear map, one in each network, shrinks the one-hot label to 256 numbers. G takes them beside
-the latents; D beside the input of its second convolution and of both linear layers, not beside the
-image. D's convolutions have 1 + 256 and 64 + 256 channels whatever the number of classes, and G's
-first batch norm has a scale and an offset for each of its 6272 units.
+Each network has a linear map of the one-hot label to 256 numbers. They are concatenated to the
+latents in G, and in D to the input of the second convolution and of both linear layers, not to the
+image. D's convolutions have 1 + 256 and 64 + 256 channels for any number of classes, and G's first
+batch norm has a scale and an offset for each of its 6272 units.
 
-Parameters: G 8,460,161 and D 20,434,459, and in each (num_classes + 1) * 256 of the label map:
+Parameters: G 8,460,161 and D 20,434,459, plus (num_classes + 1) * 256 in each for the label map:
 9,417,857 and 21,392,155 with the paper's 3740 classes.
 """
 
 import keras
 from keras import layers, ops
 
-from lsgan_tf.networks.conditioned import LabelledDiscriminator, LabelledGenerator
+from lsgan_tf.networks.base import LabelledDiscriminator, LabelledGenerator, Pair
 from lsgan_tf.networks.layers import (
     concatenate_label,
     conv,
     deconv,
     leaky_relu,
     linear,
+    logit,
     norm_leaky_relu,
     norm_relu,
-    score,
+    sigmoid,
 )
-from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (28, 28, 1)
 LABEL_UNITS = 256
@@ -41,15 +41,16 @@ class CharacterGenerator(LabelledGenerator):
     """1024 latents and labels -> 28x28x1 in (0, 1).
 
     Args:
-      num_classes: number of labels, at least 1.
+        num_classes: number of labels, at least 1.
+        name: of the Keras model.
 
     Raises:
-      ValueError: without classes.
+        ValueError: without classes.
     """
 
     value_range = (0.0, 1.0)
 
-    def __init__(self, num_classes, name=None):
+    def __init__(self, num_classes: int, name: str | None = None) -> None:
         _check(num_classes)
         super().__init__(1024, IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.body = keras.Sequential(
@@ -58,7 +59,7 @@ class CharacterGenerator(LabelledGenerator):
                 layers.Reshape((7, 7, 128)),
                 *(deconv(128), *norm_relu()),  # 14
                 deconv(1),  # 28
-                layers.Activation("sigmoid", dtype=keras.config.floatx()),
+                sigmoid(),
             ]
         )
         self.build_variables()
@@ -66,16 +67,17 @@ class CharacterGenerator(LabelledGenerator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class CharacterDiscriminator(LabelledDiscriminator):
-    """28x28x1 and labels -> one score each.
+    """28x28x1 and labels -> one logit each.
 
     Args:
-      num_classes: number of labels, at least 1.
+        num_classes: number of labels, at least 1.
+        name: of the Keras model.
 
     Raises:
-      ValueError: without classes.
+        ValueError: without classes.
     """
 
-    def __init__(self, num_classes, name=None):
+    def __init__(self, num_classes: int, name: str | None = None) -> None:
         _check(num_classes)
         super().__init__(IMAGE_SHAPE, num_classes, LABEL_UNITS, name)
         self.first = keras.Sequential([conv(1 + LABEL_UNITS), leaky_relu()])  # 14
@@ -83,7 +85,7 @@ class CharacterDiscriminator(LabelledDiscriminator):
             [*(conv(64 + LABEL_UNITS), *norm_leaky_relu()), layers.Flatten()]  # 7
         )
         self.hidden = keras.Sequential([linear(1024), *norm_leaky_relu()])
-        self.score = score()
+        self.score = logit()  # saved files hold the layer by this name
         self.build_variables()
 
     def call(self, images, labels=None, training=False):

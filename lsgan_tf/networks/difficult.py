@@ -1,27 +1,36 @@
-"""The DCGAN-shaped ones of the architectures LSGANs-GP were tried on (PAMI 2019), 64x64x3.
+"""The difficult architectures, on which LSGANs-GP were evaluated (PAMI 2019), 64x64x3.
 
-After the authors' `difficult_architectures/others/gan_64x64.py`, which took them from the code of
+After the authors' `difficult_architectures/others/gan_64x64.py`, which comes from the code of
 WGAN-GP (Gulrajani et al., 2017). With a gradient penalty D has layer norm where it otherwise has
-batch norm.
+batch norm. The residual networks are in residual.py.
 """
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from lsgan_tf.networks.base import Discriminator
-from lsgan_tf.networks.layers import leaky_relu, tanh
-from lsgan_tf.networks.pairs import Pair
-from lsgan_tf.networks.uniform import (
-    IMAGE_SHAPE,
-    NormalGenerator,
-    conv,
-    deconv,
+from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.layers import (
     fixed_uniform,
-    linear,
-    normalize,
-    score,
+    leaky_relu,
+    tanh,
+    uniform_conv,
+    uniform_deconv,
+    uniform_linear,
+    uniform_logit,
 )
+from lsgan_tf.networks.normalization import normalize
 from lsgan_tf.utils.errors import check_known
+
+IMAGE_SHAPE = (64, 64, 3)
+
+
+class NormalGenerator(Generator):
+    """128 latents of N(0, I) -> 64x64x3 in (-1, 1): what all these generators have in common."""
+
+    latent_distribution = "normal"
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(latent_dim=128, image_shape=IMAGE_SHAPE, name=name)
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -29,14 +38,17 @@ class DifficultGenerator(NormalGenerator):
     """The DCGAN generator; 5,364,739 trainable parameters, without normalisation 5,362,819.
 
     Args:
-      normalization: "batch", "layer" or "none".
-      activation: "relu" or "tanh".
+        normalization: "batch", "layer" or "none".
+        activation: "relu" or "tanh".
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another normalisation or activation.
+        ValueError: on another normalisation or activation.
     """
 
-    def __init__(self, normalization="batch", activation="relu", name=None):
+    def __init__(
+        self, normalization: str = "batch", activation: str = "relu", name: str | None = None
+    ) -> None:
         super().__init__(name)
         self.normalization = normalization
         self.activation = activation
@@ -46,13 +58,13 @@ class DifficultGenerator(NormalGenerator):
 
         self.body = keras.Sequential(
             [
-                linear(4 * 4 * 512, fixed_uniform()),
+                uniform_linear(4 * 4 * 512, fixed_uniform()),
                 layers.Reshape((4, 4, 512)),
                 *hidden(),
-                *(deconv(256, initializer=fixed_uniform()), *hidden()),  # 8
-                *(deconv(128, initializer=fixed_uniform()), *hidden()),  # 16
-                *(deconv(64, initializer=fixed_uniform()), *hidden()),  # 32
-                *(deconv(3, initializer=fixed_uniform()), tanh()),  # 64
+                *(uniform_deconv(256, initializer=fixed_uniform()), *hidden()),  # 8
+                *(uniform_deconv(128, initializer=fixed_uniform()), *hidden()),  # 16
+                *(uniform_deconv(64, initializer=fixed_uniform()), *hidden()),  # 32
+                *(uniform_deconv(3, initializer=fixed_uniform()), tanh()),  # 64
             ]
         )
         self.build_variables()
@@ -63,14 +75,17 @@ class DifficultDiscriminator(Discriminator):
     """The DCGAN discriminator; 4,316,545 trainable parameters, without normalisation 4,314,753.
 
     Args:
-      normalization: "layer", "batch" or "none".
-      activation: "leaky_relu" or "tanh".
+        normalization: "layer", "batch" or "none".
+        activation: "leaky_relu" or "tanh".
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another normalisation or activation.
+        ValueError: on another normalisation or activation.
     """
 
-    def __init__(self, normalization="layer", activation="leaky_relu", name=None):
+    def __init__(
+        self, normalization: str = "layer", activation: str = "leaky_relu", name: str | None = None
+    ) -> None:
         super().__init__(image_shape=IMAGE_SHAPE, name=name)
         self.normalization = normalization
         self.activation = activation
@@ -83,12 +98,12 @@ class DifficultDiscriminator(Discriminator):
 
         self.body = keras.Sequential(
             [
-                *(conv(64, initializer=fixed_uniform()), activate()),  # 32
-                *(conv(128, initializer=fixed_uniform()), *hidden()),  # 16
-                *(conv(256, initializer=fixed_uniform()), *hidden()),  # 8
-                *(conv(512, initializer=fixed_uniform()), *hidden()),  # 4
+                *(uniform_conv(64, initializer=fixed_uniform()), activate()),  # 32
+                *(uniform_conv(128, initializer=fixed_uniform()), *hidden()),  # 16
+                *(uniform_conv(256, initializer=fixed_uniform()), *hidden()),  # 8
+                *(uniform_conv(512, initializer=fixed_uniform()), *hidden()),  # 4
                 layers.Flatten(),
-                score(fixed_uniform()),
+                uniform_logit(fixed_uniform()),
             ]
         )
         self.build_variables()
@@ -98,16 +113,16 @@ class DifficultDiscriminator(Discriminator):
 class ConstantGenerator(NormalGenerator):
     """64 filters in every layer and no normalisation; 444,291 trainable parameters."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         self.body = keras.Sequential(
             [
-                *(linear(4 * 4 * 64), layers.ReLU()),
+                *(uniform_linear(4 * 4 * 64), layers.ReLU()),
                 layers.Reshape((4, 4, 64)),
-                *(deconv(64), layers.ReLU()),  # 8
-                *(deconv(64), layers.ReLU()),  # 16
-                *(deconv(64), layers.ReLU()),  # 32
-                *(deconv(3), tanh()),  # 64
+                *(uniform_deconv(64), layers.ReLU()),  # 8
+                *(uniform_deconv(64), layers.ReLU()),  # 16
+                *(uniform_deconv(64), layers.ReLU()),  # 32
+                *(uniform_deconv(3), tanh()),  # 64
             ]
         )
         self.build_variables()
@@ -117,13 +132,82 @@ class ConstantGenerator(NormalGenerator):
 class MLPGenerator(NormalGenerator):
     """Four fully connected layers of 512 units; 7,157,760 trainable parameters."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         hidden = []
         for _ in range(4):
-            hidden += [linear(512, keras.initializers.HeUniform()), layers.ReLU()]
+            hidden += [uniform_linear(512, keras.initializers.HeUniform()), layers.ReLU()]
         self.body = keras.Sequential(
-            [*hidden, linear(64 * 64 * 3), layers.Reshape(IMAGE_SHAPE), tanh()]
+            [*hidden, uniform_linear(64 * 64 * 3), layers.Reshape(IMAGE_SHAPE), tanh()]
+        )
+        self.build_variables()
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class Gate(layers.Layer):
+    """sigmoid(even channels) * tanh(odd channels), [..., 2 C] -> [..., C]; the authors call it
+    multiplicative."""
+
+    def call(self, inputs):
+        return ops.sigmoid(inputs[..., ::2]) * ops.tanh(inputs[..., 1::2])
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // 2)
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class GatedGenerator(NormalGenerator):
+    """DCGAN with twice the filters, halved by gates; 10,724,675 trainable parameters.
+
+    Args:
+        normalization: "batch", "layer" or "none".
+        name: of the Keras model.
+
+    Raises:
+        ValueError: on another normalisation.
+    """
+
+    def __init__(self, normalization: str = "batch", name: str | None = None) -> None:
+        super().__init__(name)
+        self.normalization = normalization
+        self.body = keras.Sequential(
+            [
+                uniform_linear(4 * 4 * 1024),
+                layers.Reshape((4, 4, 1024)),
+                *(normalize(normalization), Gate()),
+                *(uniform_deconv(512), normalize(normalization), Gate()),  # 8
+                *(uniform_deconv(256), normalize(normalization), Gate()),  # 16
+                *(uniform_deconv(128), normalize(normalization), Gate()),  # 32
+                *(uniform_deconv(3), tanh()),  # 64
+            ]
+        )
+        self.build_variables()
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class GatedDiscriminator(Discriminator):
+    """DCGAN with twice the filters, halved by gates; 8,624,897 trainable parameters.
+
+    Args:
+        normalization: "layer", "batch" or "none".
+        name: of the Keras model.
+
+    Raises:
+        ValueError: on another normalisation.
+    """
+
+    def __init__(self, normalization: str = "layer", name: str | None = None) -> None:
+        super().__init__(image_shape=IMAGE_SHAPE, name=name)
+        self.normalization = normalization
+        self.body = keras.Sequential(
+            [
+                *(uniform_conv(128), Gate()),  # 32
+                *(uniform_conv(256), normalize(normalization), Gate()),  # 16
+                *(uniform_conv(512), normalize(normalization), Gate()),  # 8
+                *(uniform_conv(1024), normalize(normalization), Gate()),  # 4
+                layers.Flatten(),
+                uniform_logit(),
+            ]
         )
         self.build_variables()
 
@@ -133,11 +217,11 @@ def _activate(kind, known):
     return leaky_relu() if kind == "leaky_relu" else layers.Activation(kind)
 
 
-def _pair(make_generator, make_discriminator, what):
+def _pair(make_generator, make_discriminator, description):
     return Pair(
         lambda image_shape, num_classes: (make_generator(), make_discriminator()),
         IMAGE_SHAPE,
-        f"64x64: {what} (PAMI 2019)",
+        f"64x64: {description} (PAMI 2019)",
     )
 
 
@@ -172,4 +256,5 @@ PAIRS = {
         lambda: DifficultDiscriminator(activation="tanh"),
         "DCGAN with tanh everywhere",
     ),
+    "difficult_gated": _pair(GatedGenerator, GatedDiscriminator, "gates for activations"),
 }

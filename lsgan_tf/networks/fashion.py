@@ -1,23 +1,28 @@
 """The networks of a student report on LSGAN and Fashion-MNIST at New York University, 32x32x1.
 
-After code that by its networks, labels and FID procedure appears to be the report's
-(beelze-b/LSGAN-Implementation, `lsgan_implementation.py` and, for the deeper generator,
-`lsgan_fid.py`), which is PyTorch. Other than in the papers, the generators have LeakyReLU too, and
-the discriminator may end in a sigmoid.
+After PyTorch code that appears to be the report's, by its networks, labels and FID procedure:
+beelze-b/LSGAN-Implementation, `lsgan_implementation.py` and, for the deeper generator,
+`lsgan_fid.py`. Unlike the papers' networks, the generators too have LeakyReLU, and the
+discriminator can end in a sigmoid.
 
 Batch norm, where there is any, has scales that start at normal(1, 0.02). Its moving variances are
-of the biased estimate, PyTorch's are not. The original tensors are NCHW, these are NHWC: where a
-linear layer meets a map, that permutes nothing but its random weights.
+those of the biased estimate, PyTorch's of the unbiased one. The original tensors are NCHW, these
+are NHWC: between a linear layer and a map this permutes only the random weights.
 """
 
 import keras
 from keras import layers
 
-from lsgan_tf.networks import pytorch
-from lsgan_tf.networks.base import Discriminator, Generator
-from lsgan_tf.networks.layers import STDDEV, leaky_relu, tanh
+from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.layers import (
+    STDDEV,
+    leaky_relu,
+    tanh,
+    torch_conv,
+    torch_deconv,
+    torch_linear,
+)
 from lsgan_tf.networks.normalization import BatchNormalization
-from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (32, 32, 1)
 LATENT_DIM = 1024
@@ -36,8 +41,8 @@ def _hidden(momentum):
 
 
 def _image(inputs):
-    """The last convolution and tanh, in full precision."""
-    return [*pytorch.conv(inputs, 1, 1, _normal()), tanh()]
+    """The last layers of a generator: a convolution, and tanh in full precision."""
+    return [*torch_conv(inputs, 1, 1, _normal()), tanh()]
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -46,21 +51,22 @@ class FashionGenerator(Generator):
     norm, 8,635,521 with it.
 
     Args:
-      momentum: of batch norm, which then follows each hidden layer; None for no batch norm.
-        PyTorch's momentum is one minus this.
+        momentum: of batch norm, which then follows each hidden layer; None for no batch norm.
+            PyTorch's momentum is one minus this.
+        name: of the Keras model.
     """
 
     latent_distribution = "normal"
 
-    def __init__(self, momentum=None, name=None):
+    def __init__(self, momentum: float | None = None, name: str | None = None) -> None:
         super().__init__(LATENT_DIM, IMAGE_SHAPE, name=name)
         self.momentum = momentum
         self.body = keras.Sequential(
             [
-                *(pytorch.linear(LATENT_DIM, 8 * 8 * 128), *_hidden(momentum)),
+                *(torch_linear(LATENT_DIM, 8 * 8 * 128), *_hidden(momentum)),
                 layers.Reshape((8, 8, 128)),
-                *(*pytorch.deconv(128, _normal()), *_hidden(momentum)),  # 16
-                *(*pytorch.deconv(64, _normal()), *_hidden(momentum)),  # 32
+                *(*torch_deconv(128, _normal()), *_hidden(momentum)),  # 16
+                *(*torch_deconv(64, _normal()), *_hidden(momentum)),  # 32
                 *_image(64),
             ]
         )
@@ -73,23 +79,24 @@ class DeepFashionGenerator(Generator):
     trainable parameters. The LeakyReLU after the linear layer follows the code.
 
     Args:
-      momentum: of batch norm, which follows each transposed convolution but not the linear layer;
-        None for no batch norm.
+        momentum: of batch norm, which follows each transposed convolution but not the linear layer;
+            None for no batch norm.
+        name: of the Keras model.
     """
 
     latent_distribution = "normal"
 
-    def __init__(self, momentum=0.9, name=None):
+    def __init__(self, momentum: float | None = 0.9, name: str | None = None) -> None:
         super().__init__(LATENT_DIM, IMAGE_SHAPE, name=name)
         self.momentum = momentum
         self.body = keras.Sequential(
             [
-                *(pytorch.linear(LATENT_DIM, 2 * 2 * 128), leaky_relu()),
+                *(torch_linear(LATENT_DIM, 2 * 2 * 128), leaky_relu()),
                 layers.Reshape((2, 2, 128)),
-                *(*pytorch.deconv(128, _normal()), *_hidden(momentum)),  # 4
-                *(*pytorch.deconv(64, _normal()), *_hidden(momentum)),  # 8
-                *(*pytorch.deconv(32, _normal()), *_hidden(momentum)),  # 16
-                *(*pytorch.deconv(16, _normal()), *_hidden(momentum)),  # 32
+                *(*torch_deconv(128, _normal()), *_hidden(momentum)),  # 4
+                *(*torch_deconv(64, _normal()), *_hidden(momentum)),  # 8
+                *(*torch_deconv(32, _normal()), *_hidden(momentum)),  # 16
+                *(*torch_deconv(16, _normal()), *_hidden(momentum)),  # 32
                 *_image(16),
             ]
         )
@@ -98,38 +105,40 @@ class DeepFashionGenerator(Generator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class FashionDiscriminator(Discriminator):
-    """32x32x1 -> one score; 24,321 trainable parameters without batch norm, 24,513 with it.
+    """32x32x1 -> one logit; 24,321 trainable parameters without batch norm, 24,513 with it.
 
     Args:
-      momentum: of batch norm, which then follows the second and third convolution; None for no
-        batch norm.
-      sigmoid: whether the score goes through a sigmoid, which breaks the promise of every other
-        discriminator here that scores are linear. It is the report's way, for least squares with
-        labels (0, 1, 1) only: a score in (0, 1) can never reach a label a = -1, and the cross
-        entropies take scores before the sigmoid. The papers' discriminators are linear.
+        momentum: of batch norm, which then follows the second and third convolution; None for no
+            batch norm.
+        sigmoid: whether the logit passes through a sigmoid, as in the report. All other
+            discriminators here, and the papers', are linear. This one is for least squares with
+            labels (0, 1, 1) only: an output in (0, 1) cannot reach a label a = -1, and the cross
+            entropies apply a sigmoid themselves.
+        name: of the Keras model.
     """
 
-    def __init__(self, momentum=None, sigmoid=False, name=None):
+    def __init__(
+        self, momentum: float | None = None, sigmoid: bool = False, name: str | None = None
+    ) -> None:
         super().__init__(IMAGE_SHAPE, name=name)
         self.momentum = momentum
         self.sigmoid = sigmoid
-        self.score_range = (0.0, 1.0) if sigmoid else None
-        last = keras.config.floatx()
+        self.logit_range = (0.0, 1.0) if sigmoid else None
         self.body = keras.Sequential(
             [
-                *(*pytorch.conv(1, 16, 2, _normal()), leaky_relu()),  # 16
-                *(*pytorch.conv(16, 32, 2, _normal()), *_hidden(momentum)),  # 8
-                *(*pytorch.conv(32, 64, 2, _normal()), *_hidden(momentum)),  # 4
+                *(*torch_conv(1, 16, 2, _normal()), leaky_relu()),  # 16
+                *(*torch_conv(16, 32, 2, _normal()), *_hidden(momentum)),  # 8
+                *(*torch_conv(32, 64, 2, _normal()), *_hidden(momentum)),  # 4
                 layers.Flatten(),
-                pytorch.linear(4 * 4 * 64, 1, dtype=last),
-                *([layers.Activation("sigmoid", dtype=last)] if sigmoid else []),
+                torch_linear(4 * 4 * 64, 1, dtype=keras.config.floatx()),
+                *([layers.Activation("sigmoid", dtype=keras.config.floatx())] if sigmoid else []),
             ]
         )
         self.build_variables()
 
 
-def _pairs(name, make_generator, momentum, what):
-    """The pair of this name with a linear D, and NAME_sigmoid."""
+def _pairs(name, make_generator, momentum, description):
+    """The pairs NAME, with a linear D, and NAME_sigmoid."""
 
     def make(sigmoid):
         return lambda image_shape, num_classes: (
@@ -138,9 +147,11 @@ def _pairs(name, make_generator, momentum, what):
         )
 
     return {
-        name: Pair(make(False), IMAGE_SHAPE, f"32x32 grey, {what} (Fashion-MNIST report)"),
+        name: Pair(make(False), IMAGE_SHAPE, f"32x32 grey, {description} (Fashion-MNIST report)"),
         f"{name}_sigmoid": Pair(
-            make(True), IMAGE_SHAPE, f"32x32 grey, {what}; D ends in a sigmoid, for (0, 1, 1) only"
+            make(True),
+            IMAGE_SHAPE,
+            f"32x32 grey, {description}; D ends in a sigmoid, for (0, 1, 1) only",
         ),
     }
 

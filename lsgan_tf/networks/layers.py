@@ -1,28 +1,45 @@
-"""The layers all of the authors' networks are made of (their `ops.py`), as Keras layers.
+"""The layers of the networks, as functions that return Keras layers with an original's settings.
 
-Kernels are drawn with standard deviation 0.02, truncated at two deviations for convolutions and
-plain normal for transposed convolutions and linear layers; biases start at zero and are present
-in front of a batch norm too. `padding="same"` equals the authors' SAME bit for bit.
+There are three originals. They differ in the initial weights, and PyTorch also in how it pads:
+
+- `linear`, `conv`, `deconv`, `logit`: the LSGAN authors' `ops.py`;
+- `uniform_linear`, `uniform_conv`, `uniform_deconv`, `uniform_logit`: WGAN-GP's `tflib/ops`, which
+  the authors use for the difficult architectures;
+- `torch_linear`, `torch_conv`, `torch_deconv`: PyTorch.
+
+"linear" is a fully connected layer, "deconv" a transposed convolution. Last layers, `logit`, `tanh`
+and `sigmoid`, compute in full precision under every dtype policy.
 """
+
+import math
 
 import keras
 from keras import layers, ops
+from keras.initializers import Initializer
 
 from lsgan_tf.networks.normalization import BatchNormalization
 
 STDDEV = 0.02
 LEAK = 0.2
+GLOROT = 2.0
+HE = 4.0
 
 
-def linear(units, **kwargs):
-    """A fully connected layer: [N, inputs] -> [N, units]."""
+# The authors' ops.py. Kernels have a standard deviation of 0.02: normal in linear layers and
+# transposed convolutions, normal but truncated at two deviations in convolutions. Biases start at
+# zero, and there is one in front of a batch norm too. "same" equals the authors' padding bit for
+# bit.
+
+
+def linear(units: int, **kwargs) -> layers.Dense:
+    """A fully connected layer, [N, inputs] -> [N, units]."""
     return layers.Dense(
         units, kernel_initializer=keras.initializers.RandomNormal(stddev=STDDEV), **kwargs
     )
 
 
-def conv(filters, kernel_size=5, strides=2, **kwargs):
-    """A convolution: [N, H, W, C] -> [N, H / strides, W / strides, filters], rounded up."""
+def conv(filters: int, kernel_size: int = 5, strides: int = 2, **kwargs) -> layers.Conv2D:
+    """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters], rounded up."""
     return layers.Conv2D(
         filters,
         kernel_size,
@@ -33,8 +50,10 @@ def conv(filters, kernel_size=5, strides=2, **kwargs):
     )
 
 
-def deconv(filters, kernel_size=5, strides=2, **kwargs):
-    """A transposed convolution: [N, H, W, C] -> [N, H * strides, W * strides, filters]."""
+def deconv(
+    filters: int, kernel_size: int = 5, strides: int = 2, **kwargs
+) -> layers.Conv2DTranspose:
+    """A transposed convolution, [N, H, W, C] -> [N, H * strides, W * strides, filters]."""
     return layers.Conv2DTranspose(
         filters,
         kernel_size,
@@ -45,40 +64,49 @@ def deconv(filters, kernel_size=5, strides=2, **kwargs):
     )
 
 
-def norm_relu():
+def logit() -> layers.Dense:
+    """A discriminator's last layer, [N, inputs] -> one linear logit per image, [N, 1]."""
+    return linear(1, dtype=keras.config.floatx())
+
+
+def norm_relu() -> list[layers.Layer]:
     """Batch norm and ReLU: what follows a hidden layer of a generator."""
     return [BatchNormalization(), layers.ReLU()]
 
 
-def leaky_relu():
-    """LeakyReLU of slope 0.2."""
-    return layers.LeakyReLU(negative_slope=LEAK)
-
-
-def norm_leaky_relu():
+def norm_leaky_relu() -> list[layers.Layer]:
     """Batch norm and LeakyReLU: what follows a hidden layer of a discriminator."""
     return [BatchNormalization(), leaky_relu()]
 
 
-def tanh():
-    """The generators' last activation, in full precision whatever that of the rest."""
+def leaky_relu() -> layers.LeakyReLU:
+    """LeakyReLU of slope 0.2."""
+    return layers.LeakyReLU(negative_slope=LEAK)
+
+
+def tanh() -> layers.Activation:
+    """The last activation of a generator of pixels in (-1, 1)."""
     return layers.Activation("tanh", dtype=keras.config.floatx())
 
 
-def score():
-    """A discriminator's last layer: one linear score per image, in full precision."""
-    return linear(1, dtype=keras.config.floatx())
+def sigmoid() -> layers.Activation:
+    """The last activation of a generator of pixels in (0, 1)."""
+    return layers.Activation("sigmoid", dtype=keras.config.floatx())
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class LabelMap(layers.Layer):
-    """A linear map of one-hot labels, Phi(y) in the ICCV 2017 paper, as a table look-up.
+    """The linear map Phi(y) of one-hot labels (ICCV 2017, section 3.3), as a table look-up.
 
-    Equals a fully connected layer with bias on one-hot labels, without ever making those:
-    [N] integer labels in 0..num_classes-1 -> [N, units].
+    [N] integer labels in 0..num_classes-1 -> [N, units]. Equals a fully connected layer with bias
+    on one-hot labels, without the one-hot tensor.
+
+    Args:
+        num_classes: number of labels.
+        units: length of the mapped label.
     """
 
-    def __init__(self, num_classes, units=256, **kwargs):
+    def __init__(self, num_classes: int, units: int = 256, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.units = units
@@ -89,6 +117,12 @@ class LabelMap(layers.Layer):
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros")
 
     def call(self, labels):
+        if labels is None:
+            raise ValueError(
+                f"Labels are missing: the network is conditioned on {self.num_classes} classes. "
+                "Train it on batches of (images, labels), and call it as network(inputs, labels) "
+                "with integer labels of shape [N]."
+            )
         return ops.take(self.kernel, labels, axis=0) + self.bias
 
     def compute_output_shape(self, input_shape):
@@ -104,3 +138,147 @@ def concatenate_label(features, label):
         height, width = features.shape[1:3]
         label = ops.tile(label[:, None, None, :], (1, height, width, 1))
     return ops.concatenate([features, ops.cast(label, features.dtype)], axis=-1)
+
+
+# WGAN-GP's tflib/ops. Kernels are uniform on +-sqrt(3) times their standard deviation, which is
+# given or follows from the fans. Biases start at zero. The original tensors are NCHW, these are
+# NHWC: between a linear layer and a map this permutes only the random weights.
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class FanUniform(Initializer):
+    """Uniform with variance gain / (fan_in + fan_out).
+
+    A fan is the number of weights that meet in one number of the output (fan_in) or of the input
+    (fan_out). With strides, the side that has more pixels meets one weight in strides^2.
+
+    Args:
+        gain: `GLOROT`, or `HE` for layers next to a ReLU, which cuts off half.
+        strides: of the convolution or transposed convolution.
+    """
+
+    def __init__(self, gain: float, strides: int = 1) -> None:
+        self.gain = gain
+        self.strides = strides
+
+    def __call__(self, shape, dtype=None):
+        # A kernel's last axis counts its outputs, or if transposed its inputs: in both cases the
+        # channels of the side that has fewer pixels.
+        *window, channels_of_more_pixels, channels_of_fewer = shape
+        fans = math.prod(window) * (channels_of_more_pixels + channels_of_fewer / self.strides**2)
+        return fixed_uniform(math.sqrt(self.gain / fans))(shape, dtype)
+
+    def get_config(self):
+        return {"gain": self.gain, "strides": self.strides}
+
+
+def fixed_uniform(stddev: float = STDDEV) -> Initializer:
+    """The initialiser of a uniform distribution around zero with this standard deviation."""
+    limit = math.sqrt(3.0) * stddev
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+def uniform_linear(units: int, initializer: Initializer | None = None, **kwargs) -> layers.Dense:
+    """A fully connected layer, [N, inputs] -> [N, units]; Glorot weights by default."""
+    return layers.Dense(units, kernel_initializer=initializer or FanUniform(GLOROT), **kwargs)
+
+
+def uniform_conv(
+    filters: int,
+    kernel_size: int = 5,
+    strides: int = 2,
+    initializer: Initializer | None = None,
+    **kwargs,
+) -> layers.Conv2D:
+    """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters]; He by default."""
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        kernel_initializer=initializer or FanUniform(HE, strides),
+        **kwargs,
+    )
+
+
+def uniform_deconv(
+    filters: int,
+    kernel_size: int = 5,
+    strides: int = 2,
+    initializer: Initializer | None = None,
+    **kwargs,
+) -> layers.Conv2DTranspose:
+    """A transposed convolution, [N, H, W, C] -> [N, H * strides, W * strides, filters]; He by
+    default."""
+    return layers.Conv2DTranspose(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        kernel_initializer=initializer or FanUniform(HE, strides),
+        **kwargs,
+    )
+
+
+def uniform_logit(initializer: Initializer | None = None) -> layers.Dense:
+    """A discriminator's last layer, [N, inputs] -> one linear logit per image, [N, 1]."""
+    return uniform_linear(1, initializer, dtype=keras.config.floatx())
+
+
+# PyTorch. Biases start uniform on +-1 / sqrt(fan), and so do the kernels of linear layers; the fan
+# is the number of weights that meet in one number of the output.
+
+
+def torch_linear(inputs: int, units: int, **kwargs) -> layers.Dense:
+    """A fully connected layer, [N, inputs] -> [N, units]."""
+    return layers.Dense(
+        units,
+        kernel_initializer=_torch_uniform(inputs),
+        bias_initializer=_torch_uniform(inputs),
+        **kwargs,
+    )
+
+
+def torch_conv(
+    inputs: int, filters: int, strides: int, kernel_initializer: Initializer | str
+) -> list[layers.Layer]:
+    """A 3x3 convolution, [N, H, W, inputs] -> [N, H / strides, W / strides, filters], as layers.
+
+    Pads by one on each side for all strides, where `padding="same"` with strides of 2 pads at the
+    bottom and on the right only.
+    """
+    return [
+        layers.ZeroPadding2D(1),
+        layers.Conv2D(
+            filters,
+            3,
+            strides,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=_torch_uniform(3 * 3 * inputs),
+        ),
+    ]
+
+
+def torch_deconv(filters: int, kernel_initializer: Initializer | str) -> list[layers.Layer]:
+    """A 3x3 transposed convolution with strides of 2, padding 1 and output padding 1,
+    [N, H, W, C] -> [N, 2 H, 2 W, filters], as layers.
+
+    Uncut, it has 2 H + 1 rows. Padding 1 cuts the first and the last row, output padding 1 restores
+    the last. `padding="same"` cuts the last instead of the first.
+    """
+    return [
+        layers.Conv2DTranspose(
+            filters,
+            3,
+            2,
+            kernel_initializer=kernel_initializer,
+            # PyTorch takes the fan from the wrong end of a transposed kernel.
+            bias_initializer=_torch_uniform(3 * 3 * filters),
+        ),
+        layers.Cropping2D(((1, 0), (1, 0))),
+    ]
+
+
+def _torch_uniform(fan):
+    limit = 1.0 / math.sqrt(fan)
+    return keras.initializers.RandomUniform(-limit, limit)

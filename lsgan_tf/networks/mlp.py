@@ -1,16 +1,15 @@
 """Perceptrons of one hidden layer for MNIST, 28x28x1.
 
-After the two LSGANs of wiseodd/generative-models (`GAN/least_squares_gan`): the one in PyTorch with
-that library's initial weights and 10 normal latents, the one in TensorFlow with normal weights and
+After the two LSGANs of wiseodd/generative-models (`GAN/least_squares_gan`): one in PyTorch, with
+that library's initial weights and 10 normal latents, and one in TensorFlow, with normal weights and
 64 uniform latents.
 """
 
 import keras
 from keras import layers
 
-from lsgan_tf.networks import pytorch
-from lsgan_tf.networks.base import Discriminator, Generator
-from lsgan_tf.networks.pairs import Pair
+from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.layers import sigmoid, torch_linear
 from lsgan_tf.utils.errors import check_known
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -22,7 +21,7 @@ ORIGINALS = ("pytorch", "tensorflow")
 def _linear(original, inputs, units, **kwargs):
     """A fully connected layer: [N, inputs] -> [N, units]."""
     if original == "pytorch":
-        return pytorch.linear(inputs, units, **kwargs)
+        return torch_linear(inputs, units, **kwargs)
     deviation = (inputs / 2) ** -0.5
     return layers.Dense(
         units, kernel_initializer=keras.initializers.RandomNormal(stddev=deviation), **kwargs
@@ -31,19 +30,20 @@ def _linear(original, inputs, units, **kwargs):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class PerceptronGenerator(Generator):
-    """Latents -> 28x28x1 in (0, 1): 10 normal ones as in PyTorch (102,544 parameters), 64 uniform
-    ones as in TensorFlow (109,456).
+    """Latents -> 28x28x1 in (0, 1): 10 normal latents as in the PyTorch original (102,544
+    parameters), 64 uniform ones as in the TensorFlow original (109,456).
 
     Args:
-      original: "pytorch" or "tensorflow".
+        original: "pytorch" or "tensorflow".
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another original.
+        ValueError: on another original.
     """
 
     value_range = (0.0, 1.0)
 
-    def __init__(self, original="pytorch", name=None):
+    def __init__(self, original: str = "pytorch", name: str | None = None) -> None:
         check_known(original, ORIGINALS, "original")
         latent_dim = 10 if original == "pytorch" else 64
         super().__init__(latent_dim, IMAGE_SHAPE, name=name)
@@ -54,7 +54,7 @@ class PerceptronGenerator(Generator):
                 *(_linear(original, latent_dim, HIDDEN_UNITS), layers.ReLU()),
                 _linear(original, HIDDEN_UNITS, PIXELS),
                 layers.Reshape(IMAGE_SHAPE),
-                layers.Activation("sigmoid", dtype=keras.config.floatx()),
+                sigmoid(),
             ]
         )
         self.build_variables()
@@ -62,16 +62,17 @@ class PerceptronGenerator(Generator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class PerceptronDiscriminator(Discriminator):
-    """28x28x1 -> one score; 100,609 parameters.
+    """28x28x1 -> one logit; 100,609 parameters.
 
     Args:
-      original: "pytorch" or "tensorflow", whose initial weights to take.
+        original: "pytorch" or "tensorflow", whose initial weights to take.
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another original.
+        ValueError: on another original.
     """
 
-    def __init__(self, original="pytorch", name=None):
+    def __init__(self, original: str = "pytorch", name: str | None = None) -> None:
         check_known(original, ORIGINALS, "original")
         super().__init__(IMAGE_SHAPE, name=name)
         self.original = original
@@ -85,14 +86,14 @@ class PerceptronDiscriminator(Discriminator):
         self.build_variables()
 
 
-def _pair(original, what):
+def _pair(original, description):
     return Pair(
         lambda image_shape, num_classes: (
             PerceptronGenerator(original),
             PerceptronDiscriminator(original),
         ),
         IMAGE_SHAPE,
-        f"28x28, one hidden layer a side: {what}",
+        f"28x28, one hidden layer a side: {description}",
     )
 
 

@@ -1,31 +1,38 @@
-"""Batch normalisation, as fast as TensorFlow's fused kernel and right on several replicas; layer
-normalisation over whole images."""
+"""Batch normalisation with TensorFlow's fused kernel, which can span several replicas; layer
+normalisation over whole images; functions that find and set the batch norm of a network."""
 
 import keras
-from keras import ops
+from keras import layers, ops
+
+from lsgan_tf.utils.errors import check_known
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-else:  # The networks run on any Keras backend; only the fused kernel is TensorFlow's.
+else:  # The networks run on any Keras backend: without TensorFlow on Keras' own batch norm.
     tf = None
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(layers.BatchNormalization):
     """Keras' batch normalisation over the last axis with the LSGAN authors' defaults.
 
-    Decay 0.9, epsilon 1e-5, scale and offset, and a moving variance of the biased estimate, as
-    the authors' layers had. Three things differ from the parent class:
+    As in the authors' layers, there are a scale and an offset, and the moving variance is that of
+    the biased estimate. Three things differ from the parent class:
 
-    - in training, where one replica has all it needs, it runs TensorFlow's fused kernel, where
-      Keras 3 runs a chain of elementwise operations;
-    - on several replicas `synchronized`, the default, takes the statistics of the global batch, in
-      one exchange instead of Keras' three. Without it each replica normalises by its own part of
-      the batch, and `average_over_replicas` must be called before its statistics are saved;
-    - inputs [N, C] and [N, H, W, C] take the same path.
+    - In training on one replica, or unsynchronised, it runs TensorFlow's fused kernel; Keras 3 runs
+      a chain of elementwise operations.
+    - With `synchronized`, the default, several replicas take the statistics of the global batch in
+      one exchange; Keras needs three. Without it each replica normalises by its own part of the
+      batch, and `average_over_replicas` must be called before the statistics are saved.
+    - Inputs [N, C] and [N, H, W, C] take the same path.
+
+    Args:
+        momentum: share of its old value that a moving statistic keeps in one step.
+        epsilon: added to the variance.
+        **kwargs: of `keras.layers.BatchNormalization`.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs) -> None:
         kwargs.setdefault("synchronized", tf is not None)
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
@@ -35,12 +42,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         context = tf.distribute.get_replica_context()
         if self.synchronized and context is not None and context.num_replicas_in_sync > 1:
             return self._over_replicas(inputs, context)
-        if inputs.dtype == tf.float64:  # which the fused kernel does not know
+        if inputs.dtype == tf.float64:  # not supported by the fused kernel
             return super().call(inputs, training=training, mask=mask)
         return self._fused(inputs)
 
     def _is_plain(self, inputs):
-        """Whether the layer is one that the paths below know: all of this project's are."""
+        """Whether the paths below support this layer: they support all that the networks use."""
         if (
             tf is None
             or len(inputs.shape) not in (2, 4)
@@ -66,17 +73,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.reshape(outputs, shape) if images is not inputs else outputs
 
     def _over_replicas(self, inputs, context):
-        """By the statistics of the global batch; all replicas have equally many images."""
+        """Normalises by the statistics of the global batch.
+
+        The mean over replicas is that of the batch since all replicas have equally many images.
+        """
         values = tf.cast(inputs, self.moving_mean.value.dtype)  # in full precision
         axes = list(range(len(inputs.shape) - 1))
-        # The variance is a difference of squares: near the mean, it keeps its digits. All replicas
-        # have the same moving mean.
-        near = tf.stop_gradient(self.moving_mean.value)
-        shifted = values - near
-        own = tf.stack([tf.reduce_mean(shifted, axes), tf.reduce_mean(tf.square(shifted), axes)])
-        mean, square = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, own))
+        # The variance E[x^2] - E[x]^2 loses its digits where the mean is large. The moving mean is
+        # close to the mean and the same on all replicas: subtract it first.
+        shift = tf.stop_gradient(self.moving_mean.value)
+        shifted = values - shift
+        moments = tf.stack(
+            [tf.reduce_mean(shifted, axes), tf.reduce_mean(tf.square(shifted), axes)]
+        )
+        mean, square = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, moments))
         variance = tf.maximum(square - tf.square(mean), 0.0)
-        self._update_moving_statistics(near + mean, variance)
+        self._update_moving_statistics(shift + mean, variance)
         factor = tf.math.rsqrt(variance + self.epsilon) * self.gamma.value
         outputs = shifted * factor + (self.beta.value - mean * factor)
         return tf.cast(outputs, inputs.dtype)
@@ -86,52 +98,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
 
 
-def layers_of(network):
-    """All `BatchNormalization` layers of a network."""
-    return [each for each in network._flatten_layers() if isinstance(each, BatchNormalization)]
-
-
-def synchronize(network, synchronized):
-    """Sets whether the batch norm of a network is over all replicas or over each one's images."""
-    for layer in layers_of(network):
-        layer.synchronized = synchronized
-
-
-def average_over_replicas(network):
-    """Gives all replicas the mean of their moving statistics, where each has its own.
-
-    Call it in a replica's context. One exchange; the weights do not depend on it.
-    """
-    context = tf.distribute.get_replica_context()
-    own = [layer for layer in layers_of(network) if not layer.synchronized]
-    moving = [each for layer in own for each in (layer.moving_mean, layer.moving_variance)]
-    if not moving or context.num_replicas_in_sync == 1:
-        return
-    # As tensors: workers cannot reduce what still is a variable.
-    values = [tf.identity(each.value) for each in moving]
-    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
-    for each, mean in zip(moving, means, strict=True):
-        each.assign(mean)
-
-
 @keras.saving.register_keras_serializable("lsgan_tf")
-class LayerNormalization(keras.layers.Layer):
+class LayerNormalization(layers.Layer):
     """Layer normalisation as in the authors' `tflib/ops/layernorm.py`.
 
-    Mean and (biased) variance are those of all numbers of one sample, H, W and C of [N, H, W, C] or
-    C of [N, C], while scale and offset belong to a channel. Keras' own layer takes its statistics
-    and its scales over the same axes.
+    Mean and (biased) variance are over all numbers of one sample: H, W and C of [N, H, W, C], or C
+    of [N, C]. There are one scale and one offset for each channel. Keras' own layer takes its
+    statistics and its scales over the same axes.
 
     Args:
-      epsilon: added to the variance.
+        epsilon: added to the variance.
     """
 
-    def __init__(self, epsilon=1e-5, **kwargs):
+    def __init__(self, epsilon: float = 1e-5, **kwargs) -> None:
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        # No autocast: as all of the arithmetic, they take part in full precision.
+        # No autocast: all of the arithmetic is in full precision.
         channels = (input_shape[-1],)
         self.scale = self.add_weight(
             name="scale", shape=channels, initializer="ones", autocast=False
@@ -153,3 +137,67 @@ class LayerNormalization(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
+
+
+NORMALIZATIONS = {
+    "layer": LayerNormalization,
+    "batch": BatchNormalization,
+    "none": layers.Identity,
+}
+
+
+def normalize(kind: str) -> layers.Layer:
+    """A new normalisation layer.
+
+    Args:
+        kind: "layer", "batch" or "none".
+
+    Raises:
+        ValueError: if `kind` is none of these.
+    """
+    check_known(kind, NORMALIZATIONS, "normalization")
+    return NORMALIZATIONS[kind]()
+
+
+def flatten_layers(network: keras.Model) -> list[layers.Layer]:
+    """All layers of a network, those inside other layers too, and the network itself."""
+    # Keras' public `layers` stops at the direct ones, and a custom layer such as a residual block
+    # has none. The private walk is used here only; a test fails if Keras changes it.
+    return list(network._flatten_layers())
+
+
+def find_batch_norms(network: keras.Model) -> list[BatchNormalization]:
+    """All `BatchNormalization` layers of a network."""
+    return [layer for layer in flatten_layers(network) if isinstance(layer, BatchNormalization)]
+
+
+def has_batch_norm(network: keras.Model) -> bool:
+    """Whether a network has batch norm, this module's or Keras' own."""
+    return any(isinstance(layer, layers.BatchNormalization) for layer in flatten_layers(network))
+
+
+def synchronize(network: keras.Model, synchronized: bool) -> None:
+    """Sets whether each batch norm takes the statistics of the global batch or of its replica's."""
+    for layer in find_batch_norms(network):
+        layer.synchronized = synchronized
+
+
+def average_over_replicas(network: keras.Model) -> None:
+    """Sets the moving statistics of unsynchronised batch norm to their means over the replicas.
+
+    Call it in a replica's context. It takes one exchange, and does not change the weights.
+    """
+    context = tf.distribute.get_replica_context()
+    unsynchronized = [layer for layer in find_batch_norms(network) if not layer.synchronized]
+    statistics = [
+        variable
+        for layer in unsynchronized
+        for variable in (layer.moving_mean, layer.moving_variance)
+    ]
+    if not statistics or context.num_replicas_in_sync == 1:
+        return
+    # As tensors: several workers cannot reduce variables.
+    values = [tf.identity(variable.value) for variable in statistics]
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+    for variable, mean in zip(statistics, means, strict=True):
+        variable.assign(mean)

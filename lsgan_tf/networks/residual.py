@@ -1,27 +1,25 @@
 """The 101-layer residual networks (PAMI 2019), 64x64x3.
 
-After the authors' `difficult_architectures/resnet/gan_64x64.py`. Counted are the three
-convolutions of each of 33 blocks, the linear layer and the 1x1 convolution at the images' end,
-not the shortcuts.
+After the authors' `difficult_architectures/resnet/gan_64x64.py`. The 101 are the three convolutions
+of each of 33 blocks, the linear layer, and the 1x1 convolution next to the images; the shortcuts do
+not count.
 """
 
 import keras
 from keras import layers, ops
 
-from lsgan_tf.networks.base import Discriminator
-from lsgan_tf.networks.layers import tanh
-from lsgan_tf.networks.pairs import Pair
-from lsgan_tf.networks.uniform import (
+from lsgan_tf.networks.base import Discriminator, Pair
+from lsgan_tf.networks.difficult import IMAGE_SHAPE, NormalGenerator
+from lsgan_tf.networks.layers import (
     GLOROT,
-    IMAGE_SHAPE,
     FanUniform,
-    NormalGenerator,
-    conv,
-    deconv,
-    linear,
-    normalize,
-    score,
+    tanh,
+    uniform_conv,
+    uniform_deconv,
+    uniform_linear,
+    uniform_logit,
 )
+from lsgan_tf.networks.normalization import normalize
 from lsgan_tf.utils.errors import check_known
 
 RESIDUAL_SCALE = 0.3
@@ -30,7 +28,7 @@ RESAMPLINGS = ("none", "down", "up")
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class DepthToSpace(layers.Layer):
-    """Four channels make two by two pixels: [N, H, W, 4 C] -> [N, 2 H, 2 W, C]."""
+    """Turns each four channels into two by two pixels, [N, H, W, 4 C] -> [N, 2 H, 2 W, C]."""
 
     def call(self, inputs):
         return ops.depth_to_space(inputs, 2, data_format="channels_last")
@@ -42,22 +40,34 @@ class DepthToSpace(layers.Layer):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class Bottleneck(layers.Layer):
-    """shortcut + 0.3 * normalised (1x1, 3x3 and 1x1 convolutions, a ReLU before each).
+    """shortcut(x) + 0.3 * residual(x).
 
-    The inner convolutions have half the channels. The shortcut is the identity where the shape
-    stays, else a 1x1 convolution: with strides, or to four times the channels that then become
-    pixels.
+    The residual is a 1x1, a 3x3 and a 1x1 convolution with a ReLU before each, and a normalisation.
+    The first convolution has half the channels of the inputs, the second half those of the outputs.
+
+    The shortcut is the identity if the shape stays the same. Otherwise it is a 1x1 convolution: to
+    halve the side, with strides of 2; to double it, to four times the channels, from which
+    `DepthToSpace` makes pixels.
 
     Args:
-      inputs, outputs: channels.
-      resample: "none", "down" to half or "up" to twice the height and width.
-      normalization: "layer", "batch" or "none".
+        inputs: channels of the inputs, [N, H, W, inputs].
+        outputs: channels of the outputs.
+        resample: "none", "down" to half or "up" to twice the height and width.
+        normalization: "layer", "batch" or "none".
+        **kwargs: of `keras.layers.Layer`.
 
     Raises:
-      ValueError: on another resampling or normalisation.
+        ValueError: on another resampling or normalisation.
     """
 
-    def __init__(self, inputs, outputs, resample="none", normalization="layer", **kwargs):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        resample: str = "none",
+        normalization: str = "layer",
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         check_known(resample, RESAMPLINGS, "resample")
         self.inputs = inputs
@@ -66,9 +76,9 @@ class Bottleneck(layers.Layer):
         self.normalization = normalization
         self.residual = keras.Sequential(
             [
-                *(layers.ReLU(), conv(inputs // 2, 1, 1)),
+                *(layers.ReLU(), uniform_conv(inputs // 2, 1, 1)),
                 *(layers.ReLU(), self._resampling_conv()),
-                *(layers.ReLU(), conv(outputs, 1, 1, use_bias=False)),
+                *(layers.ReLU(), uniform_conv(outputs, 1, 1, use_bias=False)),
                 normalize(normalization),
             ]
         )
@@ -77,8 +87,8 @@ class Bottleneck(layers.Layer):
     def _resampling_conv(self):
         filters = self.outputs // 2
         if self.resample == "up":
-            return deconv(filters, 3)
-        return conv(filters, 3, 2 if self.resample == "down" else 1)
+            return uniform_deconv(filters, 3)
+        return uniform_conv(filters, 3, 2 if self.resample == "down" else 1)
 
     def _make_shortcut(self):
         if self.resample == "up":
@@ -107,18 +117,19 @@ class ResidualGenerator(NormalGenerator):
     """101 layers; 9,189,587 trainable parameters.
 
     Args:
-      normalization: "batch", "layer" or "none".
+        normalization: "batch", "layer" or "none".
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another normalisation.
+        ValueError: on another normalisation.
     """
 
-    def __init__(self, normalization="batch", name=None):
+    def __init__(self, normalization: str = "batch", name: str | None = None) -> None:
         super().__init__(name)
         self.normalization = normalization
         self.body = keras.Sequential(
             [
-                linear(4 * 4 * 512),
+                uniform_linear(4 * 4 * 512),
                 layers.Reshape((4, 4, 512)),
                 *_stage(6, 512, normalization),
                 Bottleneck(512, 256, "up", normalization),  # 8
@@ -142,15 +153,18 @@ class ResidualDiscriminator(Discriminator):
     """101 layers; 7,618,801 trainable parameters.
 
     Args:
-      normalization: "layer", "batch" or "none".
-      divisor: of the score. WGAN-GP's `gan_64x64.py` and the authors' `others/gan_64x64.py` have
-        5, their `resnet/` does not divide.
+        normalization: "layer", "batch" or "none".
+        divisor: of the logit. It is 5 in WGAN-GP's `gan_64x64.py` and in the authors'
+            `others/gan_64x64.py`; their `resnet/` does not divide.
+        name: of the Keras model.
 
     Raises:
-      ValueError: on another normalisation.
+        ValueError: on another normalisation.
     """
 
-    def __init__(self, normalization="layer", divisor=1.0, name=None):
+    def __init__(
+        self, normalization: str = "layer", divisor: float = 1.0, name: str | None = None
+    ) -> None:
         super().__init__(image_shape=IMAGE_SHAPE, name=name)
         self.normalization = normalization
         self.divisor = divisor
@@ -167,7 +181,7 @@ class ResidualDiscriminator(Discriminator):
                 Bottleneck(256, 512, "down", normalization),  # 4
                 *_stage(6, 512, normalization),
                 layers.Flatten(),
-                score(),
+                uniform_logit(),
                 _divide_by(divisor),
             ]
         )
@@ -179,7 +193,7 @@ def _stage(count, channels, normalization):
 
 
 def _glorot_conv(filters, strides=1):
-    return conv(filters, 1, strides, FanUniform(GLOROT, strides))
+    return uniform_conv(filters, 1, strides, FanUniform(GLOROT, strides))
 
 
 def _divide_by(divisor):
@@ -195,6 +209,6 @@ PAIRS = {
     "difficult_residual_fifth": Pair(
         lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator(divisor=5.0)),
         IMAGE_SHAPE,
-        "64x64: residual networks of 101 layers, D's score divided by 5 (WGAN-GP)",
+        "64x64: residual networks of 101 layers, D's logit divided by 5 (WGAN-GP)",
     ),
 }

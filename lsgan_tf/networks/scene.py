@@ -6,18 +6,17 @@ A DCGAN pair whose generator has two extra stride-1 layers, after VGG.
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.base import Discriminator, Generator, Pair
 from lsgan_tf.networks.layers import (
     conv,
     deconv,
     leaky_relu,
     linear,
+    logit,
     norm_leaky_relu,
     norm_relu,
-    score,
     tanh,
 )
-from lsgan_tf.networks.pairs import Pair
 
 IMAGE_SHAPE = (112, 112, 3)
 
@@ -26,7 +25,7 @@ IMAGE_SHAPE = (112, 112, 3)
 class SceneGenerator(Generator):
     """1024 latents -> 112x112x3 in (-1, 1); 15,591,427 trainable parameters."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(latent_dim=1024, image_shape=IMAGE_SHAPE, name=name)
         self.body = keras.Sequential(
             [
@@ -47,9 +46,9 @@ class SceneGenerator(Generator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class SceneDiscriminator(Discriminator):
-    """112x112x3 -> one score; 4,333,441 trainable parameters."""
+    """112x112x3 -> one logit; 4,333,441 trainable parameters."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(image_shape=IMAGE_SHAPE, name=name)
         self.body = keras.Sequential(
             [
@@ -58,7 +57,7 @@ class SceneDiscriminator(Discriminator):
                 *(conv(256), *norm_leaky_relu()),  # 14
                 *(conv(512), *norm_leaky_relu()),  # 7
                 layers.Flatten(),
-                score(),
+                logit(),
             ]
         )
         self.build_variables()

@@ -67,9 +67,9 @@ def _networks(config, image_shape, class_names) -> tuple[Generator, Discriminato
 
 def _check_logit_range(config, discriminator):
     """Refuses an objective whose targets bounded logits cannot reach."""
-    if discriminator.score_range is None:
+    if discriminator.logit_range is None:
         return
-    low, high = discriminator.score_range
+    low, high = discriminator.logit_range
     labels = (config.label_a, config.label_b, config.label_c)
     if config.objective != "least_squares" or not all(low <= label <= high for label in labels):
         raise UserError(

@@ -10,8 +10,7 @@ from keras import layers
 
 from lsgan_tf.gan import penalties
 from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates
-from lsgan_tf.networks.difficult import DifficultDiscriminator
-from lsgan_tf.networks.gated import GatedDiscriminator
+from lsgan_tf.networks.difficult import DifficultDiscriminator, GatedDiscriminator
 from lsgan_tf.networks.normalization import LayerNormalization
 from lsgan_tf.networks.residual import ResidualDiscriminator
 

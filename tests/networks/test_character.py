@@ -103,28 +103,28 @@ def test_images_lie_between_zero_and_one(pair):
     assert discriminator(images, LABELS).shape == (2, 1)
 
 
-def test_other_labels_give_another_picture_and_another_score(pair):
+def test_other_labels_give_another_picture_and_another_logit(pair):
     generator, discriminator = pair
     fakes = generator(tf.repeat(_latents(1), 2, axis=0), LABELS)
     assert np.abs(fakes[0] - fakes[1]).max() > 1e-4
-    scores = discriminator(tf.repeat(fakes[:1], 2, axis=0), LABELS).numpy()
-    assert scores[0] != scores[1]
+    logits = discriminator(tf.repeat(fakes[:1], 2, axis=0), LABELS).numpy()
+    assert logits[0] != logits[1]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_the_discriminator_sees_the_label_in_three_places(place):
     discriminator = CharacterDiscriminator(10)
-    convolution, hidden, score = (
+    convolution, hidden, logit = (
         v for v in discriminator.trainable_variables if v.name == "kernel" and v.shape[-2] >= 513
     )
     # Cut the label off everywhere but there: its channels come last.
-    for index, kernel in enumerate((convolution, hidden, score)):
+    for index, kernel in enumerate((convolution, hidden, logit)):
         if index != place:
             value = kernel.numpy()
             value[..., -256:, :] = 0.0
             kernel.assign(value)
-    scores = discriminator(tf.ones((2, *SHAPE)), LABELS).numpy()
-    assert scores[0] != scores[1]
+    logits = discriminator(tf.ones((2, *SHAPE)), LABELS).numpy()
+    assert logits[0] != logits[1]
 
 
 def test_a_step_is_finite_and_moves_the_label_maps():
@@ -140,15 +140,15 @@ def test_a_step_is_finite_and_moves_the_label_maps():
         assert moved.tolist() == [True] * 3 + [False] * 7  # the labels of the batch
 
 
-def test_bfloat16_keeps_variables_images_and_scores_in_float32(bfloat16):
+def test_bfloat16_keeps_variables_images_and_logits_in_float32(bfloat16):
     generator, discriminator = networks.build("character", SHAPE, 10)
     variables = generator.trainable_variables + discriminator.trainable_variables
     assert {v.dtype for v in variables} == {"float32"}
     assert generator.body.layers[0].compute_dtype == "bfloat16"
     fakes = generator(_latents(2), LABELS)
-    scores = discriminator(fakes, LABELS)
-    assert fakes.dtype == tf.float32 and scores.dtype == tf.float32
-    assert np.isfinite(scores).all()
+    logits = discriminator(fakes, LABELS)
+    assert fakes.dtype == tf.float32 and logits.dtype == tf.float32
+    assert np.isfinite(logits).all()
 
 
 def test_the_label_map_learns_as_a_linear_layer_on_one_hot_labels_does():

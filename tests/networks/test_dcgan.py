@@ -1,4 +1,5 @@
-"""The DCGAN pair at sides that are no multiple of 16, and without batch norm."""
+"""The DCGAN pair at sides that are no multiple of 16, and without batch norm; the pairs of the
+stability comparison against the authors' tables."""
 
 import keras
 import numpy as np
@@ -6,8 +7,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from lsgan_tf import networks
 from lsgan_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lsgan_tf.networks.layers import conv
+from lsgan_tf.utils.errors import UserError
+
+STABILITY_SHAPE = (64, 64, 3)
 
 
 def _named(network, name):
@@ -74,3 +79,67 @@ def test_other_shapes_are_refused(shape):
     for network in (DCGANGenerator, DCGANDiscriminator):
         with pytest.raises(ValueError, match="square images of 1 or 3 channels and a side of at"):
             network(shape)
+
+
+def _shapes(network, name):
+    return [tuple(variable.shape) for variable in _named(network, name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "in_g", "in_d"),
+    [
+        ("stability", True, True),
+        ("stability_bn_g", False, True),
+        ("stability_bn_gd", False, False),
+    ],
+)
+def test_the_layers_of_the_stability_pairs_are_those_of_the_tables(name, in_g, in_d):
+    generator, discriminator = networks.build(name, STABILITY_SHAPE)
+    # Transposed kernels are height, width, out, in.
+    assert _shapes(generator, "kernel") == [
+        (1024, 4 * 4 * 512),
+        (5, 5, 256, 512),
+        (5, 5, 128, 256),
+        (5, 5, 64, 128),
+        (5, 5, 3, 64),
+    ]
+    assert _shapes(discriminator, "kernel") == [
+        (5, 5, 3, 64),
+        (5, 5, 64, 128),
+        (5, 5, 128, 256),
+        (5, 5, 256, 512),
+        (4 * 4 * 512, 1),
+    ]
+    # The first of G is one of the 512 channels, not of the 8192 units.
+    assert _shapes(generator, "gamma") == [(512,), (256,), (128,), (64,)] * in_g
+    assert _shapes(discriminator, "gamma") == [(128,), (256,), (512,)] * in_d
+
+
+def test_without_batch_norm_an_image_depends_on_its_latents_alone():
+    generator, discriminator = networks.build("stability_bn_gd", STABILITY_SHAPE)
+    z = tf.random.stateless_uniform((2, 1024), (0, 0), -1, 1)
+    images = generator(z, training=True)
+    alone = generator(z[:1], training=True)
+    # Kernels of other batch sizes add in another order.
+    np.testing.assert_allclose(alone[0], images[0], atol=1e-6)
+    logits = discriminator(images, training=True)
+    np.testing.assert_allclose(discriminator(alone, training=True)[0], logits[0], atol=1e-6)
+
+
+def test_the_latents_and_pixels_of_the_stability_pairs_are_the_authors():
+    generator, _ = networks.build("stability_bn_g", STABILITY_SHAPE)
+    assert (generator.latent_dim, generator.latent_distribution) == (1024, "uniform")
+    assert generator.value_range == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [
+        ((112, 112, 3), 0, "takes images of 64x64x3.*--image_size=64"),
+        ((64, 64, 1), 0, "--channels=colour"),
+        (STABILITY_SHAPE, 10, "takes no labels"),
+    ],
+)
+def test_what_does_not_fit_the_stability_pairs_is_refused(shape, classes, message):
+    with pytest.raises(UserError, match=message):
+        networks.build("stability_bn_g", shape, classes)

@@ -11,9 +11,17 @@ from keras import layers
 
 from lsgan_tf import networks
 from lsgan_tf.gan.model import GAN
-from lsgan_tf.networks.difficult import DifficultDiscriminator, DifficultGenerator
-from lsgan_tf.networks.gated import Gate, GatedDiscriminator
-from lsgan_tf.networks.normalization import BatchNormalization, LayerNormalization
+from lsgan_tf.networks.difficult import (
+    DifficultDiscriminator,
+    DifficultGenerator,
+    Gate,
+    GatedDiscriminator,
+)
+from lsgan_tf.networks.normalization import (
+    BatchNormalization,
+    LayerNormalization,
+    flatten_layers,
+)
 from lsgan_tf.networks.residual import Bottleneck, DepthToSpace
 
 SHAPE = (64, 64, 3)
@@ -56,7 +64,7 @@ def _parameters(network):
 
 
 def _kinds(network, *kinds):
-    return [layer for layer in network._flatten_layers() if isinstance(layer, kinds)]
+    return [layer for layer in flatten_layers(network) if isinstance(layer, kinds)]
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -64,11 +72,11 @@ def test_sizes_and_norms(name):
     generator, discriminator = _pair(name)
     assert (_parameters(generator), _parameters(discriminator)) == SIZES[name]
     of_g, of_d, in_d = NORMS[name]
-    found = _kinds(generator, BatchNormalization, LayerNormalization)
-    assert [type(layer) for layer in found] == [BatchNormalization] * of_g
-    found = _kinds(discriminator, BatchNormalization, LayerNormalization)
-    assert [type(layer) for layer in found] == [in_d] * of_d
-    assert all(layer.epsilon == 1e-5 for layer in found)
+    norms_of_g = _kinds(generator, BatchNormalization, LayerNormalization)
+    assert [type(layer) for layer in norms_of_g] == [BatchNormalization] * of_g
+    norms_of_d = _kinds(discriminator, BatchNormalization, LayerNormalization)
+    assert [type(layer) for layer in norms_of_d] == [in_d] * of_d
+    assert all(layer.epsilon == 1e-5 for layer in norms_of_g + norms_of_d)
     assert (generator.latent_dim, generator.latent_distribution) == (128, "normal")
 
 
@@ -248,7 +256,7 @@ def test_residual_generator_ends_in_tanh_of_a_fifth():
     np.testing.assert_allclose(generator(z), np.tanh(before.numpy() / 5), rtol=1e-5, atol=1e-6)
 
 
-def test_the_divisor_divides_the_score_and_is_saved(tmp_path):
+def test_the_divisor_divides_the_logit_and_is_saved(tmp_path):
     # Both start from the same seed, so from the same weights.
     (_, plain), (_, divided) = map(_pair, ("difficult_residual", "difficult_residual_fifth"))
     x = RNG.uniform(-1, 1, (2, *SHAPE)).astype(np.float32)
@@ -257,7 +265,7 @@ def test_the_divisor_divides_the_score_and_is_saved(tmp_path):
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "n.keras")(x), divided(x))
 
 
-def test_layer_norm_lets_each_image_be_scored_by_itself():
+def test_with_layer_norm_a_logit_depends_on_its_image_alone():
     x = RNG.uniform(-1, 1, (2, *SHAPE)).astype(np.float32)
     for name, alone in (("difficult_dcgan", True), ("difficult_dcgan_bn", False)):
         _, discriminator = _pair(name)

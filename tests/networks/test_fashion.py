@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import networks
-from lsgan_tf.networks import pytorch
 from lsgan_tf.networks.fashion import FashionDiscriminator, FashionGenerator
-from lsgan_tf.networks.normalization import BatchNormalization
+from lsgan_tf.networks.layers import torch_conv, torch_deconv
+from lsgan_tf.networks.normalization import BatchNormalization, find_batch_norms, flatten_layers
 
 SHAPE = (32, 32, 1)
 RNG = np.random.default_rng(0)
@@ -16,10 +16,6 @@ RNG = np.random.default_rng(0)
 
 def _parameters(network):
     return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
-
-
-def _norms(network):
-    return [each for each in network._flatten_layers() if isinstance(each, BatchNormalization)]
 
 
 @pytest.mark.parametrize(
@@ -35,14 +31,14 @@ def _norms(network):
 def test_sizes_and_norms(name, suffix, of_g, of_d, momenta):
     generator, discriminator = networks.build(name + suffix, SHAPE)
     assert (_parameters(generator), _parameters(discriminator)) == (of_g, of_d)
-    norms = _norms(generator) + _norms(discriminator)
+    norms = find_batch_norms(generator) + find_batch_norms(discriminator)
     assert [norm.momentum for norm in norms] == momenta
     assert all(norm.epsilon == 1e-5 for norm in norms)
     assert discriminator.sigmoid == bool(suffix)
 
 
 def test_the_first_norm_has_a_scale_for_each_unit():
-    units = [norm.gamma.shape[0] for norm in _norms(FashionGenerator(0.9))]
+    units = [norm.gamma.shape[0] for norm in find_batch_norms(FashionGenerator(0.9))]
     assert sorted(units) == [64, 128, 8192]
 
 
@@ -51,9 +47,10 @@ def test_only_a_linear_discriminator_leaves_the_labels_0_and_1():
     linear, bounded = FashionDiscriminator(), FashionDiscriminator(sigmoid=True)
     bounded.set_weights(linear.get_weights())
     images = tf.random.stateless_uniform((4, *SHAPE), (0, 1), -900, 900)
-    scores = linear(images).numpy()
-    assert scores.min() < 0
-    np.testing.assert_allclose(bounded(images), 1 / (1 + np.exp(-scores)), rtol=1e-5)
+    logits = linear(images).numpy()
+    assert logits.min() < 0
+    np.testing.assert_allclose(bounded(images), 1 / (1 + np.exp(-logits)), rtol=1e-5)
+    assert (linear.logit_range, bounded.logit_range) == (None, (0, 1))
 
 
 def _conv_by_definition(x, kernel, strides):
@@ -81,7 +78,7 @@ def _deconv_by_definition(x, kernel):
 
 @pytest.mark.parametrize("strides", [1, 2])
 def test_convolutions_lie_where_pytorchs_do(strides):
-    block = keras.Sequential(pytorch.conv(2, 3, strides, "normal"))
+    block = keras.Sequential(torch_conv(2, 3, strides, "normal"))
     x = RNG.normal(size=(1, 6, 6, 2)).astype("float32")
     out = block(x)[0] - block.layers[-1].bias.value
     expected = _conv_by_definition(x[0], block.layers[-1].kernel.numpy(), strides)
@@ -89,7 +86,7 @@ def test_convolutions_lie_where_pytorchs_do(strides):
 
 
 def test_transposed_convolutions_lie_where_pytorchs_do():
-    block = keras.Sequential(pytorch.deconv(3, "normal"))
+    block = keras.Sequential(torch_deconv(3, "normal"))
     x = RNG.normal(size=(1, 4, 4, 2)).astype("float32")
     out = block(x)[0] - block.layers[0].bias.value
     expected = _deconv_by_definition(x[0], block.layers[0].kernel.numpy())
@@ -100,7 +97,7 @@ def test_transposed_convolutions_lie_where_pytorchs_do():
 def test_a_single_pixel_goes_where_pytorch_puts_it():
     """By hand: pixel (0, 0) of a 2x2 map reaches rows -1, 0 and 1; row -1 is cut off, so that the
     kernel's last two rows and columns arrive."""
-    block = keras.Sequential(pytorch.deconv(1, "zeros"))
+    block = keras.Sequential(torch_deconv(1, "zeros"))
     block.build((None, 2, 2, 1))
     block.layers[0].kernel.assign(np.arange(9.0).reshape(3, 3, 1, 1))
     x = np.zeros((1, 2, 2, 1), "float32")
@@ -113,7 +110,7 @@ def test_a_single_pixel_goes_where_pytorch_puts_it():
 def test_initial_weights():
     keras.utils.set_random_seed(0)
     for network in networks.build("fashion_bn90", SHAPE):
-        for layer in network._flatten_layers():
+        for layer in flatten_layers(network):
             if isinstance(layer, BatchNormalization):
                 gamma = layer.gamma.numpy()
                 # 32 scales know their mean to 0.0035 and their deviation to 13 %.

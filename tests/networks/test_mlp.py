@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from lsgan_tf import networks
 from lsgan_tf.networks.mlp import PerceptronDiscriminator, PerceptronGenerator
+from lsgan_tf.networks.normalization import flatten_layers
 
 SHAPE = (28, 28, 1)
 
@@ -33,7 +34,7 @@ def test_sizes_latents_and_range(name, of_g, latent_dim, distribution):
 def test_initial_weights_of_pytorch():
     keras.utils.set_random_seed(0)
     for network in networks.build("mlp", SHAPE):
-        for layer in network._flatten_layers():
+        for layer in flatten_layers(network):
             if isinstance(layer, keras.layers.Dense):
                 bound = layer.kernel.shape[0] ** -0.5
                 largest = np.abs(layer.kernel.numpy()).max()
@@ -44,10 +45,10 @@ def test_initial_weights_of_pytorch():
 def test_initial_weights_of_the_tensorflow_twin():
     keras.utils.set_random_seed(0)
     for network in networks.build("mlp_tf", SHAPE):
-        for layer in network._flatten_layers():
+        for layer in flatten_layers(network):
             if isinstance(layer, keras.layers.Dense):
                 deviation = (2 / layer.kernel.shape[0]) ** 0.5
-                # 128 weights, those of the score, know their deviation to 6 %.
+                # 128 weights, those of the logit, know their deviation to 6 %.
                 assert layer.kernel.numpy().std() == pytest.approx(deviation, rel=0.2)
                 assert not layer.bias.numpy().any()
 

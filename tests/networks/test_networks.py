@@ -65,7 +65,7 @@ def test_step_is_finite_and_images_fit(name, shape, classes):
 
 
 @pytest.mark.slow
-def test_scene_pair_makes_a_112_pixel_picture_and_scores_it():
+def test_scene_pair_makes_a_112_pixel_picture_and_its_logit():
     generator, discriminator = networks.build("scene", (112, 112, 3))
     images = generator(tf.zeros((1, 1024)))
     assert images.shape == (1, 112, 112, 3)
@@ -98,14 +98,23 @@ def test_every_layer_of_the_authors_initialisation(name):
 
 
 @pytest.mark.parametrize("name", ["light", "digit", "dcgan", "dcgan_no_bn"])
-def test_labels_change_the_picture_and_the_score(name):
+def test_labels_change_the_picture_and_the_logit(name):
     generator, discriminator = networks.build(name, (28, 28, 1), 10)
     z = tf.ones((2, 100))
     fakes = generator(z, tf.constant([3, 8]))
     assert np.abs(fakes[0] - fakes[1]).max() > 1e-4
     same = tf.repeat(fakes[:1], 2, axis=0)
-    scores = discriminator(same, tf.constant([3, 8])).numpy()
-    assert scores[0] != scores[1]
+    logits = discriminator(same, tf.constant([3, 8])).numpy()
+    assert logits[0] != logits[1]
+
+
+@pytest.mark.parametrize("name", ["light", "character"])
+def test_a_conditional_pair_says_that_labels_are_missing(name):
+    generator, discriminator = networks.build(name, (28, 28, 1), 10)
+    inputs = tf.zeros((2, generator.latent_dim)), tf.zeros((2, 28, 28, 1))
+    for network, x in zip((generator, discriminator), inputs, strict=True):
+        with pytest.raises(ValueError, match=r"Labels are missing.* 10 .*\(images, labels\)"):
+            network(x)
 
 
 def test_label_map_equals_a_dense_layer_on_one_hot_labels():
@@ -127,7 +136,7 @@ def test_label_map_equals_a_dense_layer_on_one_hot_labels():
         (("dcgan", (15, 15, 3)), "a side of at least 16, not 15x15x3.*--image_size.* 16"),
         (("dcgan", (64, 48, 3)), "square.*--image_size.* 48"),
         (("dcgan_no_bn", (32, 32, 2)), "1 or 3 channels.*not 32x32x2"),
-        (("scene", (112, 112, 3), 10), r"takes no labels.*: (\w+, )*digit\b"),
+        (("scene", (112, 112, 3), 10), r"takes no labels.*--conditional.*: (\w+, )*digit\b"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):

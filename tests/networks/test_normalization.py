@@ -9,8 +9,12 @@ from lsgan_tf.networks.normalization import (
     BatchNormalization,
     LayerNormalization,
     average_over_replicas,
+    find_batch_norms,
+    flatten_layers,
+    has_batch_norm,
     synchronize,
 )
+from lsgan_tf.networks.residual import Bottleneck
 
 RNG = np.random.default_rng(0)
 
@@ -96,6 +100,35 @@ def test_replicas_share_the_statistics_of_the_global_batch(replicas):
         np.testing.assert_allclose(outcomes[count], outcomes[1], rtol=1e-4, atol=1e-5)
         for name in ("moving_mean", "moving_variance"):
             np.testing.assert_allclose(outcomes[count, name], outcomes[1, name], rtol=1e-5)
+
+
+def test_layers_inside_layers_are_found():
+    """`flatten_layers` calls a private method of Keras, which must descend into models and into
+    layers that are no models."""
+    first, last = BatchNormalization(), BatchNormalization()
+    block = Bottleneck(4, 8, "up", "batch")
+    network = keras.Sequential([first, keras.Sequential([block, last])])
+    network.build((None, 2, 2, 4))
+    inside = block.residual.layers[-1]
+    assert isinstance(inside, BatchNormalization)
+    assert {id(layer) for layer in find_batch_norms(network)} == set(map(id, (first, inside, last)))
+    layers = flatten_layers(network)
+    assert len(set(map(id, layers))) == len(layers)
+    assert {network, block, block.residual.layers[1], block.shortcut.layers[0]} <= set(layers)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (BatchNormalization, True),
+        (keras.layers.BatchNormalization, True),
+        (LayerNormalization, False),
+        (lambda: Bottleneck(4, 4, "none", "batch"), True),
+        (lambda: Bottleneck(4, 4, "none", "layer"), False),
+    ],
+)
+def test_batch_norm_is_found_ours_or_keras_own(make, expected):
+    assert has_batch_norm(keras.Sequential([keras.Sequential([make()])])) == expected
 
 
 def test_layer_norm_by_hand():
