@@ -42,7 +42,7 @@ def from_flags():
 
 
 def read_run():
-    """(`Run`, `Config`, `Data`) of --run_dir.
+    """(`Run`, `Config`, `DataFacts`) of --run_dir.
 
     Raises:
       UserError: if it is not given, or no run.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from lsgan_tf import datasets
 from lsgan_tf.config import OF_THIS_MACHINE
 from lsgan_tf.runs.checkpoints import available
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.training import build, devices
 from lsgan_tf.training.recorder import Chief
 from lsgan_tf.utils.errors import UserError
@@ -59,7 +59,7 @@ def _facts(config, dataset, replicas):
     """What all workers of a run must have in common."""
     own = (*OF_THIS_MACHINE, "worker_timeout")
     flags = {f"--{k}": v for k, v in vars(config).items() if k not in own}
-    data = {f"the data set's {k}": v for k, v in dataclasses.asdict(Data.of(dataset)).items()}
+    data = {f"the data set's {k}": v for k, v in dataclasses.asdict(DataFacts.of(dataset)).items()}
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     return {**flags, **data, **versions, "number of replicas": replicas}
 

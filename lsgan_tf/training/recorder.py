@@ -8,7 +8,7 @@ from lsgan_tf.metrics.measuring import GivenUp
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints
 from lsgan_tf.runs.logbook import Logbook
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.training import build
 from lsgan_tf.training.periodic_scores import Examiner, owed
 from lsgan_tf.utils import images
@@ -49,7 +49,7 @@ class Chief:
           UserError: if the flags, the data or the run directory do not allow it.
         """
         config, run, gan = self._config, self.run, self._gan
-        data, replicas = Data.of(self._dataset), self._strategy.num_replicas_in_sync
+        data, replicas = DataFacts.of(self._dataset), self._strategy.num_replicas_in_sync
         run.check(config, data, replicas, allow_config_change)
         self._checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
         step = self._checkpoints.restore_latest()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lsgan_tf.config import Config
 from lsgan_tf.runs import comparison
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 EXTRACTOR = {"name": "classifier", "sha256": "ab" * 32, "dtype": "float32", "dimension": 4}
@@ -34,7 +34,7 @@ def make(tmp_path):
     def run(name, *lines):
         made = Run(tmp_path / name)
         config = Config(dataset="small", run_dir=str(made.directory))
-        made.claim(config, Data((8, 8, 1), 50, None, "f00d"))
+        made.claim(config, DataFacts((8, 8, 1), 50, None, "f00d"))
         made.append_scores(lines)
         return made
 

@@ -11,7 +11,7 @@ import pytest
 
 from lsgan_tf.config import Config
 from lsgan_tf.runs import gallery
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 EXTRACTOR = {"name": "inception-2015", "sha256": "ab" * 32, "dtype": "float32"}
@@ -83,7 +83,7 @@ def run(tmp_path):
 def _claimed(directory, **changes):
     run = Run(directory)
     config = Config(dataset="small", run_dir=str(directory), **changes)
-    run.claim(config, Data((8, 8, 1), 50, None, "f00d"))
+    run.claim(config, DataFacts((8, 8, 1), 50, None, "f00d"))
     return run
 
 
