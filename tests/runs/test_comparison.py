@@ -151,7 +151,7 @@ def test_numbers_that_are_not_finite_are_shown_and_never_best(make):
     assert values == ["nan", "-inf", "7*"]
 
 
-AMISS = [
+WRONG_TYPES = [
     {"value": "5"},
     {"value": True},
     {"value": None},
@@ -175,7 +175,7 @@ AMISS = [
 
 
 def test_lines_of_the_wrong_types_are_left_out(make):
-    run = make("run", _line(1, 1.0), *(_line(2, 0.5) | changes for changes in AMISS))
+    run = make("run", _line(1, 1.0), *(_line(2, 0.5) | changes for changes in WRONG_TYPES))
     run.append_scores([{"step": 3}])
     assert len(comparison.table([run])) == 3
 

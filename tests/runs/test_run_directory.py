@@ -152,6 +152,6 @@ def test_resuming_forgets_metrics_of_steps_to_be_done_again(run):
     for step in (10, 20, 30):
         run.append_metrics({"step": step})
     with open(run.metrics, "ab") as file:
-        file.write(b'{"step": 40, "d_lo')  # torn by a kill
+        file.write(b'{"step": 40, "d_lo')  # truncated by a kill
     run.forget_after(20)
     assert [json.loads(line)["step"] for line in run.metrics.read_text().splitlines()] == [10, 20]
