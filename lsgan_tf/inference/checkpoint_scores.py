@@ -20,7 +20,7 @@ from lsgan_tf.metrics.scores import Score, Settings
 from lsgan_tf.networks.base import Generator
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import available
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils import images, text
 from lsgan_tf.utils.errors import UserError
 
@@ -34,7 +34,7 @@ class Job:
 
     run: Run
     config: Config
-    data: Data
+    data: DataFacts
     choice: Choice
     settings: Settings
     batch_size: int  # images at a time, on each device

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from absl import flags
 
 from lsgan_tf.config import Config
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def load_by_flags() -> Trained:
     return load(values.run_dir, checkpoint=values.checkpoint, weights=values.weights)
 
 
-def read_run() -> tuple[Run, Config, Data]:
+def read_run() -> tuple[Run, Config, DataFacts]:
     """Reads what is known of the run in --run_dir.
 
     Raises:

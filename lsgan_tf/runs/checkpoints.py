@@ -1,30 +1,31 @@
-"""Checkpoints of everything that training changes, and what to do when one is damaged."""
+"""Checkpoints of everything that training changes: saved atomically, restored if sound."""
 
 import os
 import re
 import shutil
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from lsgan_tf.utils.errors import UserError
 
+# A checkpoint is step-N.index and step-N.data-*; while it is written, the names begin with
+# unfinished-N. It exists once it has its index, which is renamed last.
 _INDEX = re.compile(r"step-(\d+)\.index")
 _DATA = re.compile(r"step-(\d+)\.data-.*")
 _UNFINISHED = "unfinished-"
-_FULL = re.compile(r"No space left on device|File too large|Disk quota exceeded")
+_FULL_DISK = re.compile(r"No space left on device|File too large|Disk quota exceeded")
 
-# TensorFlow's readers raise about anything on a truncated, altered or foreign checkpoint.
+# TensorFlow raises nearly any exception on a truncated or altered checkpoint, or one of another
+# program.
 _ANY_DAMAGE = Exception
 
 
-def available(directory):
-    """The steps of the complete checkpoints in a directory, in rising order.
-
-    `Checkpoints.save` gives a checkpoint the name of its `.index` file last.
-    """
-    names = (_INDEX.fullmatch(path.name) for path in Path(directory).glob("step-*.index"))
-    return sorted(int(match.group(1)) for match in names if match)
+def available(directory: str | Path) -> list[int]:
+    """The steps of the complete checkpoints in a directory, in rising order."""
+    matches = (_INDEX.fullmatch(path.name) for path in Path(directory).glob("step-*.index"))
+    return sorted(int(match.group(1)) for match in matches if match)
 
 
 class Checkpoints:
@@ -33,19 +34,19 @@ class Checkpoints:
     The data and the latents are functions of (seed, step), so this is all of a run's state.
 
     Args:
-      gan: a compiled `GAN`.
-      directory: where the checkpoints are.
-      keep: number of checkpoints to keep.
+        gan: a compiled `gan.model.GAN`.
+        directory: where the checkpoints are.
+        keep: number of checkpoints to keep.
 
     Attributes:
-      best: the step of one to keep as well, or None.
+        best: the step of a checkpoint to keep as well, or None.
     """
 
-    def __init__(self, gan, directory, keep):
+    def __init__(self, gan, directory: str | Path, keep: int):
         self._directory = Path(directory)
         self._gan = gan
         self._keep = keep
-        self.best = None
+        self.best: int | None = None
         average = {} if gan.generator_ema is None else {"generator_ema": gan.generator_ema}
         self._checkpoint = tf.train.Checkpoint(
             generator=gan.generator,
@@ -56,15 +57,15 @@ class Checkpoints:
             **average,
         )
 
-    def save(self):
-        """Writes a checkpoint of the current step, then removes the oldest above `keep` but for
+    def save(self) -> None:
+        """Writes a checkpoint of the current step, then removes the oldest beyond `keep`, except
         the best.
 
-        It is written under another name and renamed when it is on the disk, so a process that dies
-        or a disk that is full at any moment leaves the ones before as they were.
+        It is written under another name and renamed when it is on the disk: a process that is
+        killed or a full disk leaves the earlier ones intact at any moment.
 
         Raises:
-          UserError: if it cannot be written, for want of space for example.
+            UserError: it cannot be written; the disk is full, for example.
         """
         step = int(self._gan.step.numpy())
         try:
@@ -75,33 +76,34 @@ class Checkpoints:
             raise UserError(
                 f"The checkpoint of step {step} could not be written to {self._directory} "
                 f"({_reason(error)}). "
-                + (f"That of step {kept[-1]} is intact. " if kept else "There is none before. ")
+                + (f"That of step {kept[-1]} is intact. " if kept else "There is no earlier one. ")
                 + "Make room, then start the same command again."
             ) from error
-        # Later ones are damaged, passed over by a resumed run: no reason to drop this one.
-        done = [each for each in available(self._directory) if each <= step]
-        for old in done[: -self._keep]:
+        # Checkpoints of later steps are damaged ones that the resumed run skipped: not counted.
+        earlier = [old for old in available(self._directory) if old <= step]
+        for old in earlier[: -self._keep]:
             if old != self.best:
                 (self._directory / f"step-{old}.index").unlink(missing_ok=True)
         _remove_unfinished(self._directory)
 
-    def _write(self, step):
+    def _write(self, step: int) -> None:
         name = f"{_UNFINISHED}{step}"
         self._checkpoint.write(str(self._directory / name))
-        # The index last: with it the checkpoint exists.
+        # The index is last: with it the checkpoint exists.
         for part in (*self._directory.glob(f"{name}.data-*"), self._directory / f"{name}.index"):
             with open(part, "rb") as file:
                 os.fsync(file.fileno())
             part.rename(part.with_name(part.name.replace(name, f"step-{step}", 1)))
 
-    def restore_latest(self):
-        """Restores the newest sound checkpoint and returns its step; 0 if there is none at all.
+    def restore_latest(self) -> int:
+        """Restores the newest sound checkpoint; a damaged one is skipped with a warning.
 
-        A damaged one is passed over, with a message, for the one before.
+        Returns:
+            Its step; 0 if there are no checkpoints.
 
         Raises:
-          UserError: if there are checkpoints and none of them can be read, or if they are sound
-            but of other networks or optimizers.
+            UserError: none of the checkpoints can be read, or a sound one is of other networks or
+                optimizers.
         """
         _remove_unfinished(self._directory)
         steps = available(self._directory)
@@ -117,7 +119,7 @@ class Checkpoints:
                         "make; nothing was changed. Give the run's own flags, or choose another "
                         "--run_dir."
                     ) from error
-                print(f"warning: {_damaged(prefix, error)}; trying the one before.")
+                _warn_of_damage(prefix, error)
         if steps:
             raise UserError(
                 f"None of the checkpoints in {self._directory} (steps {steps}) can be read. "
@@ -126,17 +128,26 @@ class Checkpoints:
         return 0
 
 
-def restore_generator(generator, directory, *, checkpoint="latest", weights="raw"):
-    """Restores a generator alone, for sampling and export; returns the checkpoint's step.
+def restore_generator(
+    generator: keras.Model,
+    directory: str | Path,
+    *,
+    checkpoint: str = "latest",
+    weights: str = "raw",
+) -> int:
+    """Restores a generator alone, for sampling and export.
 
     Args:
-      generator: a network as the run built it.
-      directory: the run's checkpoints.
-      checkpoint: a step, or "latest": the newest that can be read.
-      weights: "raw", or "ema" for the averaged ones.
+        generator: a network as the run built it.
+        directory: the run's checkpoints.
+        checkpoint: a step, or "latest": the newest that can be read.
+        weights: "raw", or "ema" for the averaged ones.
+
+    Returns:
+        The step of the checkpoint.
 
     Raises:
-      UserError: if that checkpoint or those weights do not exist or cannot be read.
+        UserError: that checkpoint or those weights do not exist or cannot be read.
     """
     steps = available(directory)
     if not steps:
@@ -155,14 +166,14 @@ def restore_generator(generator, directory, *, checkpoint="latest", weights="raw
             return step
         except _ANY_DAMAGE as error:
             if len(wanted) > 1:
-                print(f"warning: {_damaged(prefix, error)}; trying the one before.")
+                _warn_of_damage(prefix, error)
     raise UserError(
         f"Checkpoint {_prefix(directory, wanted[0])} cannot be read. "
         f"Choose another with --checkpoint; there are: {steps}."
     )
 
 
-def _is_sound(prefix):
+def _is_sound(prefix: str) -> bool:
     """Whether every byte of a checkpoint is there and matches its checksum."""
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -173,8 +184,8 @@ def _is_sound(prefix):
     return True
 
 
-def _remove_unfinished(directory):
-    """Removes what a killed or failed save, or a removed index, has left behind."""
+def _remove_unfinished(directory: Path) -> None:
+    """Removes files of saves that failed or were killed, and data files without an index."""
     for path in directory.glob(f"{_UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -187,11 +198,11 @@ def _remove_unfinished(directory):
             path.unlink(missing_ok=True)
 
 
-def _prefix(directory, step):
+def _prefix(directory: str | Path, step: int) -> str:
     return str(Path(directory) / f"step-{step}")
 
 
-def _parse_step(text):
+def _parse_step(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
@@ -200,13 +211,13 @@ def _parse_step(text):
         ) from error
 
 
-def _damaged(prefix, error):
-    return f"checkpoint {prefix} is damaged ({_reason(error)})"
+def _warn_of_damage(prefix: str, error: Exception) -> None:
+    print(f"warning: checkpoint {prefix} is damaged ({_reason(error)}); trying the one before.")
 
 
-def _reason(error):
-    """One line of an error; TensorFlow's are long, and bury a full disk."""
-    full = _FULL.search(str(error))
-    if full:
-        return full.group()
+def _reason(error: Exception) -> str:
+    """One short line of an error; that of a full disk is deep inside TensorFlow's message."""
+    full_disk = _FULL_DISK.search(str(error))
+    if full_disk:
+        return full_disk.group()
     return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__

@@ -1,57 +1,103 @@
 """gallery.html: a run's samples, losses and scores on one page that opens from the disk.
 
-What stands in the run's files may be damaged, or meant to do harm: a line of the wrong types is
-left out, and all text is escaped.
+The run's files may be damaged or hostile: lines of the wrong types are left out, and the template
+escapes all text.
 """
 
-import html
 import os
 import re
 import shlex
 import struct
-import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jinja2
+
+from lsgan_tf.config import Config
 from lsgan_tf.runs import score_log
 from lsgan_tf.runs.checkpoints import available
-from lsgan_tf.runs.gallery_page import CARD, PAGE, SECTION, STYLE
+from lsgan_tf.runs.run_directory import Best, Run
+from lsgan_tf.runs.score_log import LoggedScore, LossLog, Protocol
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, printable
 
-_SMALL = 320  # pixels: a grid up to this width is enlarged
+_TEMPLATE = Path(__file__).with_name("gallery.html")
+_SMALL = 320  # pixels: a grid up to this width is shown at twice its size
 _NARROWEST, _PADDING = 300, 26  # CSS pixels: of a card's picture, beside it
 
 
-def write(run):
-    """Writes a run's gallery.html anew, from what is in the run directory; returns its path.
+class _Picture(NamedTuple):
+    url: str  # relative to the page
+    width: int  # as shown, CSS pixels
+    height: int
+    alt: str
+
+
+class _ScoreGroup(NamedTuple):
+    """Scores of one protocol."""
+
+    scores: list[LoggedScore]
+    protocol: str
+
+
+class _Card(NamedTuple):
+    """What the page shows of one step."""
+
+    step: int
+    badge: str  # empty: not the best checkpoint
+    picture: _Picture | None
+    losses: str
+    scores: list[_ScoreGroup]
+    commands: list[str]
+
+
+class _Section(NamedTuple):
+    heading: str
+    note: str
+    card_width: int  # CSS pixels
+    cards: list[_Card]  # the newest first
+
+
+def write(run: Run) -> Path:
+    """Writes a run's gallery.html again from what is in the run directory; returns its path.
 
     Raises:
-      UserError: if there is no run, or the page cannot be written.
+        UserError: there is no run, or the page cannot be written.
     """
-    files.write_bytes(run.gallery, _page(run).encode())
+    config, _ = run.read()
+    scores = score_log.read_scores(run)
+    page = _environment().from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    rendered = page.render(
+        title=os.path.basename(os.path.abspath(run.directory)),
+        facts=_describe_run(config),
+        real_scores=_group([score for score in scores if score.step is None]),
+        reals=_real_images(run),
+        sections=_sections(run, scores),
+    )
+    files.write_bytes(run.gallery, rendered.encode())
     return run.gallery
 
 
-def _page(run):
-    config, _ = run.read()
-    scores = score_log.scores(run)
-    kept, pictures = available(run.checkpoints), _pictures(run)
-    cards = _Cards(run, pictures, scores)
-    note = "The newest first. A click on a command selects it." if kept else "There is none yet."
-    sections = cards.section(kept, "Checkpoints", note)
-    if gone := pictures.keys() - set(kept):
-        note = "Only the samples are left; --keep_checkpoints is how many checkpoints are kept."
-        sections += cards.section(gone, "Samples of other steps", note, kept=False)
-    return PAGE.substitute(
-        title=_text(os.path.basename(os.path.abspath(run.directory))),
-        style=STYLE,
-        facts=_facts(config),
-        floor=_floor([score for score in scores if score.step is None]),
-        reals=_reals(run),
-        sections=sections,
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
+    environment.filters["thousands"] = "{:,}".format
+    return environment
 
 
-def _facts(config):
+def _visible(value: Any) -> Any:
+    """What the template inserts, with control characters as escapes that a reader sees."""
+    is_html = hasattr(value, "__html__")  # of a macro, whose text is escaped
+    return printable(value) if isinstance(value, str) and not is_html else value
+
+
+def _describe_run(config: Config) -> str:
     objective = config.objective
     if objective == "least_squares":
         labels = (config.label_a, config.label_b, config.label_c)
@@ -62,133 +108,131 @@ def _facts(config):
         objective,
         f"{config.train_steps:,} steps",
     )
-    return " · ".join(map(_text, facts))
+    return " · ".join(facts)
 
 
-def _floor(scores):
-    if not scores:
-        return ""
-    note = "<p>The floor, what real images score:</p>\n"
-    return f"<div>\n{note}{_scores(scores)}</div>\n"
-
-
-def _reals(run):
+def _real_images(run: Run) -> _Picture | None:
     path = run.directory / "reals.png"
     size = _png_size(path)
-    if not size:
-        return ""
-    picture = _image(path.name, size, "real images", _scale(size))
-    return f"<figure>\n{picture}<figcaption>Real images</figcaption>\n</figure>\n"
+    return _picture(path.name, size, "real images", enlarge=True) if size else None
+
+
+def _sections(run: Run, scores: list[LoggedScore]) -> list[_Section]:
+    cards, kept = _Cards(run, scores), available(run.checkpoints)
+    note = "The newest first. A click on a command selects it." if kept else "There is none yet."
+    sections = [_section("Checkpoints", note, map(cards.of_checkpoint, reversed(kept)))]
+    others = sorted(cards.sampled_steps - set(kept), reverse=True)
+    if others:
+        note = "Only the samples are left; --keep_checkpoints is how many checkpoints are kept."
+        sections.append(_section("Samples of other steps", note, map(cards.of_sample, others)))
+    return sections
+
+
+def _section(heading: str, note: str, cards: Iterable[_Card]) -> _Section:
+    cards = list(cards)
+    widths = [card.picture.width for card in cards if card.picture]
+    return _Section(heading, note, max([*widths, _NARROWEST]) + _PADDING, cards)
 
 
 class _Cards:
-    """Makes a card for each step of a run."""
+    """Makes the cards of a run's steps.
 
-    def __init__(self, run, pictures, scores):
+    Attributes:
+        sampled_steps: the steps that have a sample grid.
+    """
+
+    def __init__(self, run: Run, scores: list[LoggedScore]):
         self._run = run
-        self._pictures = pictures  # {step: size}
-        self._losses = score_log.LossLog(run)
-        self._best = _best(run)
-        self._scores = {}  # {step: [Scored]}
+        self._sizes = _sample_sizes(run)
+        self._losses = LossLog(run)
+        self._best = _read_best(run)
+        self._scores = {}  # {step: its scores}
         for score in scores:
             self._scores.setdefault(score.step, []).append(score)
+        self.sampled_steps = self._sizes.keys()
 
-    def section(self, steps, heading, note, kept=True):
-        """The cards of these steps, the newest first; compact where no checkpoint is kept."""
-        steps = sorted(steps, reverse=True)
-        sizes = [self._pictures[step] for step in steps if step in self._pictures]
-        widths = [size[0] * _scale(size, kept) for size in sizes]
-        return SECTION.substitute(
-            heading=_text(heading),
-            note=_text(note),
-            width=max(widths + [_NARROWEST]) + _PADDING,
-            cards="".join(self._card(step, kept) for step in steps),
+    def of_checkpoint(self, step: int) -> _Card:
+        """The card of a step whose checkpoint is kept."""
+        best = self._best if self._best and self._best.step == step else None
+        return self._card(
+            step,
+            picture=self._picture(step, enlarge=True),
+            badge=f"best {best.score}: {best.value:.4g}" if best else "",
+            commands=self._commands(step),
         )
 
-    def _card(self, step, kept):
-        best = self._best if kept and self._best and self._best.step == step else None
-        badge = f"best {best.score}: {best.value:.4g}" if best else ""
-        return CARD.substitute(
+    def of_sample(self, step: int) -> _Card:
+        """The card of a step that has only its samples left."""
+        picture = self._picture(step, enlarge=False)
+        return self._card(step, picture=picture, badge="", commands=[])
+
+    def _card(self, step, **facts):
+        return _Card(
             step=step,
-            shown=f"{step:,}",
-            mark=" best" if best else "",
-            badge=f'<strong class="badge">{_text(badge)}</strong>' if best else "",
-            picture=self._picture(step, kept),
-            losses=self._loss(step),
-            scores=_scores(self._scores.get(step, [])),
-            commands=self._commands(step) if kept else "",
+            losses=self._describe_losses(step),
+            scores=_group(self._scores.get(step, [])),
+            **facts,
         )
 
-    def _picture(self, step, kept):
-        if step not in self._pictures:
-            return ""
-        size = self._pictures[step]
-        alt = f"samples of step {step:,}"
-        picture = _image(f"samples/{_name(step)}", size, alt, _scale(size, kept))
-        return f'<div class="picture">\n{picture}</div>\n'
+    def _picture(self, step, enlarge):
+        if step not in self._sizes:
+            return None
+        url, alt = f"samples/{_sample_name(step)}", f"samples of step {step:,}"
+        return _picture(url, self._sizes[step], alt, enlarge)
 
-    def _loss(self, step):
+    def _describe_losses(self, step):
         losses = self._losses.at(step)
         if losses is None:
             return ""
         earlier = f" (step {losses.step:,})" if losses.step != step else ""
-        return f"d_loss {losses.discriminator:.4g}, g_loss {losses.generator:.4g}{earlier}"
+        return f"d_loss {losses.d_loss:.4g}, g_loss {losses.g_loss:.4g}{earlier}"
 
     def _commands(self, step):
-        chosen = [f"--run_dir={self._run.directory}", f"--checkpoint={step}"]
-        commands = (["python", "-m", f"lsgan_tf.{name}", *chosen] for name in ("sample", "export"))
-        return "".join(
-            f"<pre><code>{_text(shlex.join(command))}</code></pre>\n" for command in commands
-        )
+        flags = [f"--run_dir={self._run.directory}", f"--checkpoint={step}"]
+        modules = ("lsgan_tf.sample", "lsgan_tf.export")
+        return [shlex.join(["python", "-m", module, *flags]) for module in modules]
 
 
-def _best(run):
+def _read_best(run: Run) -> Best | None:
     try:
         return run.best()
-    except UserError:  # damaged; the commands that need it say so
+    except UserError:  # damaged; the commands that need it report that
         return None
 
 
-def _scores(scores):
-    """The latest of each score and protocol: a list for each protocol, and what that is."""
+def _group(scores: list[LoggedScore]) -> list[_ScoreGroup]:
+    """The latest of each score under each protocol."""
     groups = {}
     for score in scores:
         groups.setdefault((score.protocol, score.images, score.weights), {})[score.name] = score
-    return "".join(
-        f'<div>\n<ul class="scores">\n{"".join(map(_score, group.values()))}</ul>\n'
-        f'<p class="quiet">{_text(_protocol(*key))}</p>\n</div>\n'
-        for key, group in groups.items()
-    )
+    return [
+        _ScoreGroup(list(group.values()), _describe_protocol(*key)) for key, group in groups.items()
+    ]
 
 
-def _score(score):
-    return f"<li><span>{_text(score.heading)}</span> <b>{_text(score.text)}</b></li>\n"
+def _describe_protocol(protocol: Protocol, images: str, weights: str | None) -> str:
+    of_weights = "" if weights is None else f", {weights.replace('ema', 'EMA', 1)} weights"
+    return f"{protocol.count:,} {images} vs {protocol.reference}{of_weights}{protocol.features}"
 
 
-def _protocol(protocol, images, weights):
-    of = "" if weights is None else f", {weights.replace('ema', 'EMA', 1)} weights"
-    return f"{protocol.count:,} {images} vs {protocol.reference}{of}{protocol.features}"
-
-
-def _pictures(run):
+def _sample_sizes(run: Run) -> dict[int, tuple[int, int]]:
     """{step: (width, height)} of the sample grids."""
-    found = {}
+    sizes = {}
     for path in run.samples.glob("*.png"):
         step = int(path.stem) if re.fullmatch("[0-9]{7,18}", path.stem) else None
-        size = _png_size(path)
-        if step is not None and path.name == _name(step) and size:
-            found[step] = size
-    return found
+        if step is not None and path.name == _sample_name(step) and (size := _png_size(path)):
+            sizes[step] = size
+    return sizes
 
 
-def _name(step):
+def _sample_name(step: int) -> str:
     return f"{step:07d}.png"
 
 
-def _png_size(path):
-    """(width, height) as a PNG's first bytes say it; None if it is none."""
+def _png_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) from the header of a PNG file; None if it is none."""
     try:
-        if not path.is_file():  # to open a pipe is to wait
+        if not path.is_file():  # opening a named pipe would block
             return None
         with path.open("rb") as file:
             head = file.read(24)
@@ -200,19 +244,7 @@ def _png_size(path):
     return (width, height) if 0 < width < 2**31 and 0 < height < 2**31 else None
 
 
-def _scale(size, large=True):
-    """How much a grid is enlarged: a small one to twice its size."""
-    return 2 if large and size[0] <= _SMALL else 1
-
-
-def _image(url, size, alt, scale):
-    url, (width, height) = _text(urllib.parse.quote(url)), size
-    return (
-        f'<a href="{url}"><img src="{url}" width="{width * scale}" height="{height * scale}" '
-        f'alt="{_text(alt)}" loading="lazy"></a>\n'
-    )
-
-
-def _text(value):
-    """Text as HTML, in content and in attributes; what cannot be shown as an escape."""
-    return html.escape(printable(value))
+def _picture(url: str, size: tuple[int, int], alt: str, enlarge: bool) -> _Picture:
+    """A picture in its own size, or `enlarge`d to twice that if it is small."""
+    factor = 2 if enlarge and size[0] <= _SMALL else 1
+    return _Picture(url, size[0] * factor, size[1] * factor, alt)

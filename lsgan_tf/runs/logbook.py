@@ -1,30 +1,46 @@
-"""What a run says while it trains: a line on the screen, metrics.jsonl, TensorBoard."""
+"""What a run reports while it trains: lines on the screen, metrics.jsonl, TensorBoard."""
 
+import contextlib
 import functools
 import time
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
+from lsgan_tf.runs.run_directory import Run
+
+_TAGS = {
+    "d_loss": "loss/discriminator",
+    "d_penalty": "loss/discriminator_penalty",
+    "g_loss": "loss/generator",
+    "d_real": "logits/real",
+    "d_fake": "logits/fake",
+    "d_gradient_norm": "gradient_norm/discriminator",
+    "g_gradient_norm": "gradient_norm/generator",
+}
+
 
 class Logbook:
-    """Writes the metrics and the pictures of a run.
+    """Writes the metrics, scores and pictures of a run.
 
     Args:
-      run: the `Run`.
-      objective: whose losses at the optimum are drawn beside the measured ones.
-      batch_size: images per step.
-      train_steps: the step the run ends at.
+        run: the run.
+        objective: a `gan.objectives` objective, whose losses at the optimum are drawn beside the
+            measured ones.
+        batch_size: images per step.
+        train_steps: the step the run ends at.
     """
 
-    def __init__(self, run, objective, *, batch_size, train_steps):
+    def __init__(self, run: Run, objective, *, batch_size: int, train_steps: int):
         self._run = run
         self._optimum = objective.optimum()
         self._batch_size = batch_size
         self._train_steps = train_steps
         self._clock = _Clock()
 
-    def start(self, step):
+    def start(self, step: int) -> None:
         """Drops what was written of steps after `step`, where the run begins or resumes."""
         self._run.forget_after(step)
         self._forget_events_after(step)
@@ -35,7 +51,7 @@ class Logbook:
         return tf.summary.create_file_writer(str(self._run.directory))
 
     def _forget_events_after(self, step):
-        """Tells TensorBoard that a run starts again: it drops what it holds of later steps."""
+        """Writes the event of a restart, upon which TensorBoard drops its data of later steps."""
         event = event_pb2.Event(
             wall_time=time.time(),
             step=step + 1,
@@ -43,22 +59,22 @@ class Logbook:
         )
         tf.raw_ops.ImportEvent(writer=self._writer._resource, event=event.SerializeToString())
 
-    def training(self):
-        """A context that counts its time as training; the rest is sampling and saving."""
+    def training(self) -> contextlib.AbstractContextManager:
+        """A context whose time counts as training; the rest is sampling and saving."""
         return self._clock
 
-    def config(self, text):
-        """Shows the resolved flags as text."""
+    def config(self, text: str) -> None:
+        """Writes the resolved flags, one a line, as TensorBoard text."""
         with self._writer.as_default(step=0):
             tf.summary.text("flags", "\n".join(f"    {line}" for line in text.splitlines()))
 
-    def pictures(self, name, step, picture):
-        """Shows a grid, uint8 [H, W, C]."""
+    def pictures(self, name: str, step: int, picture: np.ndarray) -> None:
+        """Writes a grid, uint8 [H, W, C], as TensorBoard image."""
         with self._writer.as_default(step=step):
             tf.summary.image(name, picture[None])
 
-    def metrics(self, step, values):
-        """Writes the mean metrics since the last call, a dictionary of finite floats."""
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes the mean metrics since the last call, finite floats, and a line on the screen."""
         steps_per_second = self._clock.rate(step)
         images_per_second = steps_per_second * self._batch_size
         record = {"step": step, **values, "images_per_second": images_per_second}
@@ -74,12 +90,12 @@ class Logbook:
         print(
             f"step {step}/{self._train_steps}  d_loss {values['d_loss']:.4f}  "
             f"g_loss {values['g_loss']:.4f}  {steps_per_second:.2f} steps/s  "
-            f"{images_per_second:.0f} images/s  {_spell(left)} left",
+            f"{images_per_second:.0f} images/s  {_format_duration(left)} left",
             flush=True,
         )
 
-    def scores(self, step, scores):
-        """Writes scores, a list of `metrics.scores.Score`, and a line of them on the screen."""
+    def scores(self, step: int, scores: Sequence) -> None:
+        """Writes scores, `metrics.scores.Score`s, and a line of them on the screen."""
         values = {score.name: score.value for score in scores}
         self._run.append_metrics({"step": step, "scores": values, "time": time.time()})
         with self._writer.as_default(step=step):
@@ -88,24 +104,13 @@ class Logbook:
         shown = "  ".join(f"{score.title} {score.value:.4g}" for score in scores)
         print(f"step {step}: {shown}", flush=True)
 
-    def flush(self):
-        """Makes sure that a watcher sees what was written."""
+    def flush(self) -> None:
+        """Writes buffered events to the disk, where TensorBoard reads them."""
         self._writer.flush()
 
 
-_TAGS = {
-    "d_loss": "loss/discriminator",
-    "d_penalty": "loss/discriminator_penalty",
-    "g_loss": "loss/generator",
-    "d_real": "score/real",
-    "d_fake": "score/fake",
-    "d_gradient_norm": "gradient_norm/discriminator",
-    "g_gradient_norm": "gradient_norm/generator",
-}
-
-
 class _Clock:
-    """Adds up the time spent inside `with clock`, and turns it into steps per second."""
+    """Sums the time spent inside `with clock`, and gives steps per second."""
 
     def __init__(self):
         self.start(0)
@@ -127,7 +132,7 @@ class _Clock:
         return rate
 
 
-def _spell(seconds):
+def _format_duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"

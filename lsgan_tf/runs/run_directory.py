@@ -4,60 +4,66 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
-import operator
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
 
 from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config, differences
-from lsgan_tf.utils import files, images
+from lsgan_tf.utils import files, images, typed_json
 from lsgan_tf.utils.errors import UserError
 
 FORMAT = 1
+_PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
 @dataclasses.dataclass(frozen=True)
-class Data:
+class DataFacts:
     """What a run must remember of its data set to sample and export without it."""
 
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, int, int]  # height, width, channels
     num_examples: int
-    class_names: tuple[str, ...] | None
+    class_names: tuple[str, ...] | None  # None: no labels
     fingerprint: str
 
-    @classmethod
-    def of(cls, dataset):
-        return cls(
-            dataset.image_shape, dataset.num_examples, dataset.class_names, dataset.fingerprint
-        )
+    def __post_init__(self):
+        if min(self.image_shape) < 1:
+            raise ValueError(f"image_shape {self.image_shape} is of no image")
 
     @classmethod
-    def from_json(cls, stored):
-        """Reads what `dataclasses.asdict` gave and JSON kept; TypeError if it is something else."""
-        names = stored["class_names"]
-        if names is not None and not all(isinstance(name, str) for name in names):
-            raise TypeError("class_names must be strings")
-        image_shape = tuple(map(operator.index, stored["image_shape"]))
-        if len(image_shape) != 3:
-            raise TypeError("image_shape must have 3 numbers: height, width, channels")
+    def of(cls, dataset) -> "DataFacts":
+        """The facts of a `datasets.dataset.Dataset`."""
+        names = dataset.class_names
         return cls(
-            image_shape,
-            operator.index(stored["num_examples"]),
+            tuple(dataset.image_shape),
+            dataset.num_examples,
             None if names is None else tuple(names),
-            stored["fingerprint"],
+            dataset.fingerprint,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The checkpoint that scored best so far."""
+    """The checkpoint that scored best so far: the content of best.json."""
 
     step: int
-    score: str  # a name of `metrics.scores.BETTER`
+    score: str  # a name of `metrics.directions.BETTER`
     value: float
     protocol: str  # a digest of what the value depends on
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+    """The content of config.json. The config of an older run lacks newer flags."""
+
+    format: int
+    config: Config
+    data: DataFacts
+    replicas: int | None = None  # None: written before it was recorded
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Run:
@@ -66,9 +72,12 @@ class Run:
     RUN/config.json  recipe.flags  reals.png  samples/STEP.png  samples/latents.npy
         metrics.jsonl  scores.jsonl  best.json  gallery.html  events.out.tfevents.*  checkpoints/
         export/1/
+
+    Args:
+        directory: where it is; it need not exist yet.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: str | Path):
         self.directory = Path(directory)
         self.checkpoints = self.directory / "checkpoints"
         self.samples = self.directory / "samples"
@@ -81,44 +90,35 @@ class Run:
         self._latents = self.samples / "latents.npy"
         self._best = self.directory / "best.json"
 
-    def read(self):
-        """The run's (`Config`, `Data`).
+    def read(self) -> tuple[Config, DataFacts]:
+        """Reads config.json; `run_dir` of the `Config` is where the run is now.
 
         Raises:
-          UserError: if there is no run here, or its config.json is damaged or of another format.
+            UserError: there is no run here, or its config.json is damaged or of another format.
         """
         stored = self._read_config()
-        return (
-            Config(**{**stored["config"], "run_dir": str(self.directory)}),
-            Data.from_json(stored["data"]),
-        )
+        return dataclasses.replace(stored.config, run_dir=str(self.directory)), stored.data
 
-    def _read_config(self):
-        """config.json, checked: its "config" has the fields of `Config`, its "data" of `Data`."""
+    def _read_config(self) -> _Stored:
         try:
-            stored = json.loads(self._config.read_text(encoding="utf-8"))
-            if stored["format"] != FORMAT:
-                raise UserError(
-                    f"{self._config} has format {stored['format']}; this version reads {FORMAT}."
-                )
-            _check_types(stored["config"], Config)
-            Data.from_json(stored["data"])
-            operator.index(stored.get("replicas", 1))
+            content = typed_json.load(self._config, dict[str, Any])
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.directory} is not a run directory (no config.json). "
                 "Train one with python -m lsgan_tf.train."
             ) from error
-        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-            raise UserError(f"{self._config} is damaged: {error!r}.") from error
-        return stored
+        if content.get("format", FORMAT) != FORMAT:
+            raise UserError(
+                f"{self._config} has format {content['format']}; this version reads {FORMAT}."
+            )
+        return typed_json.parse(content, _Stored, self._config)
 
     @contextlib.contextmanager
-    def locked(self):
-        """Holds the directory for one trainer; the lock goes with the process, however it ends.
+    def locked(self) -> Iterator[None]:
+        """Holds the directory for one trainer; the lock ends with the process, however that ends.
 
         Raises:
-          UserError: if another trainer holds it.
+            UserError: another trainer holds it, or the lock file cannot be written.
         """
         _make(self.directory)
         lock = filelock.FileLock(self.directory / ".lock", timeout=0)
@@ -126,8 +126,8 @@ class Run:
             lock.acquire()
         except filelock.Timeout as error:
             raise UserError(
-                f"Another trainer is at work in {self.directory}. Wait for it, or choose another "
-                "--run_dir."
+                f"Another trainer is running in {self.directory}. Wait for it to end, or choose "
+                "another --run_dir."
             ) from error
         except OSError as error:
             raise files.write_error(error, self.directory / ".lock") from error
@@ -136,48 +136,55 @@ class Run:
         finally:
             lock.release()
 
-    def claim(self, config, data, replicas=1):
-        """Writes what the run is, and on how many replicas it runs.
+    def claim(self, config: Config, data: DataFacts, replicas: int = 1) -> None:
+        """Makes the run's directories and writes config.json and recipe.flags.
+
+        Args:
+            config: the resolved flags.
+            data: facts of the data set.
+            replicas: how many replicas the run has now.
 
         Raises:
-          UserError: if it cannot be written.
+            UserError: a file cannot be written.
         """
         for directory in (self.directory, self.samples, self.checkpoints):
             _make(directory)
-        packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
-        stored = {
-            "format": FORMAT,
-            "config": dataclasses.asdict(config),
-            "data": dataclasses.asdict(data),
-            "replicas": replicas,
-            "versions": {name: importlib.metadata.version(name) for name in packages},
-        }
-        files.write_bytes(self._config, _json_bytes(stored, indent=2))
+        versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+        stored = _Stored(FORMAT, config, data, replicas, versions)
+        files.write_bytes(self._config, _json_bytes(dataclasses.asdict(stored), indent=2))
         files.write_bytes(self.recipe, config.to_flagfile().encode())
 
-    def check(self, config, data, replicas=1, allow_change=False):
-        """Makes sure that this is the run that is here already, if there is one.
+    def check(
+        self, config: Config, data: DataFacts, replicas: int = 1, allow_change: bool = False
+    ) -> None:
+        """Checks that a run that is here already is the one that these flags describe.
 
         Prints the flags that differ and may, and what another number of replicas means.
 
+        Args:
+            config: the resolved flags.
+            data: facts of the data set.
+            replicas: how many replicas the run has now.
+            allow_change: only prints the differences that are otherwise refused.
+
         Raises:
-          UserError: if the directory holds a run of other flags or data, listing each difference.
+            UserError: the directory holds a run of other flags or data; lists each difference.
         """
         if not self._config.exists():
             return
         stored = self._read_config()
-        kept = dataclasses.asdict(Config(**stored["config"]))  # an older run's lacks newer flags
-        changed, free = differences(kept, dataclasses.asdict(config))
+        old_flags, new_flags = dataclasses.asdict(stored.config), dataclasses.asdict(config)
+        changed, free = differences(old_flags, new_flags)
         for name, (old, new) in free.items():
             if name not in ("run_dir", "data_dir"):
                 print(f"resuming with --{name}={new} (was {old})")
-        old_data, new_data = stored["data"], json.loads(_json_bytes(dataclasses.asdict(data)))
+        old_data, new_data = dataclasses.asdict(stored.data), dataclasses.asdict(data)
         changed |= {
-            f"data set's {name}": (old_data.get(name), new_data[name])
+            f"data set's {name}": (old_data[name], new_data[name])
             for name in new_data
-            if old_data.get(name) != new_data[name]
+            if old_data[name] != new_data[name]
         }
-        before = stored.get("replicas", replicas)
+        before = replicas if stored.replicas is None else stored.replicas
         if before != replicas and config.sync_batch_norm:
             print(
                 f"resuming on {_replicas(replicas)} (was {before}): the state, the batches and the "
@@ -196,11 +203,11 @@ class Run:
             )
         print(f"resuming with changed flags:\n{lines}")
 
-    def sample_latents(self, drawn):
-        """The latents of the sample grid: those drawn, at the first call, and the same ever after.
+    def sample_latents(self, drawn: np.ndarray) -> np.ndarray:
+        """The latents of the sample grid: stores `drawn` at the first call, returns what is stored.
 
         Raises:
-          UserError: if the file that keeps them is damaged or of another shape.
+            UserError: samples/latents.npy is damaged or of another shape.
         """
         if not self._latents.exists():
             with files.replacing(self._latents) as file:
@@ -216,123 +223,101 @@ class Run:
             )
         return kept
 
-    def write_reals(self, picture):
+    def write_reals(self, picture: np.ndarray) -> None:
         """Writes reals.png from uint8 [H, W, C]."""
         files.write_bytes(self.directory / "reals.png", images.encode_png(picture))
 
-    def write_sample(self, step, picture):
+    def write_sample(self, step: int, picture: np.ndarray) -> Path:
         """Writes samples/STEP.png from uint8 [H, W, C]; returns its path."""
         path = self.samples / f"{step:07d}.png"
         files.write_bytes(path, images.encode_png(picture))
         return path
 
-    def append_metrics(self, record):
+    def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one JSON line to metrics.jsonl."""
         _append(self.metrics, [record])
 
-    def append_scores(self, records):
-        """Adds a JSON line each to scores.jsonl."""
+    def append_scores(self, records: Iterable[dict[str, Any]]) -> None:
+        """Adds one JSON line for each record to scores.jsonl."""
         _append(self.scores, records)
 
-    def read_metrics(self):
+    def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl as dictionaries, each with its "step"."""
         return list(_lines(self.metrics).values())
 
-    def read_scores(self):
-        """The lines of scores.jsonl as dictionaries, each with its "step" (None of real images)."""
+    def read_scores(self) -> list[dict[str, Any]]:
+        """The lines of scores.jsonl as dictionaries, each with its "step" (None: real images)."""
         return list(_lines(self.scores).values())
 
-    def forget_after(self, step):
-        """Drops the metrics and scores of steps that a resumed run will do again, and torn lines:
-        a line appears complete only with its end. What was best of such steps is forgotten, too."""
+    def forget_after(self, step: int) -> None:
+        """Drops the metrics, the scores and the best checkpoint of steps after `step`, which a
+        resumed run repeats, and truncated lines."""
         for path in (self.metrics, self.scores):
             if path.exists():
                 kept = [raw for raw, line in _lines(path).items() if (line["step"] or 0) <= step]
                 files.write_bytes(path, b"".join(kept))
         best = self.best()
-        if best is not None and best.step > step:  # its checkpoint was lost, or will be another
+        if best is not None and best.step > step:  # its checkpoint is lost or will be overwritten
             self._best.unlink()
 
-    def best(self):
-        """What `write_best` was given last, or None.
+    def best(self) -> Best | None:
+        """Reads what `write_best` wrote last; None if there is nothing.
 
         Raises:
-          UserError: if best.json is damaged.
+            UserError: best.json is damaged.
         """
         try:
-            stored = json.loads(self._best.read_bytes())
-            step, value = operator.index(stored["step"]), float(stored["value"])
-            return Best(step, str(stored["score"]), value, str(stored["protocol"]))
+            return typed_json.load(self._best, Best)
         except FileNotFoundError:
             return None
-        except (
-            ArithmeticError,
-            LookupError,
-            ValueError,
-            TypeError,
-            OSError,
-            RecursionError,
-        ) as error:
+        except typed_json.InvalidJson as error:
             raise UserError(
-                f"{self._best} is damaged: {error!r}. Remove it; the next evaluation of the run "
-                "then writes it anew."
+                f"{error} Remove it; the next evaluation of the run then writes it again."
             ) from error
 
-    def write_best(self, best):
-        """Keeps which checkpoint scored best."""
+    def write_best(self, best: Best) -> None:
+        """Records which checkpoint scored best."""
         files.write_bytes(self._best, _json_bytes(dataclasses.asdict(best)))
 
 
-def _replicas(count):
+def _replicas(count: int) -> str:
     return f"{count} replica{'s' if count > 1 else ''}"
 
 
-def _append(path, records):
+def _append(path: Path, records: Iterable[dict[str, Any]]) -> None:
     try:
         with open(path, "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # somebody died in the middle of a line
+                if file.read(1) != b"\n":  # the last line is truncated: end it
                     file.write(b"\n")
             file.write(b"".join(_json_bytes(record) + b"\n" for record in records))
     except OSError as error:
         raise files.write_error(error, path) from error
 
 
-def _lines(path):
-    """{line: what it says} of a file of JSON lines that have a step, without torn ones."""
-    lines = {}
+def _lines(path: Path) -> dict[bytes, dict[str, Any]]:
+    """{line as it stands: what it says} of a file of JSON lines, without those that are truncated
+    or have no step."""
     try:
         content = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    if content:
-        for raw in content.splitlines(keepends=True):
-            with contextlib.suppress(ValueError, RecursionError):
-                line = json.loads(raw)
-                if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):
-                    lines[raw.rstrip(b"\n") + b"\n"] = line
+    lines = {}
+    for raw in content.splitlines(keepends=True):
+        with contextlib.suppress(ValueError, RecursionError):
+            line = json.loads(raw)
+            if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):
+                lines[raw.rstrip(b"\n") + b"\n"] = line
     return lines
 
 
-def _check_types(stored, config):
-    """TypeError unless `stored` has values of the types of a dataclass' fields; a field that an
-    older version did not have may be missing, it then has its default."""
-    types = {field.name: field.type for field in dataclasses.fields(config)}
-    if not isinstance(stored, dict) or not stored or not stored.keys() <= types.keys():
-        raise TypeError(f"its config must have fields among {', '.join(types)}")
-    for name, value in stored.items():
-        whole_for_float = types[name] is float and type(value) is int
-        if type(value) is not types[name] and not whole_for_float:
-            raise TypeError(f"{name} must be of type {types[name].__name__}")
-
-
-def _make(directory):
+def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the run directory {directory}: {error}.") from error
 
 
-def _json_bytes(value, indent=None):
+def _json_bytes(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, indent=indent, ensure_ascii=False).encode()

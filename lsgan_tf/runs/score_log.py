@@ -1,27 +1,32 @@
-"""What a run has logged, read back and checked; without TensorFlow.
+"""The losses and scores that a run has logged, read back and checked; without TensorFlow.
 
-The files may have been damaged or edited: lines that do not say what they should are left out.
+The files may be damaged or edited: lines that do not hold what they should are left out.
 """
 
 import bisect
 import contextlib
 import dataclasses
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lsgan_tf.metrics.directions import BETTER, heading, spelled
+from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import printable
+from lsgan_tf.utils.typed_json import InvalidJson, parse
 
 _LAST_STEP = 2**63 - 1
-_AMISS = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 
 
-class Losses(NamedTuple):
-    """Means of both networks' losses, up to a step."""
+@dataclasses.dataclass(frozen=True)
+class Losses:
+    """Means of both networks' losses since the log line before, as a line of metrics.jsonl."""
 
     step: int
-    discriminator: float
-    generator: float
+    d_loss: float
+    g_loss: float
+
+    def __post_init__(self):
+        _check_step(self.step)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,139 +39,160 @@ class Protocol:
     extractor: str
     dtype: str
     split: str  # of the real images
-    images: int  # how many of those
+    images: int  # how many real ones
 
     def __str__(self):
-        of = f"{self.dataset} {self.split}"
-        return f"{self.count:,} images vs {self.images:,} of {of}{self.features}"
+        real = f"{self.images:,} of {self.dataset} {self.split}"
+        return f"{self.count:,} images vs {real}{self.features}"
 
     @property
-    def reference(self):
+    def reference(self) -> str:
         """The real images, in short."""
         return f"{self.images:,} of {self.split}"
 
     @property
-    def features(self):
-        """What is compared, as the end of an enumeration."""
+    def features(self) -> str:
+        """The extractor and its dtype, to be added to an enumeration."""
         return f", {self.extractor}, {self.dtype}"
 
 
-class Scored(NamedTuple):
+class LoggedScore(NamedTuple):
     """One score of one set of images."""
 
     name: str
     title: str
     value: float
     std: float | None
-    of: int | None  # the largest value there can be, of a count
+    maximum: int | None  # the largest possible value, of a count
     step: int | None  # None of real images
     images: str  # "generated", or which real ones
     weights: str | None  # "raw" or "ema", and the dtype policy unless float32
     protocol: Protocol
 
     @property
-    def direction(self):
-        """-1 if lower is better, 1 if higher is; 0 of a score that is not known."""
+    def direction(self) -> int:
+        """-1 if lower is better, 1 if higher is; 0 of an unknown score."""
         return BETTER.get(self.name, 0)
 
     @property
-    def heading(self):
+    def heading(self) -> str:
         """The title, with an arrow that shows which way is better."""
         return heading(self.name, self.title)
 
     @property
-    def text(self):
-        """The value, with what belongs to it."""
-        return spelled(self.value, std=self.std, of=self.of)
+    def text(self) -> str:
+        """The value, with its deviation or maximum."""
+        return spelled(self.value, std=self.std, of=self.maximum)
 
 
 class LossLog:
     """The losses in a run's metrics.jsonl."""
 
-    def __init__(self, run):
+    def __init__(self, run: Run):
         self._by_step = {}
         for line in run.read_metrics():
-            with contextlib.suppress(*_AMISS):
-                losses = Losses(_step(line), _number(line["d_loss"]), _number(line["g_loss"]))
+            with contextlib.suppress(InvalidJson):
+                losses = parse(line, Losses, ignore_unknown=True)
                 self._by_step[losses.step] = losses
         self._steps = sorted(self._by_step)
 
-    def at(self, step):
-        """The `Losses` that were logged at a step or last before it, or None."""
+    def at(self, step: int) -> Losses | None:
+        """The losses that were logged at a step or last before it, or None."""
         before = bisect.bisect_right(self._steps, step)
         return self._by_step[self._steps[before - 1]] if before else None
 
 
-def plain(text):
-    """Text from outside, for one line of a terminal or a picture."""
+def read_scores(run: Run) -> list[LoggedScore]:
+    """The scores in a run's scores.jsonl, in the order they were written."""
+    scores = []
+    for line in run.read_scores():
+        with contextlib.suppress(InvalidJson, RecursionError):
+            scores.append(_to_score(parse(line, _Line, ignore_unknown=True)))
+    return scores
+
+
+def one_line(text: str) -> str:
+    """Text from a file as one line for a terminal or picture: control characters are escaped."""
     return printable(text).replace("\n", "\\n")
 
 
-def scores(run):
-    """A list of `Scored`: a run's scores.jsonl, in the order it was written."""
-    found = []
-    for line in run.read_scores():
-        with contextlib.suppress(*_AMISS):
-            found.append(_scored(line))
-    return found
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """What is read of a line of scores.jsonl, as `metrics.evaluator.score_lines` makes it."""
+
+    step: int | None
+    score: str
+    title: str
+    value: float
+    images: str
+    count: int
+    extractor: dict[str, Any]
+    reference: dict[str, Any]
+    settings: dict[str, Any]
+    weights: str | None = None
+    generator_dtype: str | None = None
+    std: float | None = None
+    of: int | None = None
+
+    def __post_init__(self):
+        if self.step is not None:
+            _check_step(self.step)
+            if self.weights is None:
+                raise ValueError("weights are missing")
 
 
-def _scored(line):
-    step = None if line["step"] is None else _step(line)
-    return Scored(
-        name=_of(str, line["score"]),
-        title=_of(str, line["title"]),
-        value=_number(line["value"]),
-        std=None if line.get("std") is None else _number(line["std"]),
-        of=_of_or_none(int, line.get("of")),
-        step=step,
-        images=_of(str, line["images"]),
-        weights=None if step is None else _weights(line),
-        protocol=_protocol(line),
+@dataclasses.dataclass(frozen=True)
+class _Extractor:
+    name: str
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+    dataset: str
+    split: str
+    images: int
+
+
+def _to_score(line: _Line) -> LoggedScore:
+    weights = line.weights
+    if weights is not None and line.generator_dtype not in (None, "float32"):
+        weights = f"{weights}, {line.generator_dtype}"
+    return LoggedScore(
+        name=line.score,
+        title=line.title,
+        value=line.value,
+        std=line.std,
+        maximum=line.of,
+        step=line.step,
+        images=line.images,
+        weights=None if line.step is None else weights,
+        protocol=_to_protocol(line),
     )
 
 
-def _weights(line):
-    weights, dtype = _of(str, line["weights"]), _of_or_none(str, line.get("generator_dtype"))
-    return weights if dtype in (None, "float32") else f"{weights}, {dtype}"
-
-
-def _protocol(line):
-    reference, extractor = (dict(_of(dict, line[name])) for name in ("reference", "extractor"))
-    extractor.pop("test_accuracy", None)  # follows from the network
-    named = {
-        "dataset": _of(str, reference.pop("dataset")),
-        "split": _of(str, reference.pop("split")),
-        "images": _of(int, reference.pop("images")),
-        "extractor": _of(str, extractor.pop("name")),
-        "dtype": _of(str, extractor.pop("dtype")),
-    }
-    rest = tuple(
-        (name, json.dumps(value, sort_keys=True))
-        for part in (extractor, reference, _of(dict, line["settings"]))
-        for name, value in sorted(part.items())
+def _to_protocol(line: _Line) -> Protocol:
+    extractor = parse(line.extractor, _Extractor, ignore_unknown=True)
+    reference = parse(line.reference, _Reference, ignore_unknown=True)
+    # The accuracy of a classifier follows from its weights, which have a checksum.
+    shown_elsewhere = {*vars(extractor), "test_accuracy"}, set(vars(reference)), set()
+    parts = line.extractor, line.reference, line.settings
+    return Protocol(
+        count=line.count,
+        dataset=reference.dataset,
+        rest=tuple(
+            (name, json.dumps(value, sort_keys=True))
+            for part, names in zip(parts, shown_elsewhere, strict=True)
+            for name, value in sorted(part.items())
+            if name not in names
+        ),
+        extractor=extractor.name,
+        dtype=extractor.dtype,
+        split=reference.split,
+        images=reference.images,
     )
-    return Protocol(count=_of(int, line["count"]), rest=rest, **named)
 
 
-def _step(line):
-    step = _of(int, line["step"])
+def _check_step(step: int) -> None:
     if not 0 <= step <= _LAST_STEP:
-        raise ValueError(f"{step} is no step")
-    return step
-
-
-def _number(value):
-    """A float, finite or not; TypeError if the value is no number."""
-    return value if type(value) is float else float(_of(int, value))
-
-
-def _of(kind, value):
-    """The value; TypeError if it is of another type."""
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-def _of_or_none(kind, value):
-    return None if value is None else _of(kind, value)
+        raise ValueError(f"step must be in 0..{_LAST_STEP}, not {step}")

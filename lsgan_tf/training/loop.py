@@ -13,7 +13,7 @@ from lsgan_tf import datasets
 from lsgan_tf.config import OF_THIS_MACHINE, Config
 from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.gan.model import GAN
-from lsgan_tf.runs.run_directory import Data
+from lsgan_tf.runs.run_directory import DataFacts
 from lsgan_tf.training import build, devices
 from lsgan_tf.training.cadences import Cadences
 from lsgan_tf.training.recorder import NoRecorder, Recorder
@@ -134,7 +134,7 @@ def _facts(config, dataset, replicas):
     """What all workers of a run must have in common, by name."""
     of_one_worker = (*OF_THIS_MACHINE, "worker_timeout")
     flags = {f"--{k}": v for k, v in vars(config).items() if k not in of_one_worker}
-    data = {f"the data set's {k}": v for k, v in dataclasses.asdict(Data.of(dataset)).items()}
+    data = {f"the data set's {k}": v for k, v in dataclasses.asdict(DataFacts.of(dataset)).items()}
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     return {**flags, **data, **versions, "number of replicas": replicas}
 

@@ -10,7 +10,7 @@ from lsgan_tf.metrics.measurements import GivenUp
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available
 from lsgan_tf.runs.logbook import Logbook
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.training import build
 from lsgan_tf.training.periodic_scores import PeriodicScores
 from lsgan_tf.utils import images
@@ -104,7 +104,7 @@ class Recorder(contextlib.AbstractContextManager):
         """
         config, run = self._config, self._run
         self._held.enter_context(run.locked())
-        data = Data.of(self._dataset)
+        data = DataFacts.of(self._dataset)
         run.check(config, data, self._replicas, allow_config_change)
         step = self._checkpoints.restore_latest()
         build.set_learning_rates(self._gan, config)  # a checkpoint holds the rates of its own run

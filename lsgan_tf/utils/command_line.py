@@ -1,22 +1,29 @@
-"""How the commands start: quietly, and with mistakes told in a sentence."""
+"""How the commands start: flags, errors as one message, output that cannot fail, TensorFlow."""
 
 import contextlib
+import errno
 import io
 import os
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
 
 from absl import app, flags, logging
 
 from lsgan_tf.utils.errors import exit_on_user_error
 
+_NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that was closed
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
-def parse_flags(argv):
+
+def parse_flags(argv: list[str]) -> list[str]:
     """Parses a command line that holds nothing but flags; returns [argv[0]].
 
-    A mistake prints what is wrong and what would be right, and ends the process with status 1.
+    A mistake prints what is wrong and what is valid, and ends the process with status 1.
     """
     try:
         remaining = flags.FLAGS(argv)
@@ -29,17 +36,19 @@ def parse_flags(argv):
     return remaining
 
 
-def _own_flags():
+def _own_flags() -> str:
     by_module = flags.FLAGS.flags_by_module_dict()
     own = (flag.name for module in by_module if "absl" not in module for flag in by_module[module])
     return " ".join(f"--{name}" for name in sorted(own))
 
 
-def run(main, flags_parser=parse_flags):
-    """Parses the flags, then calls `main()`; never returns. A `UserError` ends it with status 1.
+def run(
+    main: Callable[[], None], flags_parser: Callable[[list[str]], list[str]] = parse_flags
+) -> None:
+    """Parses the flags, calls `main()`, and ends the process: with status 1 upon a `UserError`.
 
-    Nothing that is printed ends it: not a reader of stdout or stderr that has left, nor one that
-    never was, nor a character that their encoding lacks, which is escaped.
+    Printing never fails: output is dropped if stdout or stderr is closed, has no reader any more or
+    is a terminal that was closed; characters that their encoding lacks are escaped.
     """
     sys.stdout = _unfailing(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _unfailing(sys.stderr, sys.__stderr__, 2)
@@ -49,7 +58,7 @@ def run(main, flags_parser=parse_flags):
             with exit_on_user_error():
                 main()
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatient people press it twice
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C comes often
             sys.exit("interrupted")
 
     def parse(argv):
@@ -59,11 +68,12 @@ def run(main, flags_parser=parse_flags):
     app.run(start, flags_parser=parse)
 
 
-def _unfailing(stream, of_process, descriptor):
+def _unfailing(stream: TextIO | None, of_process: TextIO | None, descriptor: int) -> TextIO:
+    """A stream for the same descriptor that never fails; `stream` itself if it is redirected."""
     if stream is not of_process:
-        return stream  # somebody has put another in its place
-    if stream is None:  # the process was started without it
-        _into_nowhere(descriptor)
+        return stream
+    if stream is None:  # the process was started with this descriptor closed
+        _redirect_to_null(descriptor)
         encoding, line_buffering = "utf-8", False
     else:
         stream.flush()
@@ -77,49 +87,70 @@ def _unfailing(stream, of_process, descriptor):
 
 
 class _UnfailingFile(io.FileIO):
-    """A pipe whose reader may leave: what is written from then on is lost."""
+    """Drops what is written once nobody can read it any more."""
 
     def write(self, data):
         try:
             return super().write(data)
-        except BrokenPipeError:
-            _into_nowhere(self.fileno())
+        except OSError as error:
+            if error.errno not in _NO_READER:
+                raise
+            _redirect_to_null(self.fileno())
             return super().write(data)
 
 
-def _into_nowhere(descriptor):
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    if nowhere != descriptor:  # the same if it was the first that was free
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+def _redirect_to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    if null != descriptor:  # equal if the descriptor was closed and the lowest free one
+        os.dup2(null, descriptor)
+        os.close(null)
     os.set_inheritable(descriptor, True)
 
 
-def start_tensorflow():
-    """Imports TensorFlow without what it says to itself on the way (it no longer heeds
-    TF_CPP_MIN_LOG_LEVEL there); if the import fails, everything it said is shown."""
+def start_tensorflow() -> None:
+    """Imports TensorFlow without the notices it prints to stderr while it starts.
+
+    They are shown if the import fails. Prints a warning if there is an NVIDIA driver but TensorFlow
+    finds no GPU that it can use.
+    """
     logging.set_verbosity(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with tempfile.TemporaryFile() as said:
-        try:
-            with _stderr_into(said):
-                import tensorflow as tf
+    with _withhold_stderr():
+        import tensorflow as tf
 
-                tf.get_logger().setLevel("WARNING")
-        except BaseException:
-            said.seek(0)
-            shutil.copyfileobj(said, sys.stderr.buffer)
-            raise
+    tf.get_logger().setLevel("WARNING")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if _NVIDIA_DRIVER.exists() and not hidden and not tf.config.list_physical_devices("GPU"):
+        print(
+            "warning: there is an NVIDIA driver, but TensorFlow finds no GPU that it can use and "
+            "computes on the CPU. Install CUDA with pip install 'tensorflow[and-cuda]'; "
+            "TF_CPP_MIN_LOG_LEVEL=0 shows what TensorFlow reports.",
+            file=sys.stderr,
+        )
 
 
 @contextlib.contextmanager
-def _stderr_into(file):
-    """Sends what this process, its C++ code included, writes to stderr into a file."""
+def _withhold_stderr() -> Iterator[None]:
+    """Withholds what the process, its C++ code included, writes to stderr.
+
+    It is shown if the block fails, or with TF_CPP_MIN_LOG_LEVEL=0.
+
+    Measured with TensorFlow 2.21 on a CPU, with TF_CPP_MIN_LOG_LEVEL=2 or 3, ABSL_MIN_LOG_LEVEL=2
+    or absl's verbosity set before the import: it still prints "oneDNN custom operations are on" and
+    "Could not find cuda drivers", which C++ writes before its logging is initialized. Only "This
+    TensorFlow binary is optimized" obeys TF_CPP_MIN_LOG_LEVEL. So the descriptor is redirected.
+    """
     sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as withheld:
+        stderr = os.dup(2)
+        os.dup2(withheld.fileno(), 2)
+        shown = True
+        try:
+            yield
+            shown = os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0"
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if shown:
+                withheld.seek(0)
+                shutil.copyfileobj(withheld, sys.stderr.buffer)

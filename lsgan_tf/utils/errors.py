@@ -1,20 +1,20 @@
-"""The one exception that is written for the person at the keyboard, and what its messages are made
-of; a check of names."""
+"""`UserError`, whose message is for the person who runs a command, and helpers for messages."""
 
 import contextlib
 import sys
+from collections.abc import Collection, Iterator
 
 
 class UserError(Exception):
     """An ordinary mistake: its message says what is wrong, where, and what to do next.
 
     Commands print the message without a traceback and exit with status 1 (see
-    `exit_on_user_error`); anything else that escapes is a defect of this project.
+    `exit_on_user_error`); any other exception that escapes is a defect of this project.
     """
 
 
 @contextlib.contextmanager
-def exit_on_user_error():
+def exit_on_user_error() -> Iterator[None]:
     """Turns a `UserError` into one message on stderr and exit status 1."""
     try:
         yield
@@ -23,21 +23,30 @@ def exit_on_user_error():
         sys.exit(1)
 
 
-def check_known(value, known, what):
-    """ValueError, which lists the known, unless `value` is one of them. `what`: a noun for it."""
+def check_known(value: str, known: Collection[str], what: str) -> None:
+    """Refuses a name that is not known.
+
+    Args:
+        value: the name.
+        known: the names that are allowed.
+        what: a noun for the message, such as "network".
+
+    Raises:
+        ValueError: `value` is not in `known`; lists the known names.
+    """
     if value not in known:
         raise ValueError(f"Unknown {what} {value!r}; known: {', '.join(map(repr, known))}.")
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says, or its type if it says nothing."""
+    """The first line of an error's message, or its type if it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip()
 
 
 def printable(text: str) -> str:
-    """The text with what a terminal would obey or not show as escapes, lines excepted.
+    """The text with control characters, except newlines, as escapes.
 
-    Names come from outside and may hold control characters.
+    Names that come from files may hold characters that change what a terminal does or shows.
     """
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()

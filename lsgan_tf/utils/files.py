@@ -1,4 +1,4 @@
-"""Files that appear under their final name complete, or not at all."""
+"""Writing files atomically: a file has its final name only when it is complete."""
 
 import contextlib
 import errno
@@ -17,13 +17,19 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
     """Opens a temporary file that takes the name `path` when the block ends without error.
 
     The bytes are on the disk before the name is (fsync, then rename), and an error removes the
-    temporary file. `scratch` is a directory of the same file system for the temporary file;
-    default: beside `path`.
+    temporary file.
+
+    Args:
+        path: the file to write.
+        scratch: a directory on the same file system for the temporary file; default: beside `path`.
+
+    Yields:
+        The temporary file, open for writing bytes.
 
     Raises:
         UserError: the disk or quota is full, or the file may not be written.
     """
-    # The process id keeps a dying worker and the one that replaces it apart.
+    # The process id separates a worker that is being killed from the one that replaces it.
     temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -35,12 +41,16 @@ def replacing(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
     except OSError as error:
         raise write_error(error, path) from error
     finally:
-        with contextlib.suppress(OSError):  # of a path that leads through a file
+        with contextlib.suppress(OSError):  # the parent may be no directory
             temporary.unlink(missing_ok=True)
 
 
 def make_parent(path: Path) -> None:
-    """Makes the directory that a file is to be written to; raises `UserError` if it cannot."""
+    """Makes the directory that `path` is to be written to.
+
+    Raises:
+        UserError: it cannot be made.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,7 +58,11 @@ def make_parent(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole small file atomically; raises `UserError` as `replacing` does."""
+    """Writes a small file atomically.
+
+    Raises:
+        UserError: as `replacing` does.
+    """
     with replacing(path) as file:
         file.write(data)
 
@@ -67,6 +81,6 @@ def write_error(error: OSError, path: Path) -> UserError:
         return UserError(
             f"no space left (disk, quota or file-size limit) while writing {path}: "
             f"{error.strerror}. Make room and run the same command again; "
-            "what is already complete is kept."
+            "files that are already complete are kept."
         )
     return UserError(f"while writing {path}: {error}")

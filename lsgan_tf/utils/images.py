@@ -1,22 +1,40 @@
-"""Pictures for people: pixels by the generator's fixed range, never stretched; grids; PNG."""
+"""From the generator's values to files: uint8 by its fixed value range, grids, PNG and GIF."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 
-def to_uint8(images, value_range):
-    """Float images in `value_range` -> uint8 in 0..255, rounded; what lies outside is clipped."""
+def to_uint8(images: ArrayLike, value_range: tuple[float, float]) -> np.ndarray:
+    """Maps `value_range` to 0..255, rounded; values outside are clipped.
+
+    The range is the generator's, never that of the images themselves: contrast is not stretched.
+
+    Args:
+        images: floats of any shape.
+        value_range: (lowest, highest) value, such as (-1, 1).
+
+    Returns:
+        uint8, of the same shape.
+    """
     low, high = value_range
     scaled = (np.asarray(images, np.float32) - low) * (255.0 / (high - low))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def grid(images, columns, gap=2):
-    """Lays uint8 images [N, H, W, C] out row by row, `gap` mid-grey pixels apart.
+def grid(images: ArrayLike, columns: int, gap: int = 2) -> np.ndarray:
+    """Lays images out row by row, on mid-grey.
 
-    Returns uint8 [rows * (H + gap) + gap, columns * (W + gap) + gap, C].
+    Args:
+        images: uint8 [N, H, W, C].
+        columns: images in a row; N if that is less.
+        gap: pixels between the images and around them.
+
+    Returns:
+        uint8 [rows * (H + gap) + gap, columns * (W + gap) + gap, C].
     """
     images = np.asarray(images)
     count, height, width, channels = images.shape
@@ -31,15 +49,15 @@ def grid(images, columns, gap=2):
     return canvas
 
 
-def encode_png(image):
-    """One uint8 image [H, W, 1 or 3] -> the bytes of a PNG file."""
+def encode_png(image: np.ndarray) -> bytes:
+    """The bytes of a PNG file of one uint8 image [H, W, 1 or 3]."""
     buffer = io.BytesIO()
     _pillow(image).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def encode_gif(frames, frames_per_second=12):
-    """uint8 images [N, H, W, 1 or 3] -> the bytes of an endless animated GIF."""
+def encode_gif(frames: Sequence[np.ndarray], frames_per_second: float = 12) -> bytes:
+    """The bytes of a GIF that repeats uint8 images [N, H, W, 1 or 3] for ever."""
     first, *others = [_pillow(frame) for frame in frames]
     buffer = io.BytesIO()
     duration = round(1000 / frames_per_second)
@@ -47,5 +65,5 @@ def encode_gif(frames, frames_per_second=12):
     return buffer.getvalue()
 
 
-def _pillow(image):
+def _pillow(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

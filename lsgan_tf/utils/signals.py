@@ -1,30 +1,35 @@
 """Stopping a run from outside without losing a step."""
 
 import signal
+from types import FrameType
 
 
 class StopRequest:
-    """While active, SIGTERM and the first SIGINT are noted instead of obeyed; a second SIGINT
-    interrupts as usual.
+    """Notes SIGTERM, SIGHUP and the first SIGINT while active, instead of ending the process.
+
+    A second SIGINT interrupts as usual. SIGHUP, which a closing terminal sends, stays ignored if it
+    was ignored before: `nohup` asks for that.
 
     Attributes:
-      received: the signal that asked to stop, or None.
+        received: the signal that asked to stop, or None.
     """
 
     def __init__(self):
-        self.received = None
+        self.received: signal.Signals | None = None
         self._before = {}
 
-    def __enter__(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number, _):
+    def _note(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)

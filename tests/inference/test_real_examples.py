@@ -6,7 +6,7 @@ import pytest
 from lsgan_tf import datasets
 from lsgan_tf.config import Config
 from lsgan_tf.inference import real_examples
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 from tools import convert_images
 
@@ -28,7 +28,7 @@ def run(tmp_path):
     convert(tmp_path / "then" / "set", "abc")
     config = Config(dataset="set", data_dir=str(tmp_path / "then"), conditional=True)
     made = Run(tmp_path / "run")
-    made.claim(config, Data.of(datasets.load("set", config.data_dir)))
+    made.claim(config, DataFacts.of(datasets.load("set", config.data_dir)))
     return made
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lsgan_tf.config import Config
 from lsgan_tf.runs import comparison
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 EXTRACTOR = {"name": "classifier", "sha256": "ab" * 32, "dtype": "float32", "dimension": 4}
@@ -34,7 +34,7 @@ def make(tmp_path):
     def run(name, *lines):
         made = Run(tmp_path / name)
         config = Config(dataset="small", run_dir=str(made.directory))
-        made.claim(config, Data((8, 8, 1), 50, None, "f00d"))
+        made.claim(config, DataFacts((8, 8, 1), 50, None, "f00d"))
         made.append_scores(lines)
         return made
 
@@ -151,7 +151,7 @@ def test_numbers_that_are_not_finite_are_shown_and_never_best(make):
     assert values == ["nan", "-inf", "7*"]
 
 
-AMISS = [
+WRONG_TYPES = [
     {"value": "5"},
     {"value": True},
     {"value": None},
@@ -175,7 +175,7 @@ AMISS = [
 
 
 def test_lines_of_the_wrong_types_are_left_out(make):
-    run = make("run", _line(1, 1.0), *(_line(2, 0.5) | changes for changes in AMISS))
+    run = make("run", _line(1, 1.0), *(_line(2, 0.5) | changes for changes in WRONG_TYPES))
     run.append_scores([{"step": 3}])
     assert len(comparison.table([run])) == 3
 

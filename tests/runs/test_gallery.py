@@ -11,7 +11,7 @@ import pytest
 
 from lsgan_tf.config import Config
 from lsgan_tf.runs import gallery
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 EXTRACTOR = {"name": "inception-2015", "sha256": "ab" * 32, "dtype": "float32"}
@@ -83,7 +83,7 @@ def run(tmp_path):
 def _claimed(directory, **changes):
     run = Run(directory)
     config = Config(dataset="small", run_dir=str(directory), **changes)
-    run.claim(config, Data((8, 8, 1), 50, None, "f00d"))
+    run.claim(config, DataFacts((8, 8, 1), 50, None, "f00d"))
     return run
 
 
@@ -282,7 +282,7 @@ def test_names_from_files_are_only_text(tmp_path):
     assert "<i>run" in page.text
 
 
-AMISS = [
+WRONG_TYPES = [
     {"value": "5"},
     {"value": None},
     {"value": 10**400},
@@ -305,7 +305,9 @@ AMISS = [
 def test_lines_of_the_wrong_types_are_left_out(run):
     _sample(run, 2000)
     run.append_scores([{**SCORE, "value": 1.5}])
-    run.append_scores([{**SCORE, "score": "kid", "title": "amiss"} | change for change in AMISS])
+    run.append_scores(
+        [{**SCORE, "score": "kid", "title": "refused"} | change for change in WRONG_TYPES]
+    )
     run.append_scores([{"step": 2000}, {"step": None}])
     good = {"step": 1000, "d_loss": 0.5, "g_loss": 0.25}
     run.append_metrics(good)
@@ -314,7 +316,7 @@ def test_lines_of_the_wrong_types_are_left_out(run):
     for change in ({"d_loss": None}, {"g_loss": [1]}, {"g_loss": 10**400}):
         run.append_metrics(good | change)
     card = _read(run).cards["step-2000"]
-    assert "FID-768 ↓ 1.5" in card and "amiss" not in card
+    assert "FID-768 ↓ 1.5" in card and "refused" not in card
     assert "d_loss 0.5, g_loss 0.25 (step 1,000)" in card
 
 

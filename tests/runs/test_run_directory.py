@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from lsgan_tf.config import Config
-from lsgan_tf.runs.run_directory import Data, Run
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
-DATA = Data((8, 8, 1), 10, ("a", "b"), "f00d")
+DATA = DataFacts((8, 8, 1), 10, ("a", "b"), "f00d")
 
 
 @pytest.fixture
@@ -62,10 +62,12 @@ def test_a_longer_run_is_no_change(run, capsys):
         ('{"format": 9, "config": {}, "data": {}}', "format 9"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"format": 1, "config": {}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": {}, "data": {}}', "data.image_shape is missing"),
         ('{"format": 1, "config": [], "data": {}}', "damaged"),
         ('{"format": 1, "config": {"seed": "x"}, "data": {}}', "seed must be of type int"),
-        ('{"format": 1, "config": {"sed": 1}, "data": {}}', "damaged"),
+        ('{"format": 1, "config": {"sed": 1}, "data": {}}', "config.sed is not a known field"),
+        ('{"format": true, "config": {}, "data": {}}', "format must be of type int"),
+        ('{"format": 1, "config": {"beta_1": 1.0}, "data": {}}', "damaged: config: --beta_1=1.0"),
         ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": 5}}', "damaged"),
         ('{"format": 1, "config": {"seed": 1}, "data": {"image_shape": [28, 28]}}', "damaged"),
     ],
@@ -78,13 +80,29 @@ def test_what_is_no_run_is_refused(run, content, message):
         run.read()
 
 
-def test_a_shape_of_no_image_is_refused(run):
-    for shape in ((2,), (8, 8, 1)):
-        run.claim(_config(run), dataclasses.replace(DATA, image_shape=shape))
-        assert run.read()[1].image_shape == shape
-    run.claim(_config(run), dataclasses.replace(DATA, image_shape=(8, 8)))
-    with pytest.raises(UserError, match="damaged: .*image_shape must have 1 or 3 numbers"):
+@pytest.mark.parametrize(
+    "shape", [(2,), (8, 8), (8, 8, 1, 1), (8, 8, 1.0), (8, True, 1), (8, 0, 1)]
+)
+def test_a_shape_of_no_image_is_refused(run, shape):
+    run.claim(_config(run), DATA)
+    path = run.directory / "config.json"
+    stored = json.loads(path.read_text())
+    stored["data"]["image_shape"] = shape
+    path.write_text(json.dumps(stored))
+    with pytest.raises(UserError, match="config.json is damaged: data.*image_shape"):
         run.read()
+
+
+def test_a_run_of_an_older_version_is_read_with_defaults(run, capsys):
+    """It lacks newer flags and the number of replicas."""
+    run.claim(_config(run, seed=3), DATA, replicas=2)
+    path = run.directory / "config.json"
+    stored = json.loads(path.read_text())
+    del stored["replicas"], stored["config"]["eval_every"]
+    path.write_text(json.dumps(stored))
+    assert run.read() == (_config(run, seed=3), DATA)
+    run.check(_config(run, seed=3), DATA, replicas=4)
+    assert capsys.readouterr().out == ""
 
 
 def _hold(directory, held, release):
@@ -134,6 +152,6 @@ def test_resuming_forgets_metrics_of_steps_to_be_done_again(run):
     for step in (10, 20, 30):
         run.append_metrics({"step": step})
     with open(run.metrics, "ab") as file:
-        file.write(b'{"step": 40, "d_lo')  # torn by a kill
+        file.write(b'{"step": 40, "d_lo')  # truncated by a kill
     run.forget_after(20)
     assert [json.loads(line)["step"] for line in run.metrics.read_text().splitlines()] == [10, 20]

@@ -64,7 +64,7 @@ def test_a_run_leaves_what_it_promises(tiny_config):
     assert events["loss/discriminator"] == [3, 6, 9, 12]
     for tag in (
         *("loss/generator", "loss/discriminator_at_optimum", "loss/generator_at_optimum"),
-        *("score/real", "score/fake", "gradient_norm/discriminator", "gradient_norm/generator"),
+        *("logits/real", "logits/fake", "gradient_norm/discriminator", "gradient_norm/generator"),
         "speed/images_per_second",
     ):
         assert events[tag] == [3, 6, 9, 12], tag
@@ -245,7 +245,7 @@ def test_workers_together_read_each_epoch_once(tiny_config, workers):
     assert len(seen) == sum(map(len, taken)) == dataset.num_examples
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys, number):
     config = tiny_config(train_steps=50, steps_per_execution=1)
     step_of_signal = 5

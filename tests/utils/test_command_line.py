@@ -1,4 +1,4 @@
-"""What is printed ends no command, whoever reads it and whatever it is."""
+"""Printing ends no command; TensorFlow starts quietly, and says what matters."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import pytest
 
 _PROGRAM = """
 import sys
-from lsgan_tf import command
+from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
 
 def main():
@@ -19,7 +19,7 @@ def main():
     open("reached_the_end", "w").close()
     raise UserError("a\\x1b[31m\\udce9\\nsecond line: 啊\\t.")
 
-command.run(main)
+command_line.run(main)
 """
 
 
@@ -82,3 +82,60 @@ def test_nobody_reads_anything(redirection, tmp_path):
 def test_the_help_may_be_cut_short():
     done = _shell(f"exec {sys.executable} -m tools.convert_images --help >&{{left}}")
     assert (done.returncode, done.stderr) == (1, b"")  # absl's status for --help
+
+
+_STARTS = """
+import pathlib
+import sys
+from lsgan_tf.utils import command_line
+command_line._NVIDIA_DRIVER = pathlib.Path({driver!r})
+command_line.start_tensorflow()
+print("started", file=sys.stderr)
+"""
+# A stand-in that prints to the descriptor, as C++ does: the real one cannot be made to fail.
+_TENSORFLOW = """
+import logging
+import os
+from types import SimpleNamespace
+os.write(2, b"a notice\\n")
+{end}
+get_logger = logging.getLogger
+config = SimpleNamespace(list_physical_devices=lambda kind: [])
+"""
+
+
+def _start(folder, end="", driver="/nowhere", **environment):
+    """What stderr gets when TensorFlow is started; `end` is code at the end of its import."""
+    (folder / "tensorflow.py").write_text(_TENSORFLOW.format(end=end))
+    environment["PYTHONPATH"] = ":".join([str(folder), *sys.path])
+    code = _STARTS.format(driver=driver)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+    ).stderr
+
+
+def test_the_notices_of_a_start_are_shown_only_if_asked_for(tmp_path):
+    assert _start(tmp_path) == "started\n"
+    assert _start(tmp_path, TF_CPP_MIN_LOG_LEVEL="0") == "a notice\nstarted\n"
+
+
+def test_a_start_that_fails_shows_everything(tmp_path):
+    shown = _start(tmp_path, end="raise ImportError('no library')")
+    assert shown.startswith("a notice\nTraceback") and "ImportError: no library" in shown
+
+
+def test_a_gpu_that_cannot_be_used_is_reported(tmp_path):
+    driver = tmp_path / "version"
+    driver.touch()
+    warning, started = _start(tmp_path, driver=str(driver)).splitlines()
+    assert "there is an NVIDIA driver, but TensorFlow finds no GPU" in warning
+    assert started == "started"
+    assert _start(tmp_path, driver=str(driver), CUDA_VISIBLE_DEVICES="-1") == "started\n"
+
+
+def test_tensorflow_itself_starts_without_a_word():
+    code = "from lsgan_tf.utils import command_line; command_line.start_tensorflow()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
