@@ -195,8 +195,8 @@ def _missing_of(task, workers):
 
 @contextlib.contextmanager
 def _signals_kept():
-    """Takes SIGTERM and SIGINT back from TensorFlow, which handles SIGTERM from its start on."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    """Takes the signals back from TensorFlow, which handles SIGTERM from its start on."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield

@@ -93,9 +93,10 @@ class TestEvaluator:
             found.append(_values(score_generator(evaluator, generator)[0]))
         for other in found[1:]:
             assert other == pytest.approx(found[0], rel=1e-6, abs=1e-6)
-        again = Evaluator(choice, SETTINGS, data)
-        kept = Evaluator(choice, SETTINGS, data)
-        first, second = (_values(each.generator(generator)[0]) for each in (again, kept))
+        first, second = (
+            _values(score_generator(Evaluator(choice, SETTINGS, data), generator)[0])
+            for _ in range(2)
+        )
         assert first == pytest.approx(second, rel=1e-12)
 
     def test_a_set_against_itself(self, choice, dataset):
@@ -244,7 +245,7 @@ class TestWhileTraining:
         return make
 
     def test_scores_are_written_everywhere(self, scored):
-        from tests.test_training import _events
+        from tests.training.test_loop import _events
 
         config = scored(eval_every=6)
         loop.train(config)
@@ -259,7 +260,7 @@ class TestWhileTraining:
         assert scores[0]["scores"]["fid"] == _lines(config)[0]["value"]
 
     def test_scoring_changes_no_weight(self, scored, tmp_path):
-        from tests.test_training import _assert_equal, _weights
+        from tests.training.test_loop import _assert_equal, _weights
 
         configs = [
             scored(run_dir=str(tmp_path / "scored"), ema_decay=0.5, logical_devices=2),

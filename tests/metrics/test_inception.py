@@ -69,7 +69,7 @@ def test_the_batch_norm_of_2015(scaled):
     mean, variance, offset, scale = np.random.default_rng(0).uniform(0.5, 2.0, (4, 3))
     graph = made.old_graph()
     made.old_batch_norm(graph, "x", "norm", (mean, variance, offset, scale), scaled)
-    inception._modernise(next(node for node in graph.node if node.name == "norm"), graph)
+    inception._update_batch_norm(next(node for node in graph.node if node.name == "norm"), graph)
     images = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
     found = tf.function(lambda x: tf.graph_util.import_graph_def(graph, {"x:0": x}, ["norm:0"])[0])(
         tf.constant(images)

@@ -403,3 +403,18 @@ def test_dry_run_does_not_render_a_data_set(tmp_path, capsys):
     dry_run.print_run(config)
     assert "# 10000 images of (28, 28, 1)" in capsys.readouterr().out
     assert not (tmp_path / "d").exists()
+
+
+def test_dry_run_prints_the_networks_of_data_that_are_missing(tmp_path, capsys):
+    config = Config(dataset="lsun_church", network="scene", data_dir=str(tmp_path))
+    dry_run.print_run(config)
+    out = capsys.readouterr().out
+    assert "# not yet prepared: images of (112, 112, 3)" in out
+    assert "Total params: 15,59" in out
+    assert out.index("Total params") < out.index("The data are missing: ")
+    assert "python -m tools.convert_lsun" in out
+
+
+def test_dry_run_of_unknown_data_is_refused(tmp_path):
+    with pytest.raises(UserError, match="there is no data set 'unknown'"):
+        dry_run.print_run(Config(dataset="unknown", data_dir=str(tmp_path)))
