@@ -1,1 +1,32 @@
-"""Least-squares generative adversarial networks for Keras and TensorFlow."""
+"""Least-squares generative adversarial networks for Keras and TensorFlow.
+
+The names in `__all__` are the library. They are imported when they are first asked for, since
+TensorFlow takes seconds to import and a command may have nothing to do with it.
+"""
+
+import importlib
+
+_MODULE_OF = {
+    "GAN": "lsgan_tf.gan.model",
+    "LeastSquares": "lsgan_tf.gan.objectives",
+    "SigmoidCrossEntropy": "lsgan_tf.gan.objectives",
+    "Wasserstein": "lsgan_tf.gan.objectives",
+    "AroundData": "lsgan_tf.gan.penalties",
+    "DRAGAN": "lsgan_tf.gan.penalties",
+    "Interpolates": "lsgan_tf.gan.penalties",
+    "Adam": "lsgan_tf.gan.optimizers",
+    "RMSProp": "lsgan_tf.gan.optimizers",
+    "DCGANGenerator": "lsgan_tf.networks.dcgan",
+    "DCGANDiscriminator": "lsgan_tf.networks.dcgan",
+}
+__all__ = list(_MODULE_OF)
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

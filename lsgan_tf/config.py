@@ -1,33 +1,19 @@
-"""Every flag, once; the frozen `Config` that a recipe and a command line resolve to."""
+"""Every flag of a run, once; the frozen `Config` that a recipe and a command line resolve to."""
 
 import dataclasses
 import math
-import re
-from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf.utils import command_line
+from lsgan_tf.utils import settings
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.score_directions import BEST_SCORES
 
-RECIPES = Path(__file__).resolve().parent.parent / "flags"
-# What a run directory keeps of its configuration; `run.Run` writes both.
+# What a run directory keeps of its configuration; `runs.run_directory` writes both.
 CONFIG_FILE = "config.json"
 RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
 OF_THIS_MACHINE = ("run_dir", "data_dir", "features_file")  # where things are, not what they are
-# Scores that `--keep_best` may go by.
-BEST_SCORES = (
-    "fid",
-    "kid",
-    "inception_score",
-    "precision",
-    "recall",
-    "coverage",
-    "class_accuracy",
-)
-# Least squares objectives with a name: (a, b, c).
-LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
 
 
 def _option(default, help, *, choices=None, low=None, high=None, may_change=False):
@@ -46,7 +32,7 @@ class Config:
     """A run, resolved. One field per flag; bounds are checked when the flags are parsed.
 
     Raises:
-      UserError: if two flags contradict each other.
+        UserError: if two flags contradict each other.
     """
 
     # What to learn from.
@@ -68,7 +54,7 @@ class Config:
         "squares with (a, b, c) = (-1, 1, 0) and (0, 1, 1).",
         choices=(
             "least_squares",
-            *LABEL_PRESETS,
+            *settings.LABEL_PRESETS,
             "sigmoid",
             "sigmoid_saturating",
             "wasserstein",
@@ -94,7 +80,7 @@ class Config:
         "alternating",
         "alternating: G's step goes through the updated D; simultaneous: both from the same "
         "weights.",
-        choices=("alternating", "simultaneous"),
+        choices=settings.SCHEDULES,
     )
     n_critic: int = _option(1, "Steps of D to one of G, each on a batch of its own.", low=1)
     shared_latents: bool = _option(True, "G's step takes the latents of D's (last) step.")
@@ -228,17 +214,18 @@ class Config:
             raise UserError("--loss_scale=0 would train nothing; 1 leaves the losses as they are.")
 
     def _check_objective(self):
-        if self.objective in LABEL_PRESETS:
+        if self.objective in settings.LABEL_PRESETS:
             self._resolve_labels()
-        if self.objective == "least_squares" and self.label_a == self.label_b:
-            raise UserError(
-                f"--label_a and --label_b are both {self.label_a}: the discriminator would have "
-                "nothing to tell apart. Take (a, b, c) = (0, 1, 1) or (-1, 1, 0)."
-            )
+        if self.objective == "least_squares":
+            names = ("--label_a", "--label_b")
+            try:
+                settings.check_labels(self.label_a, self.label_b, names=names)
+            except ValueError as error:
+                raise UserError(str(error)) from None
         if self.objective == "wasserstein" and self.penalty == "none":
             raise UserError(
-                "--objective=wasserstein without a penalty has no lower bound: D's scores would "
-                "run away. Add --penalty=wgan_gp, and a pair without batch norm in D."
+                "--objective=wasserstein without a penalty has no lower bound: D's logits would "
+                "grow without end. Add --penalty=wgan_gp, and a pair without batch norm in D."
             )
         if self.penalty_width and self.penalty in ("none", "wgan_gp"):
             raise UserError(
@@ -253,11 +240,10 @@ class Config:
             )
 
     def _check_schedule(self):
-        if self.schedule == "simultaneous" and (self.n_critic > 1 or not self.shared_latents):
-            raise UserError(
-                "--schedule=simultaneous takes one step of each network on the same latents; it "
-                "goes without --n_critic and --noshared_latents."
-            )
+        try:
+            settings.check_schedule(self.schedule, self.n_critic, self.shared_latents)
+        except ValueError as error:
+            raise UserError(f"--{error}") from None  # it begins with the name of the setting
 
     def _check_scores(self):
         if self.keep_best == "none":
@@ -272,19 +258,19 @@ class Config:
             )
 
     def _resolve_labels(self):
-        """A preset is a name for labels: what is recorded are the labels."""
-        labels = LABEL_PRESETS[self.objective]
+        """Replaces a preset, which is a name for labels, by them: these are what is recorded."""
+        labels = settings.LABEL_PRESETS[self.objective]
         for name, value in zip(("label_a", "label_b", "label_c"), labels, strict=True):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "objective", "least_squares")
 
-    def to_flagfile(self):
+    def to_flagfile(self) -> str:
         """The flags that repeat this run, one a line, without the directories of this machine."""
         fields = (f.name for f in dataclasses.fields(self) if f.name not in OF_THIS_MACHINE)
         return "".join(f"--{name}={_spell(getattr(self, name))}\n" for name in fields)
 
 
-def differences(old, new):
+def differences(old: dict, new: dict) -> tuple[dict, dict]:
     """What distinguishes two configurations, as dictionaries: ({name: (old, new)} that changes
     the training, the same for what may change freely). A name that one lacks counts as None."""
     free = {f.name for f in dataclasses.fields(Config) if f.metadata["may_change"]}
@@ -299,7 +285,7 @@ def differences(old, new):
     )
 
 
-def define_flags(values=flags.FLAGS):
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for each field of `Config`, and those of the command alone."""
 
     def define(kind, *args):
@@ -332,94 +318,11 @@ def _flag(field):
     return flags.DEFINE_string, name, field.default, text
 
 
-def parse(argv):
-    """A flags parser for `absl.app.run`: the recipe first, then the command line, which wins.
-
-    The recipe is the --flagfile if there is one; else that of an existing --run_dir, if no
-    --dataset is named; else flags/DATASET.flags; else flags/default.flags. An empty --run_dir
-    becomes runs/RECIPE.
-    """
-    remaining = command_line.parse_flags(argv)
-    values = flags.FLAGS
-    recipe = _given_flagfile(argv)
-    if recipe is None:
-        recipe = _recipe(values)
-        # Absl keeps what it has parsed, so a second pass in this order lets the user win.
-        remaining = command_line.parse_flags([argv[0], f"--flagfile={recipe}", *argv[1:]])
-    _check_preset(argv)
-    _check_recipe(recipe)
-    values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
-    return remaining
-
-
-def _check_preset(argv):
-    """Labels on a command line whose objective is a preset would go unheeded."""
-    given = [argument for argument in argv[1:] if re.match("--?label_[abc]\\b", argument)]
-    if flags.FLAGS.objective in LABEL_PRESETS and given:
-        raise UserError(_unheeded(flags.FLAGS.objective, given[0]))
-
-
-def _check_recipe(path):
-    """A recipe by itself: its labels give way to a preset of the command line, not to its own."""
-    alone = flags.FlagValues()
-    define_flags(alone)
-    alone(["recipe", f"--flagfile={path}"], known_only=True)
-    try:
-        check_labels(alone)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def check_labels(values):
-    """Refuses labels beside a preset, in the parsed flags of one flagfile.
-
-    Raises:
-      UserError: if there are any.
-    """
-    given = [name for name in ("label_a", "label_b", "label_c") if values[name].present]
-    if values.objective in LABEL_PRESETS and given:
-        raise UserError(_unheeded(values.objective, f"--{given[0]}"))
-
-
-def _unheeded(preset, label):
-    return (
-        f"--objective={preset} brings its own labels; leave {label} out, or take "
-        "--objective=least_squares."
-    )
-
-
-def _given_flagfile(argv):
-    """The last --flagfile of a command line, or None."""
-    named = [re.fullmatch("--?flagfile(?:=(.*))?", argument) for argument in argv]
-    for index in reversed(range(len(argv))):
-        if named[index]:
-            return Path(named[index].group(1) or argv[index + 1])
-    return None
-
-
-def _recipe(values):
-    if values.run_dir and not values["dataset"].present:
-        resumed = Path(values.run_dir) / RECIPE_FILE
-        if resumed.is_file():
-            return resumed
-    named = RECIPES / f"{values.dataset}.flags"
-    if re.fullmatch(r"\w+", values.dataset) and named.is_file():
-        return named
-    return RECIPES / "default.flags"
-
-
-def _default_run_dir(dataset, recipe):
-    if (recipe.parent / CONFIG_FILE).is_file():  # a run's own recipe: that run
-        return recipe.parent
-    name = recipe.stem if recipe.stem != "default" else dataset
-    return Path("runs") / re.sub(r"\W+", "_", name)
-
-
-def from_flags(values=None):
+def from_flags(values: flags.FlagValues | None = None) -> Config:
     """The `Config` of the parsed flags, those of the command unless others are given.
 
     Raises:
-      UserError: if two flags contradict each other.
+        UserError: if two flags contradict each other.
     """
     values = flags.FLAGS if values is None else values
     return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})

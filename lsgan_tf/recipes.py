@@ -1,20 +1,104 @@
-"""The recipes of `flags/`: what each of them trains, read from the files themselves."""
+"""The recipes of `flags/`: which one a command line takes, what each of them trains.
 
+A recipe is a flagfile of the training command. Those of one experiment include the settings that
+they share from `flags/common`.
+"""
+
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 from absl import flags
 
 from lsgan_tf import config
-from lsgan_tf.config import LABEL_PRESETS, RECIPES, Config
-from lsgan_tf.utils import text
+from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config
+from lsgan_tf.utils import command_line, flagfile, text
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.flagfile import Flagfile
+from lsgan_tf.utils.settings import LABEL_PRESETS
 
+RECIPES = Path(__file__).resolve().parent.parent / "flags"
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
 _PRESET_OF = {labels: name for name, labels in LABEL_PRESETS.items()}
 
 
+def parse(argv: list[str]) -> list[str]:
+    """Parses the flags of the training command, for `absl.app.run`.
+
+    The recipe comes first, then the command line, which wins. The recipe is the --flagfile if there
+    is one; else that of an existing --run_dir, if no --dataset is named; else flags/DATASET.flags;
+    else flags/default.flags. An empty --run_dir becomes runs/RECIPE.
+
+    Raises:
+        UserError: if a flagfile cannot be read, or if labels stand beside a preset.
+    """
+    values = flags.FLAGS
+    command, *arguments = argv
+    arguments, flagfiles = flagfile.expand(arguments)
+    remaining = command_line.parse_flags([command, *arguments])
+    if not flagfiles:
+        flagfiles = [flagfile.read(_choose_recipe(values))]
+        # Absl keeps what it has parsed, so a second pass in this order lets the user win.
+        remaining = command_line.parse_flags([command, *flagfiles[-1].arguments, *arguments])
+    _check_labels(argv[1:], values.objective)
+    recipe = flagfiles[-1]
+    try:
+        _check_recipe(recipe)
+    except UserError as error:
+        raise UserError(f"{recipe.path}: {error}") from error
+    values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe.path))
+    return remaining
+
+
+def _choose_recipe(values):
+    """The path of the recipe of a command line that names none."""
+    if values.run_dir and not values["dataset"].present:
+        resumed = Path(values.run_dir) / RECIPE_FILE
+        if resumed.is_file():
+            return resumed
+    named = RECIPES / f"{values.dataset}.flags"
+    if re.fullmatch(r"\w+", values.dataset) and named.is_file():
+        return named
+    return RECIPES / "default.flags"
+
+
+def _default_run_dir(dataset, recipe):
+    if (recipe.parent / CONFIG_FILE).is_file():  # a run's own recipe: that run
+        return recipe.parent
+    name = recipe.stem if recipe.stem != "default" else dataset
+    return Path("runs") / re.sub(r"\W+", "_", name)
+
+
+def _check_recipe(recipe: Flagfile):
+    """Refuses labels beside a preset, in a recipe by itself and in each file that it includes.
+
+    What a file includes gives way to it, as the recipe gives way to the command line: a preset
+    replaces the labels of an included file, but not those beside it.
+    """
+    for part in recipe.walk():
+        values = flags.FlagValues()
+        config.define_flags(values)
+        values(["recipe", *part.arguments], known_only=True)
+        try:
+            _check_labels(part.own, values.objective)
+        except UserError as error:
+            if part is recipe:
+                raise
+            raise UserError(f"in {part.path}, {error}") from error
+
+
+def _check_labels(arguments, objective):
+    """Refuses labels among arguments whose objective is a preset: they would have no effect."""
+    given = [argument for argument in arguments if re.match("--?label_[abc]\\b", argument)]
+    if objective in LABEL_PRESETS and given:
+        raise UserError(
+            f"--objective={objective} brings its own labels; leave {given[0]} out, or take "
+            "--objective=least_squares."
+        )
+
+
 class Recipe(NamedTuple):
-    """A flagfile: its name, its first line, and the run it resolves to.
+    """A recipe: its name, its first line, and the run it resolves to.
 
     `dataset` is None if it leaves the data set open.
     """
@@ -25,40 +109,40 @@ class Recipe(NamedTuple):
     config: Config
 
 
-def read(path):
-    """The `Recipe` in the flagfile at `path`.
+def read(path: Path) -> Recipe:
+    """Reads the recipe at `path`.
 
     Raises:
-      UserError: if it is no flagfile of the training command, or its flags contradict each other;
-        names the file.
+        UserError: if it is no flagfile of the training command, or its flags contradict each other;
+            names the file.
     """
     values = flags.FlagValues()
     config.define_flags(values)
     try:
-        title = path.read_text(encoding="utf-8").partition("\n")[0]
-        _, *strays = values(["recipe", f"--flagfile={path}"])
-        config.check_labels(values)
+        recipe = flagfile.read(path)
+        _, *strays = values(["recipe", *recipe.arguments])
+        _check_recipe(recipe)
         resolved = config.from_flags(values)
-    except (OSError, UnicodeDecodeError, flags.Error, UserError) as error:
+    except (flags.Error, UserError) as error:
         raise UserError(f"recipe {path} cannot be used: {error}") from error
     if strays:
         raise UserError(f"recipe {path} cannot be used: {strays[0]!r} is not a flag.")
-    if not title.startswith("# "):
+    if not recipe.title.startswith("# "):
         raise UserError(f"recipe {path} cannot be used: its first line is not '# ' and a title.")
     dataset = resolved.dataset if values["dataset"].present else None
-    return Recipe(path.stem, title.removeprefix("# "), dataset, resolved)
+    return Recipe(path.stem, recipe.title.removeprefix("# "), dataset, resolved)
 
 
-def paths():
+def paths() -> list[Path]:
     """The recipes' files, in order of their names."""
     return sorted(RECIPES.glob("*.flags"))
 
 
-def table():
+def table() -> list[str]:
     """The lines of a table of all recipes, in columns.
 
     Raises:
-      UserError: if one of them is malformed.
+        UserError: if one of them is malformed.
     """
     return text.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
 
@@ -69,14 +153,14 @@ def _row(recipe):
         recipe.name,
         recipe.dataset or "any other",
         resolved.network,
-        _objective(resolved),
+        _name_objective(resolved),
         resolved.optimizer,
         f"{resolved.train_steps:,}",
         recipe.title,
     )
 
 
-def _objective(resolved):
+def _name_objective(resolved):
     """The name of the objective, of its labels if they have one, and of the penalty."""
     name = resolved.objective
     if name == "least_squares":

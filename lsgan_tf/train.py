@@ -27,4 +27,4 @@ def main():
 if __name__ == "__main__":
     config.define_flags()
     flags.adopt_module_key_flags(config)  # so that --help shows them
-    command_line.run(main, flags_parser=config.parse)
+    command_line.run(main, flags_parser=recipes.parse)

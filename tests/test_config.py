@@ -9,7 +9,9 @@ from absl import flags
 
 from lsgan_tf import config, recipes
 from lsgan_tf.config import Config
+from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.settings import LABEL_PRESETS
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def parse(monkeypatch):
     monkeypatch.setattr(config.flags, "FLAGS", values)
 
     def run(*arguments):
-        config.parse(["train", *arguments])
+        recipes.parse(["train", *arguments])
         return config.from_flags()
 
     return run
@@ -86,7 +88,6 @@ def test_a_runs_own_recipe_means_that_run(parse, tmp_path):
         (["--seed=5000000000"], "seed"),
         (["--train_steps=many"], "train_steps"),
         (["resume"], "not a flag: resume"),
-        (["--flagfile=absent.flags"], "absent.flags"),
     ],
 )
 def test_mistakes_end_with_a_sentence(parse, arguments, message):
@@ -124,14 +125,10 @@ def test_contradictions_are_refused():
 
 def test_a_preset_is_a_name_for_labels(parse):
     """The command line's preset replaces the recipe's labels, and the labels are recorded."""
-    from lsgan_tf.gan import objectives
-
-    for name, (a, b, c) in config.LABEL_PRESETS.items():
+    for name, (a, b, c) in LABEL_PRESETS.items():
         resolved = parse("--dataset=lsun_church", f"--objective={name}")
         assert (resolved.label_a, resolved.label_b, resolved.label_c) == (a, b, c)
         assert resolved.objective == "least_squares"
-        assert objectives.PRESETS[name] == objectives.LeastSquares(a, b, c)
-    assert config.LABEL_PRESETS.keys() == objectives.PRESETS.keys()
     assert Config(objective="pearson") == Config(label_a=-1.0, label_b=1.0, label_c=0.0)
 
 
@@ -143,7 +140,7 @@ def test_labels_beside_a_preset_are_refused(parse):
 def test_labels_beside_a_preset_in_one_flagfile_are_refused(parse, tmp_path):
     recipe = tmp_path / "mine.flags"
     recipe.write_text("# Mine.\n--label_a=3\n--objective=pearson\n")
-    with pytest.raises(UserError, match="mine.flags: --objective=pearson brings.*--label_a out"):
+    with pytest.raises(UserError, match="mine.flags: --objective=pearson brings.*--label_a=3 out"):
         parse(f"--flagfile={recipe}")
     with pytest.raises(UserError, match="mine.flags cannot be used: --objective=pearson brings"):
         recipes.read(recipe)
@@ -172,8 +169,54 @@ def test_help_shows_every_flag():
 
 def test_a_flagfile_that_is_no_text_is_told(parse, tmp_path):
     (tmp_path / "bad.flags").write_bytes(b"--seed=\xff\xfe")
-    with pytest.raises(SystemExit, match="error: "):
+    with pytest.raises(UserError, match="bad.flags cannot be read: it is not UTF-8 text"):
         parse(f"--flagfile={tmp_path}/bad.flags")
+
+
+def test_a_flagfile_that_is_missing_is_told(parse):
+    with pytest.raises(UserError, match="absent.flags cannot be read: No such file"):
+        parse("--flagfile=absent.flags")
+
+
+def test_an_included_file_gives_way_to_what_includes_it(parse, tmp_path, monkeypatch):
+    """From any working directory; the recipe that the run directory is named after is the outer."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "base.flags").write_text(
+        "# Base.\n--label_a=3\n--seed=1\n--n_critic=2\n"
+    )
+    (tmp_path / "mine.flags").write_text("# Mine.\n--flagfile=shared/base.flags\n--seed=2\n")
+    monkeypatch.chdir("/")
+    resolved = parse(f"--flagfile={tmp_path}/mine.flags", "--batch_size=4")
+    assert (resolved.label_a, resolved.seed, resolved.n_critic) == (3, 2, 2)
+    assert (resolved.batch_size, resolved.run_dir) == (4, "runs/mine")
+    assert "flagfile" not in resolved.to_flagfile()
+
+
+def test_a_preset_replaces_the_labels_of_an_included_file_but_not_those_beside_it(parse, tmp_path):
+    (tmp_path / "base.flags").write_text("# Base.\n--label_a=3\n")
+    mine = tmp_path / "mine.flags"
+    mine.write_text("# Mine.\n--flagfile=base.flags\n--objective=pearson\n")
+    resolved = parse(f"--flagfile={mine}")
+    assert (resolved.label_a, resolved.label_b, resolved.label_c) == (-1, 1, 0)
+    assert recipes.read(mine).config.label_a == -1
+    (tmp_path / "base.flags").write_text("# Base.\n--objective=pearson\n--label_a=3\n")
+    with pytest.raises(
+        UserError, match="mine.flags: in .*base.flags, --objective=pearson brings its own"
+    ):
+        parse(f"--flagfile={mine}")
+    (tmp_path / "base.flags").write_text("# Base.\n--objective=pearson\n")
+    mine.write_text("# Mine.\n--flagfile=base.flags\n--label_a=3\n")
+    with pytest.raises(UserError, match="mine.flags: --objective=pearson.*leave --label_a=3 out"):
+        parse(f"--flagfile={mine}")
+
+
+def test_the_best_checkpoint_is_chosen_by_scores_that_have_a_direction():
+    chosen = Config.__dataclass_fields__["keep_best"].metadata["choices"]
+    assert chosen == (
+        *("none", "fid", "kid", "inception_score", "precision", "recall", "coverage"),
+        "class_accuracy",
+    )
+    assert set(chosen[1:]) < BETTER.keys()
 
 
 @pytest.mark.parametrize(
@@ -182,6 +225,7 @@ def test_a_flagfile_that_is_no_text_is_told(parse, tmp_path):
         (["--nonsense"], "Unknown command line flag 'nonsense'"),
         (["--objective=pearson", "--label_a=0"], "--objective=pearson brings its own labels"),
         (["--label_a=1", "--label_b=1"], "--label_a and --label_b are both 1.0"),
+        (["--flagfile=absent.flags"], "flagfile absent.flags cannot be read"),
     ],
 )
 def test_commands_print_no_traceback(arguments, message):

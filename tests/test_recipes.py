@@ -16,6 +16,7 @@ import tensorflow as tf
 from lsgan_tf import networks, recipes
 from lsgan_tf.config import Config
 from lsgan_tf.training import build
+from lsgan_tf.utils import flagfile
 from lsgan_tf.utils.errors import UserError
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -292,10 +293,25 @@ def test_the_header_says_what_it_is_and_how_to_run_it(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_flag_is_one_of_a_run_and_given_once(name):
-    lines = ALL[name].read_text(encoding="utf-8").splitlines()
-    given = [re.match(r"--(no)?(\w+)", line)[2] for line in lines if not line.startswith("#")]
-    assert len(set(given)) == len(given)
-    assert set(given) <= {field.name for field in dataclasses.fields(Config)}
+    for part in flagfile.read(ALL[name]).walk():
+        given = [re.match(r"--(no)?(\w+)", line)[2] for line in part.own]
+        assert len(set(given)) == len(given)
+        assert set(given) <= {field.name for field in dataclasses.fields(Config)}
+        repeated = {line for file in part.included for line in file.arguments} & set(part.own)
+        assert not repeated, f"{part.path} includes these already: {repeated}"
+
+
+def test_what_recipes_share_is_used_by_two_of_them_and_has_a_source():
+    shared = {path.resolve(): 0 for path in recipes.RECIPES.rglob("*.flags")}
+    for path in recipes.RECIPES.rglob("*.flags"):
+        for included in flagfile.read(path).included:
+            shared[included.path.resolve()] += 1
+    for path, users in shared.items():
+        if path.parent.name == "common":
+            assert users >= 2, path
+            assert re.match("# [A-Z].*\\.\n# Source: ", path.read_text(encoding="utf-8")), path
+        else:
+            assert users == 0, f"{path} is a recipe: what it shares belongs into flags/common"
 
 
 @pytest.mark.parametrize(

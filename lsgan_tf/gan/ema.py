@@ -1,23 +1,37 @@
 """An exponential moving average of a network: of its weights and of its moving statistics."""
 
+import keras
 import tensorflow as tf
 
 
-def copy(network):
-    """A second network of the same configuration and weights, which does not train."""
+def copy(network: keras.Model) -> keras.Model:
+    """Returns a second network of the same configuration and weights, which does not train."""
     twin = type(network).from_config({**network.get_config(), "name": f"{network.name}_ema"})
     twin.set_weights(network.get_weights())
     twin.trainable = False
     return twin
 
 
-def move(average, network, decay, step):
-    """average <- d * average + (1 - d) * network, for every variable.
+def move(average: keras.Model, network: keras.Model, decay: float, step: tf.Tensor) -> None:
+    """Moves an average: average <- d * average + (1 - d) * network, for every variable.
 
     d is min(decay, (1 + step) / (10 + step)), so that an early average is one of what was learned
-    so far, not of the initial weights. `step` counts from 0.
+    so far, not of the initial weights.
+
+    Args:
+        average: the network that `copy` made.
+        network: the network that trains.
+        decay: in [0, 1).
+        step: scalar integer, steps done before this one.
     """
-    done = tf.cast(step, tf.float32)
-    pace = 1.0 - tf.minimum(decay, (1.0 + done) / (10.0 + done))
+    dtypes = {variable.dtype for variable in average.variables}
+    pace = {dtype: _compute_pace(decay, step, dtype) for dtype in dtypes}
     for mean, value in zip(average.variables, network.variables, strict=True):
-        mean.assign_sub(tf.cast(pace, mean.dtype) * (mean - value))
+        mean.assign_sub(pace[mean.dtype] * (mean - value))
+
+
+def _compute_pace(decay, step, dtype):
+    """1 - d, at no less than single precision: a half has no digits left this near to one."""
+    precision = tf.float64 if dtype == "float64" else tf.float32
+    done = tf.cast(step, precision)
+    return tf.cast(1.0 - tf.minimum(decay, (1.0 + done) / (10.0 + done)), dtype)

@@ -5,61 +5,64 @@ import tensorflow as tf
 
 from lsgan_tf.gan import compatibility, ema, latents, penalties
 from lsgan_tf.gan.objectives import LeastSquares
-from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scaled
+from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
+from lsgan_tf.gan.stepping import SteppingModel
 from lsgan_tf.networks import normalization
+from lsgan_tf.utils.settings import check_schedule
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
-_DRAWS_A_PENALTY = 8  # streams of random numbers set aside for a penalty in one step of D
+_STREAMS_PER_PENALTY = 8  # of random numbers, set aside for a penalty in one step of D
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class GAN(keras.Model):
+class GAN(SteppingModel):
     """A generator and a discriminator that train each other.
 
     ```
     gan = GAN(DCGANGenerator((32, 32, 3)), DCGANDiscriminator((32, 32, 3)))
     gan.compile(Adam(2e-4), Adam(2e-4))
-    gan.fit(dataset, epochs=20)          # batches of images, or of (images, labels)
+    gan.fit(dataset, epochs=20)  # batches of examples, or of (examples, labels)
     images = gan.predict(latents)
     ```
 
-    One iteration is the authors': draw z, one step of D on real images and G(z), one step of G
+    One iteration is the authors': draw z, one step of D on real examples and G(z), one step of G
     through the updated D with the same z. G runs forward once: its weights do not change during
-    D's step, so its images serve both. Other schedules:
+    D's step, so G(z) serves both. Other schedules:
 
     - `n_critic` steps of D to one of G, each on a batch and latents of its own; `fit` counts
       iterations as steps, so an epoch has `n_critic` times fewer of them than batches;
     - `shared_latents=False`: G's step draws latents of its own, too;
     - `schedule="simultaneous"`: both gradients are taken at the same weights, then both applied.
-      This is also what training G first and then D on the same generated images amounts to.
+      This is also what training G first and then D on the same generated examples amounts to.
 
     Under a `tf.distribute` strategy make and compile the model inside `strategy.scope()`. Losses
     are means over the global batch, so the number of replicas changes nothing but the speed. All
     batches must be of one size that divides by the replicas (`drop_remainder=True`).
 
     Args:
-      generator: a `networks.base.Generator`.
-      discriminator: a `networks.base.Discriminator` of the same image shape and labels.
-      objective: an `objectives.Objective`.
-      penalty: a `penalties.Penalty` added to D's loss, or None.
-      schedule: "alternating" or "simultaneous".
-      n_critic: steps of D to one of G, at least 1; an iteration takes as many batches.
-      shared_latents: whether G's step takes the latents of the last of D's.
-      loss_scale: what both losses (penalty included) are multiplied by for the gradients. The batch
-        size makes them sums over the batch, as in the authors' code: Adam does not notice, RMSProp
-        does while its mean square, which starts at one, forgets its start.
-      ema_decay: decay of an average of G's weights and moving statistics, kept beside G, in
-        [0, 1); 0 keeps none. It grows towards this value as (1 + step) / (10 + step), so that an
-        early average is one of what was learned so far, not of the initial weights.
-      seed: of the latents and of the penalty's noise, which are functions of (seed, step).
+        generator: a `networks.base.Generator`.
+        discriminator: a `networks.base.Discriminator` of the same shape of examples and labels.
+        objective: an `objectives.Objective`.
+        penalty: a `penalties.Penalty` added to D's loss, or None.
+        schedule: "alternating" or "simultaneous".
+        n_critic: steps of D to one of G, at least 1; an iteration takes as many batches.
+        shared_latents: whether G's step takes the latents of the last of D's.
+        loss_scale: what both losses (penalty included) are multiplied by for the gradients. The
+            batch size makes them sums over the batch, as in the authors' code: Adam does not
+            notice, RMSProp does in its first steps, while its mean square still holds the one that
+            it starts at.
+        ema_decay: decay of an average of G's weights and moving statistics, kept beside G, in
+            [0, 1); 0 keeps none. It grows towards this value as (1 + step) / (10 + step), so that
+            an early average is one of what was learned so far, not of the initial weights.
+        seed: of the latents and of the penalty's noise, which are functions of (seed, step).
 
     Attributes:
-      step: int64 variable, iterations done.
-      generator_ema: the averaged generator, or None.
+        step: int64 variable, iterations done.
+        generator_ema: the averaged generator, or None.
 
     Raises:
-      ValueError: if the two networks do not fit each other, if D has batch norm where there is a
-        penalty, or if the schedule is none.
+        ValueError: if the two networks do not fit each other, if D has batch norm where there is
+            a penalty, or if the schedule is unknown or does not go with the other settings.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class GAN(keras.Model):
     ):
         super().__init__(name=name)
         compatibility.check_pair(generator, discriminator)
-        compatibility.check_schedule(schedule, n_critic, shared_latents)
+        check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
             compatibility.check_penalised(discriminator)
         if not 0.0 <= ema_decay < 1.0:
@@ -106,20 +109,20 @@ class GAN(keras.Model):
 
     @property
     def sampling_generator(self):
-        """The generator to draw pictures with: the average where there is one."""
+        """The generator to draw samples with: the average where there is one."""
         return self.generator_ema or self.generator
 
     @property
     def state(self):
         """All variables that the next step depends on, of the average as well."""
         networks = (self.generator, self.discriminator, self.generator_ema)
-        variables = [each for network in networks if network for each in network.variables]
+        variables = [variable for network in networks if network for variable in network.variables]
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             variables += optimizer.variables
         return [self.step, *variables]
 
     def call(self, latents, labels=None, training=False):
-        """Latents (and labels) -> images, with the `sampling_generator`."""
+        """Latents [N, latent_dim] (and labels [N]) -> `sampling_generator`'s examples [N, ...]."""
         arguments = (latents,) if labels is None else (latents, labels)
         return self.sampling_generator(*arguments, training=training)
 
@@ -129,10 +132,10 @@ class GAN(keras.Model):
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
         off unless `jit_compile=True`, which goes with one replica and draws other latents for the
         same seed.
+
+        Raises:
+            ValueError: if both are one object, or if `jit_compile` meets several replicas.
         """
-        kwargs.setdefault("jit_compile", False)
-        if kwargs["jit_compile"] and self.distribute_strategy.num_replicas_in_sync > 1:
-            raise ValueError("XLA cannot compile a step that several replicas take together.")
         with self.distribute_strategy.scope():
             super().compile(optimizer=None, **kwargs)
             self.generator_optimizer = generator_optimizer or Adam()
@@ -142,82 +145,80 @@ class GAN(keras.Model):
             # Slots that are made lazily inside a replica crash, or miss from a checkpoint.
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        self._compiled_steps = None  # a graph of former optimizers would go on training with them
 
     @property
     def metrics(self):
         return list(self._trackers.values())
 
     def train_step(self, *batches):
-        """One iteration.
+        """Takes one iteration.
 
         Args:
-          *batches: `n_critic` of them, each images [N, H, W, C] or (images, labels [N]); N is per
-            replica.
+            *batches: `n_critic` of them, each examples [N, ...] or (examples, labels [N]); N is
+                per replica.
 
         Returns:
-          The metrics since their last reset.
+            The metrics since their last reset.
+
+        Raises:
+            ValueError: if the batches are too many or too few, if they lack labels that the
+                networks take, or if the model is not compiled.
         """
+        self.check_compiled("train_step")
         if len(batches) != self.n_critic:
             raise ValueError(f"{len(batches)} batches for n_critic={self.n_critic} steps of D.")
         # Nothing may move before the batches are there: without them there is no step to count.
         with tf.control_dependencies(tf.nest.flatten(batches)):
-            return self._iterate([self._images_and_condition(batch) for batch in batches])
+            batches = [compatibility.split_batch(b, self.generator.num_classes) for b in batches]
+            if self.schedule == "simultaneous":
+                self._step_simultaneously(*batches[0])
+            else:
+                self._step_alternately(batches)
+            for network in (self.generator, self.discriminator):
+                normalization.average_over_replicas(network)
+            if self.generator_ema is not None:
+                ema.move(self.generator_ema, self.generator, self.ema_decay, self.step.value)
+            self.step.assign_add(1)
+            return self.get_metrics_result()
 
-    def _images_and_condition(self, batch):
-        images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
-        return images, () if self.generator.num_classes == 0 else (labels,)
-
-    def _iterate(self, batches):
-        if self.schedule == "simultaneous":
-            self._simultaneous_steps(*batches[0])
-        else:
-            self._alternating_steps(batches)
-        for network in (self.generator, self.discriminator):
-            normalization.average_over_replicas(network)
-        if self.generator_ema is not None:
-            ema.move(self.generator_ema, self.generator, self.ema_decay, self.step.value)
-        self.step.assign_add(1)
-        return {tracker.name: tracker.result() for tracker in self.metrics}
-
-    def _alternating_steps(self, batches):
+    def _step_alternately(self, batches):
         """`n_critic` steps of D, then one of G through the updated D."""
-        for number, (images, condition) in enumerate(batches):
+        for number, (real, condition) in enumerate(batches):
             with tf.GradientTape() as generator_tape:
-                fakes = self._generate(images, condition, stream=number)
+                fake = self._generate(real, condition, stream=number)
             with tf.GradientTape() as tape:
-                loss, _, measured = self._discriminate(images, fakes, condition, number)
-                share = self._share(loss, self.discriminator_optimizer)
-            self._update_discriminator(tape, share, measured)
+                d_loss, _, measured = self._discriminate(real, fake, condition, number)
+                d_share = self._take_share(d_loss, self.discriminator_optimizer)
+            self._update_discriminator(tape, d_share, measured)
         if not self.shared_latents:
             with tf.GradientTape() as generator_tape:
-                fakes = self._generate(images, condition, stream=self.n_critic)
+                fake = self._generate(real, condition, stream=self.n_critic)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fakes)
-            fake = self.discriminator(fakes, *condition, training=True)
-            loss = self.objective.generator(fake)
-            share = self._share(loss, self.generator_optimizer)
-        self._update_generator(generator_tape, fakes, tape.gradient(share, fakes), loss)
+            tape.watch(fake)
+            fake_logits = self.discriminator(fake, *condition, training=True)
+            g_loss = self.objective.generator(fake_logits)
+            g_share = self._take_share(g_loss, self.generator_optimizer)
+        self._update_generator(generator_tape, fake, tape.gradient(g_share, fake), g_loss)
 
-    def _simultaneous_steps(self, images, condition):
+    def _step_simultaneously(self, real, condition):
         """One step of each, both gradients taken before either is applied."""
         with tf.GradientTape() as generator_tape:
-            fakes = self._generate(images, condition, stream=0)
+            fake = self._generate(real, condition, stream=0)
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch(fakes)
-            d_loss, fake, measured = self._discriminate(images, fakes, condition, 0)
-            d_share = self._share(d_loss, self.discriminator_optimizer)
-            g_loss = self.objective.generator(fake)
-            g_share = self._share(g_loss, self.generator_optimizer)
-        at_images = tape.gradient(g_share, fakes)
+            tape.watch(fake)
+            d_loss, fake_logits, measured = self._discriminate(real, fake, condition, 0)
+            d_share = self._take_share(d_loss, self.discriminator_optimizer)
+            g_loss = self.objective.generator(fake_logits)
+            g_share = self._take_share(g_loss, self.generator_optimizer)
+        gradient_at_fake = tape.gradient(g_share, fake)
         self._update_discriminator(tape, d_share, measured)
-        self._update_generator(generator_tape, fakes, at_images, g_loss)
+        self._update_generator(generator_tape, fake, gradient_at_fake, g_loss)
 
-    def _generate(self, images, condition, stream):
-        """As many generated images as there are real ones, from the latents of this stream."""
+    def _generate(self, real, condition, stream):
+        """As many generated examples as there are real ones, from the latents of this stream."""
         z = latents.draw_for_replica(
             self.generator.latent_distribution,
-            tf.shape(images)[0],
+            tf.shape(real)[0],
             self.generator.latent_dim,
             seed=self.seed,
             step=self.step.value,
@@ -225,138 +226,63 @@ class GAN(keras.Model):
         )
         return self.generator(z, *condition, training=True)
 
-    def _discriminate(self, images, fakes, condition, number):
-        """D's loss in its step of this number: (the loss, scores of the fakes, what to log)."""
-        # Two passes: with batch norm, real and generated images keep statistics of their own.
-        real = self.discriminator(images, *condition, training=True)
-        fake = self.discriminator(fakes, *condition, training=True)
-        loss = self.objective.discriminator(real, fake)
+    def _discriminate(self, real, fake, condition, number):
+        """D's loss in its step of this number: (the loss, logits of the fakes, what to log)."""
+        # Two passes: with batch norm, real and generated examples have statistics of their own.
+        real_logits = self.discriminator(real, *condition, training=True)
+        fake_logits = self.discriminator(fake, *condition, training=True)
+        loss = self.objective.discriminator(real_logits, fake_logits)
         measured = {
             "d_loss": loss,
-            "d_real": tf.reduce_mean(real),
-            "d_fake": tf.reduce_mean(fake),
+            "d_real": tf.reduce_mean(real_logits),
+            "d_fake": tf.reduce_mean(fake_logits),
         }
         if self.penalty is not None:
-            measured["d_penalty"] = self._penalise(images, fakes, condition, number)
+            measured["d_penalty"] = self._penalise(real, fake, condition, number)
             loss += measured["d_penalty"]
-        return loss, fake, measured
+        return loss, fake_logits, measured
 
-    def _penalise(self, images, fakes, condition, number):
+    def _penalise(self, real, fake, condition, number):
         # After the streams of the latents: n_critic steps of D, and G's.
-        first = self.n_critic + 1 + number * _DRAWS_A_PENALTY
-        streams = iter(range(first, first + _DRAWS_A_PENALTY))
+        first = self.n_critic + 1 + number * _STREAMS_PER_PENALTY
+        streams = iter(range(first, first + _STREAMS_PER_PENALTY))
 
         def uniform(shape):
-            noise = latents.uniform_for_replica(
+            noise = latents.draw_uniform_for_replica(
                 shape, seed=self.seed, step=self.step.value, stream=next(streams)
             )
-            return tf.cast(noise, images.dtype)
+            return tf.cast(noise, real.dtype)
 
-        def score(points):
+        def discriminate(points):
             return self.discriminator(points, *condition, training=True)
 
-        return penalties.value(self.penalty, score, images, fakes, uniform)
+        return penalties.compute(self.penalty, discriminate, real, fake, uniform)
 
-    def _share(self, loss, optimizer):
+    def _take_share(self, loss, optimizer):
         """What this replica adds to the global loss, whose gradient the optimizer takes."""
         share = loss * (self.loss_scale / self.distribute_strategy.num_replicas_in_sync)
-        return scaled(optimizer, share)
+        return scale_loss(optimizer, share)
 
     def _update_discriminator(self, tape, share, measured):
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(share, variables)
-        norm, made = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
+        norm, applied = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
         self._track(measured)
-        self._track({"d_gradient_norm": norm}, made)
+        self._track({"d_gradient_norm": norm}, applied)
 
-    def _update_generator(self, tape, fakes, at_images, loss):
+    def _update_generator(self, tape, fake, gradient_at_fake, loss):
         """Hands dL/dG(z), taken through D, to the tape of G's pass."""
         variables = self.generator.trainable_variables
-        gradients = tape.gradient(fakes, variables, output_gradients=at_images)
-        norm, made = apply_over_replicas(self.generator_optimizer, gradients, variables)
+        gradients = tape.gradient(fake, variables, output_gradients=gradient_at_fake)
+        norm, applied = apply_over_replicas(self.generator_optimizer, gradients, variables)
         self._track({"g_loss": loss})
-        self._track({"g_gradient_norm": norm}, made)
+        self._track({"g_gradient_norm": norm}, applied)
 
     def _track(self, measured, counts=True):
+        """Adds values to the metrics' means; those of an update that was skipped do not count."""
         weight = None if counts is True else tf.cast(counts, tf.float32)
         for name, value in measured.items():
             self._trackers[name].update_state(value, weight)
-
-    def run_steps(self, iterator, steps, *, measured=True):
-        """Runs `steps` iterations in one call of one graph, whatever the number.
-
-        Args:
-          iterator: of batches, made from a (distributed) `tf.data.Dataset`; with `n_critic` above
-            1 of groups of so many batches, see `grouped`.
-          steps: integer, at least 1.
-          measured: whether to return the metrics, which several workers must exchange first.
-
-        Returns:
-          The metrics since their last reset, a dictionary of scalars: means over all steps,
-          all replicas and all images. Without `measured` the step that is reached, as "step".
-
-        Raises:
-          tf.errors.OutOfRangeError: if the data end before.
-        """
-        if self._compiled_steps is None:
-            self._compiled_steps = tf.function(self._loop)
-        return self._compiled_steps(iterator, tf.constant(steps, tf.int32), measured)
-
-    def _loop(self, iterator, steps, measured):
-        step = (
-            tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
-        )
-        for _ in tf.range(steps):
-            batch = next(iterator)
-            batches = batch if self.n_critic > 1 else (batch,)
-            self.distribute_strategy.run(step, batches)
-        if not measured:
-            return {"step": self.step.value}  # to wait for
-        return {tracker.name: tracker.result() for tracker in self.metrics}
-
-    def grouped(self, dataset):
-        """What `run_steps` takes, from a `tf.data.Dataset` of batches: with `n_critic` above 1,
-        tuples of so many batches that follow one another, since an iteration takes so many."""
-        if self.n_critic == 1:
-            return dataset
-        groups = dataset.batch(self.n_critic, drop_remainder=True)
-        return groups.map(
-            lambda *parts: tuple(
-                tf.nest.map_structure(lambda part, n=n: part[n], _element(parts))
-                for n in range(self.n_critic)
-            )
-        )
-
-    def fit(self, x=None, **kwargs):
-        """`keras.Model.fit`. With `n_critic` above 1 `x` is a `tf.data.Dataset`, of whose batches
-        each step takes so many."""
-        if self.n_critic > 1:
-            if not isinstance(x, tf.data.Dataset):
-                raise ValueError(
-                    f"With n_critic={self.n_critic}, fit takes a tf.data.Dataset of batches, not "
-                    f"{type(x).__name__}."
-                )
-            x = self.grouped(x)
-        return super().fit(x, **kwargs)
-
-    def make_train_function(self, force=False):
-        """What `fit` calls. Keras' own crashes on several replicas with `steps_per_execution`
-        above 1, and on several workers always (keras#19246, keras#20585)."""
-        if self.train_function is None or force:
-            self._compiled_steps = None
-
-            def run_execution(iterator):
-                try:
-                    return self.run_steps(iterator, self.steps_per_execution)
-                except tf.errors.OutOfRangeError as error:
-                    raise StopIteration from error
-
-            self.train_function = run_execution
-        return self.train_function
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: both networks are built by their constructors, and Keras would call this model
-        on a batch of images, where it takes latents."""
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -391,8 +317,3 @@ class GAN(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
-
-
-def _element(parts):
-    """What a data set's `map` spreads over arguments, as one: images, or (images, labels)."""
-    return parts if len(parts) > 1 else parts[0]

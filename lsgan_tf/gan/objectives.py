@@ -1,9 +1,9 @@
 """What the discriminator and the generator minimise: pure functions of D's linear output.
 
-Every objective has two methods over discriminator outputs ("scores") of any shape, one score
-per image: `discriminator(real, fake)` and `generator(fake)`. Both return scalars, means over
-the scores they are given. `optimum()` tells what both are worth when the generator has won
-(p_g = p_data and D is optimal), the line to hold a loss curve against.
+Every objective has two methods over logits of any shape, one logit per example:
+`discriminator(real, fake)` and `generator(fake)`. Both return scalars, means over the logits they
+are given. `optimum()` gives both losses when the generator has won (p_g = p_data and D is
+optimal), the line to hold a loss curve against.
 """
 
 import dataclasses
@@ -13,9 +13,11 @@ from typing import NamedTuple, Protocol
 import keras
 from keras import ops
 
+from lsgan_tf.utils import settings
+
 
 class Losses(NamedTuple):
-    """A pair of loss values; None stands for one that the theory leaves open."""
+    """Two loss values; None stands for one that the theory leaves open."""
 
     discriminator: float | None
     generator: float | None
@@ -25,10 +27,10 @@ class Objective(Protocol):
     """What `lsgan_tf.gan.model.GAN` asks of an objective."""
 
     def discriminator(self, real, fake):
-        """D's loss, a scalar tensor, from its scores of real and of generated images."""
+        """D's loss, a scalar tensor, from its logits of real and of generated examples."""
 
     def generator(self, fake):
-        """G's loss, a scalar tensor, from D's scores of generated images."""
+        """G's loss, a scalar tensor, from D's logits of generated examples."""
 
     def optimum(self) -> Losses:
         """Both losses at p_g = p_data under the optimal discriminator."""
@@ -60,13 +62,13 @@ class LeastSquares(Serializable):
     64 times the length, which Adam does not notice.
 
     Args:
-      a: D's target for generated images.
-      b: D's target for real images.
-      c: the value G wants D to give to generated images.
+        a: D's target for generated examples.
+        b: D's target for real examples.
+        c: the value G wants D to give to generated examples.
 
     Raises:
-      ValueError: if a equals b, since D then has nothing to tell apart, or if a label is infinite
-        or no number.
+        ValueError: if a equals b, since D then has nothing to tell apart, or if a label is not a
+            finite number.
     """
 
     a: float = 0.0
@@ -77,11 +79,7 @@ class LeastSquares(Serializable):
         for name, label in dataclasses.asdict(self).items():
             if not math.isfinite(label):
                 raise ValueError(f"Label {name} is {label}; it must be a finite number.")
-        if self.a == self.b:
-            raise ValueError(
-                f"Label a (generated images) and label b (real images) are both {self.a}: "
-                "the discriminator would have nothing to tell apart."
-            )
+        settings.check_labels(self.a, self.b)
 
     def discriminator(self, real, fake):
         return 0.5 * ops.mean(ops.square(real - self.b)) + 0.5 * ops.mean(ops.square(fake - self.a))
@@ -91,20 +89,17 @@ class LeastSquares(Serializable):
 
     def optimum(self) -> Losses:
         """D* = (a + b) / 2 everywhere, so L_D = (b - a)^2 / 4 and L_G = (D* - c)^2 / 2."""
-        score = (self.a + self.b) / 2
-        return Losses((self.b - self.a) ** 2 / 4, (score - self.c) ** 2 / 2)
+        logit = (self.a + self.b) / 2
+        return Losses((self.b - self.a) ** 2 / 4, (logit - self.c) ** 2 / 2)
 
 
-PRESETS = {
-    "pearson": LeastSquares(-1.0, 1.0, 0.0),
-    "binary": LeastSquares(0.0, 1.0, 1.0),
-}
+PRESETS = {name: LeastSquares(*labels) for name, labels in settings.LABEL_PRESETS.items()}
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
 class SigmoidCrossEntropy(Serializable):
-    """The regular GAN (Goodfellow et al., 2014) on logits.
+    """The regular GAN (Goodfellow et al., 2014).
 
         L_D = E[-log s(D(x))] + E[-log(1 - s(D(G(z))))]
         L_G = E[-log s(D(G(z)))]            s = the logistic function
@@ -113,8 +108,9 @@ class SigmoidCrossEntropy(Serializable):
     -log s(t) = softplus(-t) and -log(1 - s(t)) = softplus(t), which never overflow.
 
     Args:
-      saturating: whether G minimises what D maximises, the minimax game of the theory. Its gradient
-        vanishes while D tells the generated images apart, so training takes the other form.
+        saturating: whether G minimises what D maximises, the minimax game of the theory. Its
+            gradient vanishes while D tells the generated examples apart, so training takes the
+            other form.
     """
 
     saturating: bool = False
@@ -140,8 +136,8 @@ class Wasserstein(Serializable):
         L_D = E[D(G(z))] - E[D(x)]
         L_G = -E[D(G(z))]
 
-    Only for a D whose slope something bounds, such as `penalties.Interpolates` (WGAN-GP); L_D has
-    no lower bound otherwise.
+    Only for a D whose gradient is bounded, for example by `penalties.Interpolates` (WGAN-GP); L_D
+    has no lower bound otherwise.
     """
 
     def discriminator(self, real, fake):
@@ -151,5 +147,5 @@ class Wasserstein(Serializable):
         return -ops.mean(fake)
 
     def optimum(self) -> Losses:
-        """L_D = 0; L_G is open, for a constant added to D changes L_G and nothing else."""
+        """L_D = 0; L_G is open, since a constant added to D changes L_G and nothing else."""
         return Losses(0.0, None)

@@ -1,4 +1,4 @@
-"""Adam and RMSProp as TensorFlow 1 had them, which is what the papers' results were made with.
+"""Adam and RMSProp as in TensorFlow 1, which the papers' results were made with.
 
 Keras 3 differs in two numbers that matter: Adam's epsilon (1e-7, not 1e-8) and the start of
 RMSProp's mean square (0, not 1). Both classes run TensorFlow's own update kernels, one pass over
@@ -11,32 +11,42 @@ import keras
 import tensorflow as tf
 
 
+class _KernelOptimizer:
+    """What both optimizers below share. All that is private to Keras' optimizers is used here:
+    `_all_reduce_sum_gradients` and `_get_variable_index`."""
+
+    _takes_sums = False
+
+    @contextlib.contextmanager
+    def taking_sums(self):
+        """Within it `apply` takes gradients that are already the sums over all replicas.
+
+        The caller sums them itself, to look at them, and saves a second all-reduce.
+        """
+        self._takes_sums = True
+        try:
+            yield
+        finally:
+            self._takes_sums = False
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Keras' hook, which `apply` calls on each replica."""
+        if self._takes_sums:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
+    def _find_slot(self, slots, variable):
+        """The slot of a variable, in a list that the parent class made by `build`."""
+        return slots[self._get_variable_index(variable)]
+
+
 def _handle(variable):
     """The resource of a variable: under a strategy, of the copy that is being updated."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
-class TakesSummedGradients:
-    """For an optimizer whose caller sums the gradients over the replicas, to look at them, and
-    does not want a second all-reduce."""
-
-    _summed = False
-
-    @contextlib.contextmanager
-    def taking_sums(self):
-        """Within it `apply` takes gradients that are already the sums over all replicas."""
-        self._summed = True
-        try:
-            yield
-        finally:
-            self._summed = False
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars if self._summed else super()._all_reduce_sum_gradients(grads_and_vars)
-
-
 @keras.saving.register_keras_serializable("lsgan_tf")
-class Adam(TakesSummedGradients, keras.optimizers.Adam):
+class Adam(_KernelOptimizer, keras.optimizers.Adam):
     """Adam (Kingma & Ba, 2015) with TensorFlow 1's epsilon of 1e-8.
 
     The defaults are the LSGAN authors': beta_1 0.5, beta_2 0.999.
@@ -53,23 +63,24 @@ class Adam(TakesSummedGradients, keras.optimizers.Adam):
             return
         dtype = variable.dtype
         step = tf.cast(self.iterations.value + 1, dtype)
-        index = self._get_variable_index(variable)
+        # Not by `tf.cast`, which rounds a Python float to float32 first.
+        beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=_handle(variable),
-            m=_handle(self._momentums[index]),
-            v=_handle(self._velocities[index]),
-            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            m=_handle(self._find_slot(self._momentums, variable)),
+            v=_handle(self._find_slot(self._velocities, variable)),
+            beta1_power=tf.pow(beta_1, step),
+            beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(learning_rate, dtype),
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon, dtype),
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class RMSProp(TakesSummedGradients, keras.optimizers.RMSprop):
+class RMSProp(_KernelOptimizer, keras.optimizers.RMSprop):
     """RMSProp with TensorFlow 1's defaults: decay 0.9, epsilon 1e-10 inside the root, and a mean
     square that starts at one, so that the first steps are small instead of huge.
     """
@@ -94,46 +105,47 @@ class RMSProp(TakesSummedGradients, keras.optimizers.RMSprop):
             super().update_step(gradient, variable, learning_rate)
             return
         dtype = variable.dtype
-        index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyRMSProp(
             var=_handle(variable),
-            ms=_handle(self._velocities[index]),
-            mom=_handle(self._momentums[index]),
+            ms=_handle(self._find_slot(self._velocities, variable)),
+            mom=_handle(self._find_slot(self._momentums, variable)),
             lr=tf.cast(learning_rate, dtype),
-            rho=tf.cast(self.rho, dtype),
-            momentum=tf.cast(self.momentum, dtype),
-            epsilon=tf.cast(self.epsilon, dtype),
+            rho=tf.constant(self.rho, dtype),
+            momentum=tf.constant(self.momentum, dtype),
+            epsilon=tf.constant(self.epsilon, dtype),
             grad=tf.cast(gradient, dtype),
         )
 
 
-def scaled(optimizer, loss):
-    """The loss as an optimizer wants it for its gradients: scaled up, if it scales losses."""
+def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer`."""
     return optimizer.scale_loss(loss) if _scales(optimizer) else loss
 
 
-def apply_over_replicas(optimizer, gradients, variables):
-    """Sums each replica's gradients and updates the variables.
+def apply_over_replicas(
+    optimizer: keras.optimizers.Optimizer, gradients: list, variables: list
+) -> tuple[tf.Tensor, tf.Tensor | bool]:
+    """Sums the gradients over the replicas and updates the variables.
 
     Args:
-      optimizer: one of this module's, or of Keras', or one in a `keras.optimizers.
-        LossScaleOptimizer`, which skips an update whose gradients are not finite.
-      gradients: of `scaled(optimizer, loss)`.
-      variables: the variables, in the same order.
+        optimizer: one of this module's, or of Keras', or one in a `keras.optimizers.
+            LossScaleOptimizer`, which skips an update whose gradients are not finite.
+        gradients: this replica's, of `scale_loss(optimizer, loss)`.
+        variables: the variables, in the same order.
 
     Returns:
-      (L2 norm of the sum, whether the update was made). The norm is 0 if it was not.
+        (L2 norm of the sum, whether the update was made). The norm is 0 if it was not.
     """
-    # Look-ups give sparse gradients; those of a linear map, which are dense, are treated alike.
+    # Embedding look-ups give sparse gradients; here they are made dense, as those of a matrix are.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     context = tf.distribute.get_replica_context()
-    alone = context.num_replicas_in_sync == 1  # an exchange with oneself takes time, too
+    alone = context.num_replicas_in_sync == 1  # an all-reduce of one replica takes time, too
     summed = dense if alone else context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
     if not _scales(optimizer):
         _apply(optimizer, optimizer, summed, variables)
         return tf.linalg.global_norm(summed), True
     # Of the sum, which is the same everywhere, so that all replicas skip or none.
-    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in summed])
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in summed])
     norm = tf.linalg.global_norm(summed) / optimizer.dynamic_scale.value
     _apply(optimizer, optimizer.inner_optimizer, summed, variables)
     return tf.where(finite, norm, 0.0), finite
@@ -145,7 +157,7 @@ def _scales(optimizer):
 
 def _apply(outer, inner, summed, variables):
     """Applies summed gradients by `outer`, which is `inner` or wraps it."""
-    if isinstance(inner, TakesSummedGradients):
+    if isinstance(inner, _KernelOptimizer):
         with inner.taking_sums():
             outer.apply(summed, variables)
     else:  # Keras' own optimizers sum over the replicas themselves

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsgan_tf.gan import ema
 from lsgan_tf.gan.model import GAN, latents
 from lsgan_tf.gan.objectives import LeastSquares, SigmoidCrossEntropy
 from lsgan_tf.gan.optimizers import Adam
@@ -214,6 +215,22 @@ def test_fit_counts_no_step_that_had_no_batch(replicas, count):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("n_critic", "batches"), [(1, 7), (2, 14)])
+def test_the_last_steps_of_an_epoch_may_be_fewer_than_a_call_takes(n_critic, batches, recwarn):
+    """Seven steps, three a call: all are taken, and the logs are their means."""
+    data = tf.data.Dataset.from_tensor_slices(np.tile(IMAGES, (2, 1, 1, 1))).batch(6).take(batches)
+    logged = []
+    for steps_per_execution in (3, 1):
+        gan = _gan(tf.distribute.get_strategy(), n_critic=n_critic)
+        gan.steps_per_execution = steps_per_execution
+        history = gan.fit(data, epochs=2, verbose=0)
+        assert int(gan.step.numpy()) == 14
+        logged.append(history.history)
+    assert not [str(warning.message) for warning in recwarn if "ran out" in str(warning.message)]
+    for name, values in logged[0].items():
+        assert values == pytest.approx(logged[1][name], rel=1e-5), name
+
+
 def test_epoch_logs_are_means_over_the_epoch():
     gan = _gan(tf.distribute.get_strategy())
     twin = _gan(tf.distribute.get_strategy())
@@ -254,6 +271,60 @@ def test_average_includes_the_moving_statistics(ema_decay, step, decay):
         assert not np.array_equal(old, new) or name == "beta", name
         expected = decay * old + (1 - decay) * new
         np.testing.assert_allclose(average, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_before_compile_is_refused():
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    dataset = tf.data.Dataset.from_tensor_slices(IMAGES).batch(12)
+    with pytest.raises(ValueError, match="compile\\(\\) before run_steps"):
+        gan.run_steps(iter(dataset), 1)
+    with pytest.raises(ValueError, match="compile\\(\\) before train_step"):
+        gan.train_step(IMAGES[:12])
+    with pytest.raises(ValueError, match="compile\\(\\)"):
+        gan.fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_batches_without_labels_are_refused_where_the_networks_take_them(replicas, n_critic):
+    message = (
+        "^This GAN is conditioned on 3 labels, and the batches have none: give .images, labels"
+    )
+    strategy = replicas(2)
+    gan = _gan(strategy, classes=3, n_critic=n_critic)
+    dataset = tf.data.Dataset.from_tensor_slices(IMAGES).batch(12)
+    with pytest.raises(ValueError, match=message):
+        gan.train_step(*[IMAGES[:12]] * n_critic)
+    with pytest.raises(ValueError, match=message):
+        gan.run_steps(iter(strategy.experimental_distribute_dataset(gan.grouped(dataset))), 1)
+    with pytest.raises(ValueError, match=message):
+        gan.fit(dataset, verbose=0)
+    assert int(gan.step.numpy()) == 0
+
+
+def test_a_batch_of_three_parts_is_refused():
+    gan = _gan(tf.distribute.get_strategy(), classes=3)
+    with pytest.raises(ValueError, match="A batch of 3 parts"):
+        gan.train_step((IMAGES[:12], LABELS[:12], np.ones(12)))
+
+
+def test_fit_takes_arrays_of_images_and_labels():
+    gan = _gan(tf.distribute.get_strategy(), classes=3)
+    gan.fit(IMAGES, LABELS, batch_size=12, verbose=0)
+    assert int(gan.step.numpy()) == 4
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_the_average_is_as_exact_as_its_variables(dtype):
+    """In bfloat16, too, the decay is computed at single precision: 0.999 would become 1."""
+    network, average = (
+        keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, dtype=dtype)]) for _ in range(2)
+    )
+    network.set_weights([np.array([[1.0]]), np.array([0.0])])
+    average.set_weights([np.array([[0.0]]), np.array([0.0])])
+    ema.move(average, network, 0.999, tf.constant(10**6, tf.int64))
+    tolerance = {"float64": 1e-12, "float32": 1e-4, "bfloat16": 1e-2}[dtype]
+    moved = float(tf.cast(average.variables[0].value, tf.float64)[0, 0])
+    assert moved == pytest.approx(1.0 - 0.999, rel=tolerance)
 
 
 def test_one_optimizer_for_both_is_refused():

@@ -24,13 +24,13 @@ def logistic(t):
 # Each objective's losses of REAL and FAKE, and what they are derived by: dL_D/dREAL, dL_D/dFAKE
 # and dL_G/dFAKE.
 CASES = {
-    # D: 1/2 (0 + 4)/2 + 1/2 (0 + 4)/2; G: 1/2 (1 + 9)/2; slopes (score - label) / 2
+    # D: 1/2 (0 + 4)/2 + 1/2 (0 + 4)/2; G: 1/2 (1 + 9)/2; derivatives (logit - label) / 2
     "binary": (LeastSquares(0, 1, 1), 2.0, 2.5, ([0, 1], [0, -1], [-0.5, -1.5])),
     # D: 1/2 (0 + 4)/2 + 1/2 (1 + 1)/2; G: 1/2 (0 + 4)/2
     "pearson": (LeastSquares(-1, 1, 0), 1.5, 1.0, ([0, 1], [0.5, -0.5], [0, -1])),
     # D: 1/2 (9/4 + 1/4)/2 + 1/2 (1 + 9)/2; G: 1/2 (4 + 16)/2
     "other labels": (LeastSquares(1, 2.5, 2), 3.125, 5.0, ([-0.75, 0.25], [-0.5, -1.5], [-1, -2])),
-    # Slopes: -s(-t) of real, s(t) of generated scores, halved by the mean
+    # Derivatives: -s(-t) of real, s(t) of generated logits, halved by the mean
     "non-saturating": (
         SigmoidCrossEntropy(),
         (softplus(-1) + softplus(-3)) / 2 + (softplus(0) + softplus(-2)) / 2,
@@ -86,13 +86,13 @@ class TestEveryObjective:
             np.testing.assert_allclose(gradient[:, 0], numbers, rtol=1e-6)
 
     def test_generator_loss_descends_towards_real(self, case):
-        """Where D is right, every objective wants a higher score of a generated image."""
+        """Where D is right, every objective wants a higher logit of a generated example."""
         objective = case[0]
         low, high = (float(objective.generator(np.float32([[t]]))) for t in (-1.0, -0.5))
         assert high < low
 
-    def test_bfloat16_scores(self, case):
-        """The scores are exact in bfloat16; a few roundings of 2^-8 each follow."""
+    def test_bfloat16_logits(self, case):
+        """The logits are exact in bfloat16; a few roundings of 2^-8 each follow."""
         objective, d_loss, g_loss, _ = case
         real, fake = tf.cast(REAL, tf.bfloat16), tf.cast(FAKE, tf.bfloat16)
         d_found, g_found = objective.discriminator(real, fake), objective.generator(fake)
@@ -101,7 +101,7 @@ class TestEveryObjective:
         assert float(g_found) == pytest.approx(g_loss, rel=4 * 2**-8)
 
     @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=lambda dtype: dtype.name)
-    def test_far_scores_stay_finite(self, case, dtype):
+    def test_far_logits_stay_finite(self, case, dtype):
         objective = case[0]
         far = tf.constant([[1e4], [-1e4]], dtype)
         with tf.GradientTape(persistent=True) as tape:
@@ -120,7 +120,7 @@ class TestEveryObjective:
 
 
 @pytest.mark.parametrize(
-    ("objective", "score", "d_loss", "g_loss"),
+    ("objective", "logit", "d_loss", "g_loss"),
     [
         (LeastSquares(0, 1, 1), 0.5, 0.25, 0.125),
         (LeastSquares(-1, 1, 0), 0.0, 1.0, 0.0),
@@ -129,20 +129,20 @@ class TestEveryObjective:
         (SigmoidCrossEntropy(saturating=True), 0.0, 1.386294, -0.693147),
     ],
 )
-def test_optimum_is_what_the_loss_is_at_the_optimal_discriminator(objective, score, d_loss, g_loss):
-    scores = np.full((4, 1), score, np.float32)
+def test_optimum_is_what_the_loss_is_at_the_optimal_discriminator(objective, logit, d_loss, g_loss):
+    logits = np.full((4, 1), logit, np.float32)
     assert objective.optimum() == pytest.approx((d_loss, g_loss), rel=1e-6)
-    assert float(objective.discriminator(scores, scores)) == pytest.approx(d_loss, rel=1e-6)
-    assert float(objective.generator(scores)) == pytest.approx(g_loss, rel=1e-6)
+    assert float(objective.discriminator(logits, logits)) == pytest.approx(d_loss, rel=1e-6)
+    assert float(objective.generator(logits)) == pytest.approx(g_loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("constant", [0.0, 7.0])
 def test_the_optimum_of_wasserstein_holds_for_every_constant(constant):
     """Which is why G's part of it is none."""
-    scores = np.full((4, 1), constant, np.float32)
+    logits = np.full((4, 1), constant, np.float32)
     assert Wasserstein().optimum() == (0.0, None)
-    assert float(Wasserstein().discriminator(scores, scores)) == 0.0
-    assert float(Wasserstein().generator(scores)) == -constant
+    assert float(Wasserstein().discriminator(logits, logits)) == 0.0
+    assert float(Wasserstein().generator(logits)) == -constant
 
 
 def test_presets_are_the_papers_two_schemes():
@@ -150,7 +150,10 @@ def test_presets_are_the_papers_two_schemes():
 
 
 def test_equal_labels_are_refused():
-    with pytest.raises(ValueError, match="nothing to tell apart"):
+    with pytest.raises(
+        ValueError,
+        match=r"Label a \(generated examples\) and label b .* are both 1.0: .*nothing to tell",
+    ):
         LeastSquares(1.0, 1.0, 0.0)
 
 
@@ -162,7 +165,7 @@ def test_labels_that_are_no_numbers_are_refused(label, value):
 
 
 @pytest.mark.parametrize("saturating", [False, True])
-def test_far_scores_cost_the_regular_gan_what_they_are(saturating):
+def test_far_logits_cost_the_regular_gan_what_they_are(saturating):
     """softplus(1e4) = 1e4 and softplus(-1e4) = 0."""
     far = np.float32([[1e4], [-1e4]])
     objective = SigmoidCrossEntropy(saturating)

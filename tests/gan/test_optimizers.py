@@ -64,6 +64,33 @@ def test_first_steps_by_hand():
     )
 
 
+def test_constants_are_exact_in_float64():
+    """Three steps by the formulas; a constant rounded to float32 is off by 1e-8."""
+    rate = np.float64(np.float32(1e-3))  # Keras keeps it in float32
+    gradients = [_gradient(step, 1.0).astype(np.float64) for step in range(3)]
+
+    def run(optimizer):
+        variable = keras.Variable(START.astype(np.float64), dtype="float64")
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient)], [variable])
+        return variable.numpy()
+
+    value, m, v = START.astype(np.float64), 0.0, 0.0
+    for step, g in enumerate(gradients, 1):
+        m, v = 0.7 * m + 0.3 * g, 0.999 * v + 0.001 * g * g
+        corrected = rate * np.sqrt(1 - 0.999**step) / (1 - 0.7**step)
+        value = value - corrected * m / (np.sqrt(v) + 1e-8)
+    np.testing.assert_allclose(run(Adam(1e-3, beta_1=0.7)), value, rtol=1e-12)
+
+    value, mean_square, moved = START.astype(np.float64), 1.0, 0.0
+    for g in gradients:
+        mean_square = 0.9 * mean_square + 0.1 * g * g
+        moved = 0.3 * moved + rate * g / np.sqrt(mean_square + 1e-10)
+        value = value - moved
+    np.testing.assert_allclose(run(RMSProp(1e-3, momentum=0.3)), value, rtol=1e-12)
+
+
 @pytest.mark.parametrize("optimizer", [Adam(0.01, beta_1=0.3), RMSProp(0.01, rho=0.8)])
 def test_optimizers_serialise(optimizer):
     stored = keras.saving.serialize_keras_object(optimizer)

@@ -1,4 +1,4 @@
-"""Gradient penalties: points and slopes by hand, their derivatives against finite differences."""
+"""Gradient penalties: points and gradient norms by hand; derivatives against finite differences."""
 
 import functools
 
@@ -96,13 +96,15 @@ def test_dragan_takes_the_spread_of_the_global_batch(replicas):
         np.testing.assert_allclose(found, real + spread, rtol=1e-6)
 
 
-def test_slopes_of_a_line_and_of_a_parabola():
+def test_gradient_norms_of_a_line_and_of_a_parabola():
     images = tf.constant(REAL)
     weights = tf.constant([[[3.0], [4.0]]])
-    line = penalties.slopes(lambda x: tf.reduce_sum(weights * x, axis=(1, 2, 3)), images)
+    line = penalties.compute_gradient_norms(
+        lambda x: tf.reduce_sum(weights * x, axis=(1, 2, 3)), images
+    )
     np.testing.assert_allclose(line, [5.0, 5.0], rtol=1e-6)
-    # D = sum (w x)^2 / 2 has the gradient w^2 x; scores [N, 1] serve as well as [N].
-    parabola = penalties.slopes(
+    # D = sum (w x)^2 / 2 has the gradient w^2 x; logits [N, 1] serve as well as [N].
+    parabola = penalties.compute_gradient_norms(
         lambda x: tf.reduce_sum(0.5 * (weights * x) ** 2, axis=(1, 2)), images
     )
     expected = [np.hypot(9 * 1, 16 * 3), np.hypot(9 * 1, 16 * 1)]
@@ -113,11 +115,11 @@ def _value_and_derivative(penalty, weight):
     """For D(x) = weight * (3, 4).x, whose slope is 5 |weight|."""
     weight = tf.Variable(weight)
 
-    def score(images):
+    def logit(images):
         return weight * tf.reduce_sum([[[3.0], [4.0]]] * images, axis=(1, 2, 3))
 
     with tf.GradientTape() as tape:
-        value = penalties.value(penalty, score, REAL, FAKE, _random())
+        value = penalties.compute(penalty, logit, REAL, FAKE, _random())
     return float(value), float(tape.gradient(value, weight))
 
 
@@ -134,7 +136,7 @@ def test_value_is_the_mean_over_images():
         return tf.reduce_sum(0.5 * images**2, axis=(1, 2, 3))
 
     # alpha = 0: the points are the real images, with gradients (1, 3) and (-1, 1).
-    found = penalties.value(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
+    found = penalties.compute(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
     expected = 4 * ((np.sqrt(10) - 1) ** 2 + (np.sqrt(2) - 1) ** 2) / 2
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
@@ -148,11 +150,11 @@ def test_one_flat_image_leaves_the_derivative_of_the_others():
     images = tf.constant([[[[0.0], [0.0]]], [[[3.0], [4.0]]]])
     weight = tf.Variable(2.0)
 
-    def score(x):
+    def logit(x):
         return 0.5 * weight * tf.reduce_sum(x**2, axis=(1, 2, 3))
 
     with tf.GradientTape() as tape:
-        value = penalties.value(Interpolates(weight=1.0), score, images, images, _random())
+        value = penalties.compute(Interpolates(weight=1.0), logit, images, images, _random())
     assert float(value) == pytest.approx((1 + 9**2) / 2)
     assert float(tape.gradient(value, weight)) == pytest.approx(2 * 9 * 5 / 2)
 
@@ -188,8 +190,8 @@ def _derivative_two_ways(penalty, discriminator, shape, step):
     direction = [tf.constant(rng.normal(0, 0.02, v.shape)) for v in variables]
 
     def value():
-        score = functools.partial(discriminator, training=True)
-        return penalties.value(penalty, score, real, fake, _random(4))
+        discriminate = functools.partial(discriminator, training=True)
+        return penalties.compute(penalty, discriminate, real, fake, _random(4))
 
     with tf.GradientTape() as tape:
         at_start = value()
@@ -268,7 +270,7 @@ def test_penalty_and_gradients_in_single_and_half_precision(policy, name):
             discriminator.set_weights(weights)
         weights = discriminator.get_weights()
         with tf.GradientTape() as tape:
-            value = penalties.value(penalty, discriminator, real, real, _random())
+            value = penalties.compute(penalty, discriminator, real, real, _random())
         gradients = _gradients(tape, value, discriminator)
         assert value.dtype == tf.float32
         assert all(np.isfinite(gradient.numpy()).all() for gradient in gradients)

@@ -203,7 +203,7 @@ def test_latents_of_many_steps_differ():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"schedule": "both"}, "Unknown schedule 'both'; known: alternating, simultaneous"),
+        ({"schedule": "both"}, "schedule='both' is unknown; known: alternating, simultaneous"),
         ({"n_critic": 0}, "at least 1 step"),
         ({"schedule": "simultaneous", "n_critic": 2}, "n_critic=1"),
         ({"schedule": "simultaneous", "shared_latents": False}, "shared_latents=True"),

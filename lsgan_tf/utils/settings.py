@@ -1,0 +1,48 @@
+"""Settings of a GAN that the flags and the library share: their names, and which go together.
+
+Plain Python: `config` refuses a wrong flag before TensorFlow is imported, which takes seconds.
+"""
+
+# Least squares objectives with a name: (a, b, c).
+LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
+SCHEDULES = ("alternating", "simultaneous")
+
+
+def check_labels(
+    a: float,
+    b: float,
+    *,
+    names: tuple[str, str] = ("Label a (generated examples)", "label b (real examples)"),
+) -> None:
+    """Checks that D has something to tell apart.
+
+    Args:
+        a: D's target for generated examples.
+        b: D's target for real examples.
+        names: what the message calls them.
+
+    Raises:
+        ValueError: if they are equal.
+    """
+    if a == b:
+        raise ValueError(
+            f"{names[0]} and {names[1]} are both {a}: the discriminator would have nothing to "
+            "tell apart. Take (a, b, c) = (0, 1, 1) or (-1, 1, 0)."
+        )
+
+
+def check_schedule(schedule: str, n_critic: int, shared_latents: bool) -> None:
+    """Checks that a schedule is known and goes with the other two settings.
+
+    Raises:
+        ValueError: if not; the message begins with the name of a setting.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule={schedule!r} is unknown; known: {', '.join(SCHEDULES)}.")
+    if n_critic < 1:
+        raise ValueError(f"n_critic={n_critic} is too small; D takes at least 1 step.")
+    if schedule == "simultaneous" and (n_critic > 1 or not shared_latents):
+        raise ValueError(
+            "schedule=simultaneous takes one step of each network on the same latents: it goes "
+            "with n_critic=1 and shared_latents=True only."
+        )
