@@ -9,8 +9,8 @@ from absl import flags
 
 from lsgan_tf import config, recipes
 from lsgan_tf.config import Config
-from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.score_directions import BETTER
 from lsgan_tf.utils.settings import LABEL_PRESETS
 
 

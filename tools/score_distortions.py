@@ -18,8 +18,8 @@ from absl import flags
 from PIL import Image, ImageFilter
 
 from lsgan_tf.datasets.dataset import Numbered
-from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.utils import command_line
+from lsgan_tf.utils.score_directions import BETTER
 
 _BLUR = 1.0  # pixels, of a Gaussian
 _NOISE = 25.0  # grey levels, one deviation

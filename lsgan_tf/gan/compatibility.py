@@ -3,6 +3,7 @@
 import keras
 
 from lsgan_tf.gan import latents
+from lsgan_tf.networks import normalization
 
 
 class NotPenalisable(ValueError):
@@ -28,14 +29,12 @@ def check_penalised(discriminator: keras.Model) -> None:
     Raises:
         NotPenalisable: if it has batch norm.
     """
-    # Private to Keras: the public `layers` leaves out the layers inside custom layers.
-    for layer in discriminator._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            raise NotPenalisable(
-                "A gradient penalty takes the gradient of D at each example by itself, and "
-                f"{type(discriminator).__name__} has batch norm, which mixes the examples of a "
-                "batch. Take a discriminator with layer norm or with none."
-            )
+    if normalization.has_batch_norm(discriminator):
+        raise NotPenalisable(
+            "A gradient penalty takes the gradient of D at each example by itself, and "
+            f"{type(discriminator).__name__} has batch norm, which mixes the examples of a "
+            "batch. Take a discriminator with layer norm or with none."
+        )
 
 
 def split_batch(batch, num_classes: int) -> tuple:

@@ -12,7 +12,6 @@ from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.inference import load
 from lsgan_tf.inference.sampler import Generated, Sampler, write_picture
 from lsgan_tf.metrics import neighbours
-from lsgan_tf.metrics.directions import heading, spelled
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.measurements import Measured
@@ -23,6 +22,7 @@ from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils import images, text
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.score_directions import format_score, heading
 
 _SHOWN = 8  # generated images in the picture of neighbours
 _NEIGHBOURS = 5  # training images beside each
@@ -210,4 +210,4 @@ def _rows(scored):
 
 
 def _cell(score):
-    return spelled(score.value, std=score.details.get("std"), of=score.details.get("of"))
+    return format_score(score.value, std=score.details.get("std"), of=score.details.get("of"))

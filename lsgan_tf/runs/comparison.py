@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.runs import score_log
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.runs.score_log import LoggedScore, Protocol
 from lsgan_tf.utils import files, text
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.score_directions import BETTER
 
 _DIGESTS = ("sha256", "fingerprint")  # the first digits identify them
 

@@ -9,9 +9,9 @@ import dataclasses
 import json
 from typing import Any, NamedTuple
 
-from lsgan_tf.metrics.directions import BETTER, heading, spelled
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import printable
+from lsgan_tf.utils.score_directions import BETTER, format_score, heading
 from lsgan_tf.utils.typed_json import InvalidJson, parse
 
 _LAST_STEP = 2**63 - 1
@@ -82,7 +82,7 @@ class LoggedScore(NamedTuple):
     @property
     def text(self) -> str:
         """The value, with its deviation or maximum."""
-        return spelled(self.value, std=self.std, of=self.maximum)
+        return format_score(self.value, std=self.std, of=self.maximum)
 
 
 class LossLog:

@@ -12,7 +12,6 @@ from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.inference.checkpoint_scores import score_generator
 from lsgan_tf.inference.sampler import Sampler
-from lsgan_tf.metrics.directions import BETTER
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Score, Settings
@@ -20,6 +19,7 @@ from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import Best, Run
 from lsgan_tf.training.cadences import Cadences
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.score_directions import BETTER
 
 _BY_TRAINING = "train"  # marks the lines of scores.jsonl that a run writes while it trains
 

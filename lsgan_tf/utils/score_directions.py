@@ -1,4 +1,4 @@
-"""Which way each score is better: one table for the flags and for the metrics."""
+"""Which way each score is better, and how a score is shown: for the flags, metrics and pages."""
 
 # -1 lower, 1 higher. Below the hundredth that real images have of `duplicates` and `repeats`, less
 # is no better.
@@ -21,3 +21,16 @@ BETTER = {
 _NOT_FOR_THE_BEST = ("density", "duplicates", "repeats", "classes_covered")
 # Scores that the best checkpoint of a run may be chosen by.
 BEST_SCORES = tuple(name for name in BETTER if name not in _NOT_FOR_THE_BEST)
+_ARROWS = {-1: "↓", 1: "↑"}
+
+
+def heading(name: str, title: str) -> str:
+    """The title of a score, with an arrow that shows which way is better."""
+    return f"{title} {_ARROWS[BETTER[name]]}" if name in BETTER else title
+
+
+def format_score(value: float, *, std: float | None = None, of: int | None = None) -> str:
+    """A value, with its standard deviation or its maximum."""
+    if of is not None:
+        return f"{value:.10g} of {of}"  # a count, whole
+    return f"{value:.4g}" if std is None else f"{value:.4g} ± {std:.2g}"
