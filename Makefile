@@ -1,6 +1,6 @@
 # make train   makes .venv, installs requirements.txt, trains on the embedded digits
 # make test    the same set-up, then the tests
-# make lint    the same set-up, then ruff
+# make lint    the same set-up, then ruff and import-linter
 #
 # All are safe to repeat; the set-up runs again only when requirements.txt has changed.
 # make train ARGS="--dataset=fashion_mnist --train_steps=5000" passes flags on.
@@ -34,9 +34,10 @@ test: setup
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: setup
-	@echo "== linting: ruff"
+	@echo "== linting: ruff, import-linter"
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/lint-imports
 
 clean:
 	rm -rf $(VENV)
