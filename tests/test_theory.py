@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf import theory
 from lsgan_tf.gan.objectives import PRESETS, LeastSquares, SigmoidCrossEntropy
+from tests import theory
 
 PEARSON, BINARY = (-1.0, 1.0, 0.0), (0.0, 1.0, 1.0)
 OTHER = (0.5, -2.0, 3.0)  # b below a, c outside

@@ -4,18 +4,17 @@
         --source=CAT_DATASET_01.zip,CAT_DATASET_02.zip,00000003_015.jpg.cat
 
 --source is a folder or a .zip with photographs NAME.jpg and their annotations NAME.jpg.cat, or one
-annotation; several, separated by commas, are put together. A later annotation overrides an earlier
-one of the same name: that of 00000003_015 was published anew beside the archive.
+annotation; several, separated by commas, are combined. A later annotation replaces an earlier one
+of the same name: a corrected one of 00000003_015 was published beside the archive.
 
 Every face is turned until the eyes are level, cut out as a square that reaches from ear to ear, and
 resized to the square of --image_size, as for the cats of the PAMI paper (improved_LSGAN, `cats`);
-faces smaller than that are left out. One thing is better than there: the faces are not stored as
-JPEG in between. The authors also left out 134 pictures that they list by name in the folder's
-setting_up_script.sh; --exclude takes that script as it is. The pictures have no labels and are in
-the order of their names. A conversion that was interrupted continues when the same command is run
-again.
+faces smaller than that are left out. Unlike there, the faces are not stored as JPEG in between. The
+authors also left out 134 pictures that they list by name in the folder's setting_up_script.sh;
+--exclude accepts that script. The pictures have no labels and are sorted by name. An interrupted
+conversion continues when the same command is run again.
 
-This was tested on made pictures only: the archive itself was not at hand.
+Tested on synthetic pictures only: the archive itself was not available.
 """
 
 import dataclasses
@@ -30,16 +29,15 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import _converter_flags
-from tools.sources import cat_sources
+from tools import converter_flags
+from tools.sources import cat_sources, file_listing
 from tools.sources.cat_faces import Face
 from tools.sources.cat_sources import Cat, Listing
 
-MAX_LIST_BYTES = 1 << 20
 LISTED_OVERRIDES = 5
 
 # NAME and NAME.jpg are pictures to leave out. NAME.jpg.cat is not: the authors' script names the
-# annotations it deletes, but also the one it replaces, whose picture stays.
+# annotations that it deletes, but also the one that it replaces, whose picture is used.
 _EXCLUDED = re.compile(r"(?<!\d)\d{8}_\d{3}(?!\d|\.jpg\.cat)", re.ASCII | re.IGNORECASE)
 
 
@@ -48,7 +46,7 @@ class Options:
     """How to convert; the flags of the command."""
 
     image_size: int = 128  # side of the square, pixels; faces smaller than this are left out
-    exclude: Path | None = None  # a text that names pictures to leave out
+    exclude: Path | None = None  # a text file that names pictures to leave out
     encoding: str = "png"  # or "jpeg"
     max_bad: int = 0
     processes: int = 1
@@ -65,25 +63,19 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     listing = cat_sources.find(sources)
     source = ", ".join(map(str, sources))
     excluded = _excluded(options.exclude, listing)
-    found = _survey(listing, excluded, options.image_size)
-    print(printable(f"{source}: {_describe(listing, found)}"), flush=True)
-    if not any(isinstance(face, Face) for _, face in found.kept):
-        _fail_without_faces(found, source)
-    plan = _plan(listing, found, excluded, source, options)
+    survey = _survey(listing, excluded, options.image_size)
+    print(printable(f"{source}: {_describe(listing, survey)}"), flush=True)
+    if not any(isinstance(face, Face) for _, face in survey.kept):
+        raise _no_faces(survey, source)
+    plan = _plan(listing, survey, excluded, source, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
 def _excluded(file: Path | None, listing: Listing) -> list[str]:
-    """The names of pictures to leave out, as far as there are such pictures."""
+    """The sorted names of the pictures in the source that `file` names."""
     if file is None:
         return []
-    try:
-        with open(file, "rb") as opened:
-            data = opened.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"--exclude={file} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_LIST_BYTES:
-        raise UserError(f"--exclude={file} is larger than {MAX_LIST_BYTES} bytes, no list of names")
+    data = file_listing.read_list(file, f"--exclude={file}")
     listed = set(_EXCLUDED.findall(data.decode("utf-8", "replace")))
     excluded = sorted(listed & {cat.name for cat in listing.cats})
     if not excluded:
@@ -95,43 +87,43 @@ def _excluded(file: Path | None, listing: Listing) -> list[str]:
     return excluded
 
 
-_Found = tuple[Cat, Face | pictures.BadImage]
+_FaceOrDamage = tuple[Cat, Face | pictures.BadImage]
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What annotations and headers of pictures tell."""
+    """What the annotations and the headers of the pictures say."""
 
-    kept: list[_Found]  # sorted by name
-    left_out: Counter  # what is excluded -> how much of it
+    kept: list[_FaceOrDamage]  # sorted by name
+    left_out: Counter  # reason -> number of pictures
 
 
 def _survey(listing: Listing, excluded: Sequence[str], image_size: int) -> Survey:
     excluded = frozenset(excluded)
-    found = Survey([], Counter())
+    survey = Survey([], Counter())
     for cat in tqdm.tqdm(listing.cats, unit="image", desc="survey"):
         if cat.name in excluded:
-            found.left_out["listed outliers"] += 1
+            survey.left_out["listed outliers"] += 1
             continue
         try:
             face = cat.face()
         except pictures.BadImage as bad:
-            found.kept.append((cat, bad))
+            survey.kept.append((cat, bad))
             continue
         if face.shorter_side < image_size:
-            found.left_out[f"faces smaller than {image_size} pixels"] += 1
+            survey.left_out[f"faces smaller than {image_size} pixels"] += 1
         else:
-            found.kept.append((cat, face))
-    return found
+            survey.kept.append((cat, face))
+    return survey
 
 
-def _describe(listing: Listing, found: Survey) -> str:
-    bad = sum(isinstance(face, pictures.BadImage) for _, face in found.kept)
-    parts = [f"{len(listing.cats)} photographs, {len(found.kept) - bad} faces to convert"]
+def _describe(listing: Listing, survey: Survey) -> str:
+    bad = sum(isinstance(face, pictures.BadImage) for _, face in survey.kept)
+    parts = [f"{len(listing.cats)} photographs, {len(survey.kept) - bad} faces to convert"]
     parts += [f"{bad} cannot be used"] if bad else []
-    parts += [f"{count} {what} are left out" for what, count in sorted(found.left_out.items())]
-    if listing.strays:
-        parts.append(f"{listing.strays} annotations without a photograph are ignored")
+    parts += [f"{count} {what} are left out" for what, count in sorted(survey.left_out.items())]
+    if listing.unmatched:
+        parts.append(f"{listing.unmatched} annotations without a photograph are ignored")
     if listing.ignored:
         parts.append(f"{listing.ignored} files of other kinds are ignored")
     more = len(listing.overridden) - LISTED_OVERRIDES
@@ -139,14 +131,14 @@ def _describe(listing: Listing, found: Survey) -> str:
     return "\n  ".join(lines + [f"and {more} more"] * (more > 0))
 
 
-def _fail_without_faces(found: Survey, source: str) -> None:
-    left_out = [f"{count} {what}" for what, count in sorted(found.left_out.items())]
-    bad = [f"{cat.picture.full_name}: {why}" for cat, why in found.kept[:1]]
-    raise UserError(f"there is no face to convert in {source} ({'; '.join(left_out + bad)})")
+def _no_faces(survey: Survey, source: str) -> UserError:
+    left_out = [f"{count} {what}" for what, count in sorted(survey.left_out.items())]
+    bad = [f"{cat.picture.full_name}: {why}" for cat, why in survey.kept[:1]]
+    return UserError(f"there is no face to convert in {source} ({'; '.join(left_out + bad)})")
 
 
 def _plan(
-    listing: Listing, found: Survey, excluded: list[str], source: str, options: Options
+    listing: Listing, survey: Survey, excluded: list[str], source: str, options: Options
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=3, encoding=options.encoding)
     return writer.Plan(
@@ -158,17 +150,17 @@ def _plan(
         tool="tools.convert_cats",
         flags=dataclasses.asdict(target) | {"excluded": excluded},
         jobs=[
-            writer.ShardJob(_produce, (found.kept[start:stop], target), stop - start)
-            for start, stop in writer.shard_bounds(len(found.kept))
+            writer.ShardJob(_produce, (survey.kept[start:stop], target), stop - start)
+            for start, stop in writer.shard_bounds(len(survey.kept))
         ],
-        left_out=dict(found.left_out),
+        left_out=dict(survey.left_out),
     )
 
 
 def _produce(
-    found: Sequence[_Found], target: pictures.Target
+    faces: Sequence[_FaceOrDamage], target: pictures.Target
 ) -> Iterator[writer.Record | writer.Skipped]:
-    for cat, face in found:
+    for cat, face in faces:
         image = face if isinstance(face, pictures.BadImage) else cat.decode()
         if isinstance(image, pictures.BadImage):
             yield writer.Skipped(cat.picture.full_name, str(image))
@@ -177,9 +169,9 @@ def _produce(
 
 
 def main() -> None:
-    options = _converter_flags.options(Options, exclude=_converter_flags.path("exclude"))
-    output_dir = _converter_flags.path("output_dir")
-    sources = _converter_flags.split_sources(flags.FLAGS["source"].value)
+    options = converter_flags.read_options(Options, exclude=converter_flags.read_path("exclude"))
+    output_dir = converter_flags.read_path("output_dir")
+    sources = converter_flags.split_sources(flags.FLAGS["source"].value)
     print(printable(convert(sources, output_dir, options).summary(output_dir)))
 
 
@@ -190,10 +182,10 @@ def _define_flags() -> None:
         required=True,
     )  # fmt: skip
     flags.DEFINE_string(
-        "exclude", None, "leave out the pictures that this text names, as 00000003_019 or "
-        "00000003_019.jpg; the authors' setting_up_script.sh serves as it is",
+        "exclude", None, "leave out the pictures that this text file names, as 00000003_019 or "
+        "00000003_019.jpg; for example the authors' setting_up_script.sh",
     )  # fmt: skip
-    _converter_flags.define(image_size=128, crop=False)
+    converter_flags.define(image_size=128, crop=False)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python -m tools.convert_hwdb --source=HWDB1.0trn_gnt --output_dir=data/hwdb --level1
 
 --source is a folder of .gnt files, a .zip of them, or one .gnt; several, separated by commas, are
-put together. Each file is one writer. The classes are the Chinese characters that occur, numbered
+combined. Each file is one writer. The classes are the Chinese characters that occur, numbered
 in the order of their code points; symbols, letters and digits are left out. Every record has the
 character as its label and the number of its writer. White paper stays white (255).
-A conversion that was interrupted continues when the same command is run again.
+An interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -19,8 +19,7 @@ from PIL import Image
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import _converter_flags
-from tools._converter_flags import split_sources
+from tools import converter_flags
 from tools.sources import gnt, gnt_sources, gnt_survey, hwdb_characters
 from tools.sources.gnt_sources import Listing
 from tools.sources.gnt_survey import Piece, Survey
@@ -34,7 +33,7 @@ class Options:
     """How to convert; the flags of the command."""
 
     image_size: int = 28  # side of the square, pixels
-    fit: str = "stretch"  # to the square; "pad": keep the proportions, fill up with paper
+    fit: str = "stretch"  # to the square; "pad": keep the aspect ratio, fill with paper
     level1: bool = False  # keep only characters of level 1 of GB 2312
     characters: Path | None = None  # keep only the characters in this text file
     encoding: str = "png"  # or "jpeg"
@@ -50,47 +49,47 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
             `records.write` does.
     """
     output_dir = writer.check_target(output_dir)
-    selection = hwdb_characters.selection(options.level1, options.characters)
+    selection = hwdb_characters.make_selection(options.level1, options.characters)
     listing = gnt_sources.find(sources)
-    found = gnt_survey.survey(listing.files, selection, options.processes)
-    names = selection.class_names(found.kept)
+    survey = gnt_survey.survey(listing.files, selection, options.processes)
+    names = selection.class_names(survey.kept)
     source = ", ".join(map(str, sources))
-    print(printable(f"{source}: {_describe(listing, found, names)}"), flush=True)
-    _check(found, source, options.max_bad)
-    plan = _plan(listing, found, selection, names, source, options)
+    print(printable(f"{source}: {_describe(listing, survey, names)}"), flush=True)
+    _check(survey, source, options.max_bad)
+    plan = _plan(listing, survey, selection, names, source, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
-def _describe(listing: Listing, found: Survey, names: Sequence[str]) -> str:
-    kept = f"{len(listing.files)} files, {found.kept.total()} characters of {len(names)} classes"
-    absent = len(names) - len(found.kept)
+def _describe(listing: Listing, survey: Survey, names: Sequence[str]) -> str:
+    kept = f"{len(listing.files)} files, {survey.kept.total()} characters of {len(names)} classes"
+    absent = len(names) - len(survey.kept)
     parts = [f"{kept} ({absent} of them do not occur)" if absent else kept]
-    if found.damaged:
-        parts.append(f"{found.damaged} damaged records")
-    parts += [f"{count} {what} are left out" for what, count in sorted(found.left_out.items())]
+    if survey.damaged:
+        parts.append(f"{survey.damaged} damaged records")
+    parts += [f"{count} {what} are left out" for what, count in sorted(survey.left_out.items())]
     if listing.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(listing.ignored.items()))
         parts.append(f"files of other kinds are ignored ({kinds})")
     return "; ".join(parts)
 
 
-def _check(found: Survey, source: str, max_bad: int) -> None:
-    lines = "".join(f"\n  {where}: {why}" for where, why in found.damages)
-    more = found.damaged - len(found.damages)
+def _check(survey: Survey, source: str, max_bad: int) -> None:
+    lines = "".join(f"\n  {where}: {why}" for where, why in survey.damages)
+    more = survey.damaged - len(survey.damages)
     lines += f"\n  and {more} more" if more else ""
-    if found.damaged > max_bad:
+    if survey.damaged > max_bad:
         raise UserError(
-            f"{found.damaged} records cannot be used, more than --max_bad={max_bad}:{lines}"
-            f"\nSkip them with --max_bad={found.damaged} or more, or get these files again."
+            f"{survey.damaged} records cannot be used, more than --max_bad={max_bad}:{lines}"
+            f"\nSkip them with --max_bad={survey.damaged} or more, or get these files again."
         )
-    if not found.kept:
-        damages = f"; {found.damaged} records cannot be used:{lines}" if found.damaged else ""
+    if not survey.kept:
+        damages = f"; {survey.damaged} records cannot be used:{lines}" if survey.damaged else ""
         raise UserError(f"none of the characters in {source} is one to keep{damages}")
 
 
 def _plan(
     listing: Listing,
-    found: Survey,
+    survey: Survey,
     selection: Selection,
     names: tuple[str, ...],
     source: str,
@@ -98,8 +97,8 @@ def _plan(
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
     class_ids = {name: number for number, name in enumerate(names)}
-    bounds = writer.shard_bounds(found.items)
-    pieces = gnt_survey.cut(listing.files, found.files, bounds)
+    bounds = writer.shard_bounds(survey.items)
+    pieces = gnt_survey.cut(listing.files, survey.files, bounds)
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -110,12 +109,12 @@ def _plan(
         flags=dataclasses.asdict(target) | {"fit": options.fit} | selection.flags(),
         jobs=[
             writer.ShardJob(
-                _produce, (its_pieces, selection, class_ids, target, options.fit), stop - start
+                _produce, (shard_pieces, selection, class_ids, target, options.fit), stop - start
             )
-            for its_pieces, (start, stop) in zip(pieces, bounds, strict=True)
+            for shard_pieces, (start, stop) in zip(pieces, bounds, strict=True)
         ],
         extra_features={"writer": tuple(file.writer for file in listing.files)},
-        left_out=dict(found.left_out),
+        left_out=dict(survey.left_out),
     )
 
 
@@ -129,7 +128,7 @@ def _produce(
     for piece in pieces:
         for item in piece.items(selection):
             if isinstance(item, gnt.Damage):
-                yield writer.Skipped(gnt_survey.where(piece.file, item), item.why)
+                yield writer.Skipped(gnt_survey.describe_place(piece.file, item), item.why)
                 continue
             image = Image.frombuffer("L", (item.width, item.height), item.bitmap, "raw", "L", 0, 1)
             if fit == "pad":
@@ -139,7 +138,7 @@ def _produce(
 
 
 def _padded(image: Image.Image, size: int) -> Image.Image:
-    """Brings the longer side to `size`, keeping the proportions, in the middle of white paper."""
+    """Resizes to `size` pixels along the longer side and centres the result on white paper."""
     longer = max(image.size)
     width, height = (max(1, round(side * size / longer)) for side in image.size)
     square = Image.new("L", (size, size), PAPER)
@@ -149,9 +148,11 @@ def _padded(image: Image.Image, size: int) -> Image.Image:
 
 
 def main() -> None:
-    options = _converter_flags.options(Options, characters=_converter_flags.path("characters"))
-    output_dir = _converter_flags.path("output_dir")
-    sources = split_sources(flags.FLAGS["source"].value)
+    options = converter_flags.read_options(
+        Options, characters=converter_flags.read_path("characters")
+    )
+    output_dir = converter_flags.read_path("output_dir")
+    sources = converter_flags.split_sources(flags.FLAGS["source"].value)
     print(printable(convert(sources, output_dir, options).summary(output_dir)))
 
 
@@ -162,14 +163,14 @@ def _define_flags() -> None:
     )  # fmt: skip
     flags.DEFINE_enum(
         "fit", "stretch", ["stretch", "pad"],
-        "stretch to the square, or keep the proportions and fill up with white",
+        "stretch to the square, or keep the aspect ratio and pad with white",
     )  # fmt: skip
     flags.DEFINE_bool("level1", False, "keep only characters of level 1 of GB 2312")
     flags.DEFINE_string(
-        "characters", None, "keep only the characters in this UTF-8 text file; all of them are "
-        "classes, whether they occur or not",
+        "characters", None, "keep only the characters in this UTF-8 text file; each of them is a "
+        "class, even if it does not occur",
     )  # fmt: skip
-    _converter_flags.define(image_size=28, crop=False)
+    converter_flags.define(image_size=28, crop=False)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 --source is a folder of images, a folder per class, a zip of either, or an .npz with `images`
 (uint8 [N, H, W] or [N, H, W, C]) and, optionally, integer `labels` [N] and unicode `class_names`.
 --test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
-classes are found by name among those of --source; grey or colour is as --source decides. A
-conversion that was interrupted continues when the same command is run again.
+classes are matched by name with those of --source, which also decides between grey and colour. An
+interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import _converter_flags
-from tools.sources import file_listing, image_sources, npz_source, zip_source
+from tools import converter_flags
+from tools.sources import archives, file_listing, image_sources, npz_source
 from tools.sources.image_sources import Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
@@ -65,18 +65,18 @@ def convert(
 
 
 def _check_apart(source: Path, test_source: Path) -> None:
-    """Raises `UserError` if pictures of one were in the other, too."""
+    """Raises `UserError` if the two share pictures."""
     kinds = [file_listing.kind(path) for path in (source, test_source)]
-    if None in kinds:  # the listing tells which
+    if None in kinds:  # the listing reports which is absent
         return
     if source.samefile(test_source):
         raise UserError(f"--test_source={test_source} is the same as --source; pass another")
     train, test = source.resolve(), test_source.resolve()
     nested = train.is_relative_to(test) or test.is_relative_to(train)
-    if kinds == ["folder", "folder"] and nested:  # an archive in a folder is none of its pictures
+    if kinds == ["folder", "folder"] and nested:  # archives in a folder are not read
         raise UserError(
-            f"of --source={source} and --test_source={test_source} one lies in the other, so that "
-            "its images would be in both splits. Pass two folders side by side"
+            f"of --source={source} and --test_source={test_source} one contains the other, so that "
+            "images would be in both splits. Pass two separate folders"
         )
 
 
@@ -89,13 +89,13 @@ def _list(path: Path, split: str, labels: str) -> Source:
 def _open_source(path: Path, flag: str, labels: str) -> Source:
     kind = file_listing.kind(path)
     if kind == "folder":
-        return image_sources.folder(path, labels)
+        return image_sources.list_folder(path, labels)
     if kind is None:
         raise UserError(f"{flag}={path} does not exist")
     if path.suffix.lower() == ".npz":
-        return npz_source.arrays(path, labels)
+        return npz_source.list_npz(path, labels)
     if path.suffix.lower() == ".zip":
-        return zip_source.zipped(path, labels)
+        return archives.list_zip(path, labels)
     raise UserError(f"{flag}={path} is neither a folder nor a .zip nor an .npz")
 
 
@@ -147,7 +147,7 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
         encoding=target.encoding,
         class_names=train.class_names,
         source=", ".join(map(str, sources.values())),
-        # Without a test source the train source's alone: sets that were made so stay the same job.
+        # Without a test source this is the train source's own: such conversions can continue.
         source_identity="\ntest ".join(listing.identity for listing in listings.values()),
         tool="tools.convert_images",
         flags=dataclasses.asdict(target) | {"labels": options.labels},
@@ -158,7 +158,8 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
 def _jobs(
     listing: Source, split: str, target: pictures.Target, kind: "_Kind"
 ) -> Iterator[writer.ShardJob]:
-    # Both sources may have a file of one name. A path would not do: the plan does not depend on it.
+    # Both sources may have a file of the same name. The flag tells them apart; a path would not
+    # do, because the plan does not depend on it.
     of = "" if split == "train" else f" of {_FLAGS[split]}"
     for start, stop in writer.shard_bounds(len(listing.entries)):
         arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
@@ -167,7 +168,7 @@ def _jobs(
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """Grey or colour, and the image that decided it if no flag did."""
+    """Whether images are grey or in colour, and the image that decided it (None: the flag)."""
 
     channels: int
     decided_by: str | None
@@ -184,7 +185,7 @@ class _Kind:
         raise UserError(f"none of the {len(listing.entries)} images of {source} can be used; {bad}")
 
     def check(self, where: str, image) -> None:
-        """Raises `UserError` if `image` is of the other kind and no flag says what to do."""
+        """Raises `UserError` if `image` is of the other kind and no flag decided."""
         if self.decided_by is None or pictures.is_grey(image) == (self.channels == 1):
             return
         names = ("grey", "in colour") if self.channels == 1 else ("in colour", "grey")
@@ -207,11 +208,11 @@ def _produce(
 
 
 def main() -> None:
-    path = _converter_flags.path
+    path = converter_flags.read_path
     output_dir = path("output_dir")
-    options = _converter_flags.options(Options)
-    done = convert(path("source"), output_dir, options, path("test_source"))
-    print(printable(done.summary(output_dir)))
+    options = converter_flags.read_options(Options)
+    finished = convert(path("source"), output_dir, options, path("test_source"))
+    print(printable(finished.summary(output_dir)))
 
 
 def _define_flags() -> None:
@@ -224,7 +225,7 @@ def _define_flags() -> None:
         "labels", "auto", ["auto", "folders", "none"],
         "auto: class folders if there are two or more, or the `labels` of an .npz",
     )  # fmt: skip
-    _converter_flags.define(image_size=None)
+    converter_flags.define(image_size=None)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python -m tools.convert_lsun --lmdb_dir=bedroom_train_lmdb --output_dir=data/lsun_bedroom
 
---lmdb_dir is the LMDB's folder, or the zip of it as LSUN distributes it, which is then unpacked
-beside the output for the time of the conversion. Photographs are resized straight to the square, as
-the authors of the paper did; --crop=center takes the middle square instead. A conversion that was
-interrupted continues when the same command is run again.
+--lmdb_dir is the LMDB's folder, or the zip of it as LSUN distributes it, which is unpacked beside
+the output until the conversion is finished. Photographs are resized to the square without cropping,
+as the authors of the paper did; --crop=center takes the middle square instead. An interrupted
+conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, process_pool, shard_writer, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import _converter_flags
+from tools import converter_flags
 from tools.sources import lmdb_source, lmdb_zip
 
 
@@ -64,35 +64,37 @@ def convert(
     if val_lmdb and files["train"].samefile(files["validation"]):
         raise UserError(f"--val_lmdb={val_lmdb} is the same as --lmdb_dir; pass another LMDB")
     plan = _plan_without_jobs(splits, options)
-    done = _converted_before(output_dir, plan)
-    if done and all(map(lmdb_zip.is_zip, splits.values())):
-        # Other LMDBs are listed in any case, which tells whether they are still the same.
+    finished = _finished(output_dir, plan)
+    if finished and all(map(lmdb_zip.is_zip, splits.values())):
+        # LMDBs that are not zipped are listed again below, to see whether they have changed.
         shutil.rmtree(output_dir / shard_writer.SCRATCH_DIRECTORY, ignore_errors=True)
     else:
         for name, path in splits.items():
             file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else files[name]
             plan = _with_split(plan, name, path, file, options)
-        done = writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
+        finished = writer.write(
+            output_dir, plan, processes=options.processes, max_bad=options.max_bad
+        )
     shutil.rmtree(scratch, ignore_errors=True)
-    return done
+    return finished
 
 
 def _scratch(output_dir: Path, parent: Path | None) -> Path:
-    """Where the zips for `output_dir`, a resolved path, are unpacked: no other output uses it."""
+    """Where the zips for `output_dir`, a resolved path, are unpacked; unique to this output."""
     if parent and Path(os.path.realpath(parent)).is_relative_to(output_dir):
         raise UserError(
             f"--scratch_dir={parent} lies in --output_dir={output_dir}. Choose a directory outside"
         )
-    own = hashlib.sha256(os.fsencode(output_dir)).hexdigest()[:8]
-    return (parent or output_dir.parent) / f".{output_dir.name}.{own}.unpacked"
+    digest = hashlib.sha256(os.fsencode(output_dir)).hexdigest()[:8]
+    return (parent or output_dir.parent) / f".{output_dir.name}.{digest}.unpacked"
 
 
 def _file(path: Path) -> Path:
-    return path if lmdb_zip.is_zip(path) else lmdb_source.data_file(path)
+    return path if lmdb_zip.is_zip(path) else lmdb_source.find_data_file(path)
 
 
 def _describe(path: Path) -> str:
-    # What is no zip is told apart by its listing.
+    # LMDBs that are not zipped are identified by their listing.
     return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else "LMDB"
 
 
@@ -111,30 +113,30 @@ def _plan_without_jobs(splits: dict[str, Path], options: Options) -> writer.Plan
     )
 
 
-def _converted_before(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
+def _finished(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
     """The finished set at `output_dir`, if there is one, made with the flags of `plan`.
 
-    Of zips, the flags tell the content: they need not be unpacked to see that all is done.
+    The flags identify the content of zips, which therefore need not be unpacked.
 
     Raises:
         UserError: the finished set was made with other flags.
     """
     if not (output_dir / manifest.FILE_NAME).exists():
         return None
-    found = manifest.load(output_dir)
-    if (found.tool, found.flags) == (plan.tool, plan.flags):
-        return found
-    raise writer.another_set(output_dir, found)
+    finished = manifest.load(output_dir)
+    if (finished.tool, finished.flags) == (plan.tool, plan.flags):
+        return finished
+    raise writer.another_set(output_dir, finished)
 
 
 def _with_split(
     plan: writer.Plan, split: str, path: Path, file: Path, options: Options
 ) -> writer.Plan:
     """The plan with the jobs of one more LMDB, which is at `file`."""
-    held = lmdb_source.entries(file)
-    count = min(options.max_images, held) if options.max_images and split == "train" else held
+    total = lmdb_source.count_entries(file)
+    count = min(options.max_images, total) if options.max_images and split == "train" else total
     print(
-        f"{manifest.text(str(path))}: {held} images, {count} of them become the split {split!r}",
+        f"{manifest.text(str(path))}: {total} images, {count} of them become the split {split!r}",
         flush=True,
     )
     bounds = writer.shard_bounds(count)
@@ -146,12 +148,12 @@ def _with_split(
         )
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
     ]
-    identity = f"{plan.source_identity}{split} {held} {listing.identity} {changed}\n"
+    identity = f"{plan.source_identity}{split} {total} {listing.identity} {changed}\n"
     return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
 
 
 def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
-    task = process_pool.Task(lmdb_source.listing, (file, positions, count))
+    task = process_pool.Task(lmdb_source.list_keys, (file, positions, count))
     with tqdm.tqdm(total=count, unit="key", desc="listing", leave=False) as bar:
         (listing,) = process_pool.run([task], 1, bar)
     return listing
@@ -160,27 +162,27 @@ def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
 def _produce(
     source: Path, file: Path, key: bytes, start: int, stop: int, target: pictures.Target
 ) -> Iterator[writer.Record | writer.Skipped]:
-    for value in lmdb_source.values(file, key, start, stop - start):
+    for value in lmdb_source.read_values(file, key, start, stop - start):
         try:
             if value.data is None:
                 raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
             yield writer.Record(target.encode(pictures.decode(value.data)))
         except pictures.BadImage as bad:
-            where = f"{source}, entry {value.number}, key {_spelled(value.key)}"
+            where = f"{source}, entry {value.number}, key {_printable_key(value.key)}"
             yield writer.Skipped(where, str(bad))
 
 
-def _spelled(key: bytes) -> str:
+def _printable_key(key: bytes) -> str:
     text = key[:100].decode("ascii", "backslashreplace")
     return text if text.isprintable() else key[:100].hex()
 
 
 def main() -> None:
-    path = _converter_flags.path
-    options = _converter_flags.options(Options, scratch_dir=path("scratch_dir"))
+    path = converter_flags.read_path
+    options = converter_flags.read_options(Options, scratch_dir=path("scratch_dir"))
     output_dir = path("output_dir")
-    done = convert(path("lmdb_dir"), output_dir, options, path("val_lmdb"))
-    print(printable(done.summary(output_dir)))
+    finished = convert(path("lmdb_dir"), output_dir, options, path("val_lmdb"))
+    print(printable(finished.summary(output_dir)))
 
 
 def _define_flags() -> None:
@@ -190,7 +192,7 @@ def _define_flags() -> None:
         "max_images", 0, "use the first of --lmdb_dir in the order of the keys; 0: all", 0
     )
     flags.DEFINE_string("scratch_dir", None, "where to unpack a zip; default: beside --output_dir")
-    _converter_flags.define(image_size=112)
+    converter_flags.define(image_size=112)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Shows what the scores make of real images that are spoiled in known ways.
+"""Scores real images with known distortions, to show which scores react to which.
 
     python -m tools.score_distortions --dataset=fashion_mnist --features=classifier --images=2000
 
-Scores the test split against the training split, which is the floor, then versions of it: blurred,
-noisy, without three classes, of a hundred images repeated, of one image repeated; and the training
-images themselves, as a generator that memorises would make them. A score that must move and does is
-marked with +, one that must and does not with !, as a table in Markdown.
+Scores the test split against the training split, which gives the best values to expect, then
+distorted versions of it: blurred, noisy, without three classes, a hundred images repeated, one
+image repeated; and the training images themselves, which stand for a generator that memorises.
+Prints a table in Markdown. A score that must get worse is marked with + if it does, with ! if not.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ from lsgan_tf.utils import command_line
 from lsgan_tf.utils.score_directions import BETTER
 
 _BLUR = 1.0  # pixels, of a Gaussian
-_NOISE = 25.0  # grey levels, one deviation
+_NOISE = 25.0  # standard deviation, grey levels
 _DROPPED = 3  # classes
 _DISTINCT = 100  # images that are repeated
-# What must get worse where pictures are bad, where some are missing, where few are repeated.
+# The scores that must get worse where images are distorted, classes missing, few images repeated.
 _BAD = (
     *("fid", "kid", "inception_score", "precision", "recall", "density", "coverage"),
     "class_accuracy",
@@ -36,7 +36,7 @@ _COLLAPSED = (*_REPEATED, "inception_score", "classes_covered")
 
 
 class Version(NamedTuple):
-    """What is scored: which images of the split, in which state, and what must get worse by it."""
+    """A distorted version of a split: which images, how distorted, which scores must get worse."""
 
     name: str
     numbers: Callable[["Labelled"], np.ndarray]
@@ -48,19 +48,21 @@ class Version(NamedTuple):
 class Labelled:
     """A `Part` and all its labels."""
 
-    part: object
+    part: Numbered
     labels: np.ndarray | None
 
 
 class Chosen(Numbered):
-    """Images of a part, by their numbers, spoiled: what `Evaluator.images` takes."""
+    """Chosen images of a part, distorted, for `Evaluator.images`."""
 
-    def __init__(self, part, numbers, spoil):
+    def __init__(
+        self, part: Numbered, numbers: np.ndarray, spoil: Callable[[np.ndarray], np.ndarray]
+    ):
         self.count = len(numbers)
         self._part, self._numbers, self._spoil = part, numbers, spoil
 
-    def at(self, numbers):
-        """Those of these places among the chosen ones."""
+    def at(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The images and labels at these places among the chosen ones."""
         images, labels = self._part.at(self._numbers[numbers])
         return self._spoil(images), labels
 
@@ -82,7 +84,7 @@ def _same(images):
 
 
 def _blurred(images):
-    return _each(lambda image: image.filter(ImageFilter.GaussianBlur(_BLUR)), images)
+    return _map(lambda image: image.filter(ImageFilter.GaussianBlur(_BLUR)), images)
 
 
 def _noisy(images):
@@ -90,12 +92,12 @@ def _noisy(images):
     return np.rint(images + rng.normal(0.0, _NOISE, images.shape)).clip(0, 255).astype(np.uint8)
 
 
-def _each(change, images):
-    """A function of a Pillow image, applied to uint8 [N, H, W, 1 or 3]."""
+def _map(function, images):
+    """Applies a function of a Pillow image to uint8 [N, H, W, 1 or 3]."""
     pillow = [
         Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image) for image in images
     ]
-    return np.stack([np.asarray(change(image)) for image in pillow]).reshape(images.shape)
+    return np.stack([np.asarray(function(image)) for image in pillow]).reshape(images.shape)
 
 
 VERSIONS = (
@@ -109,7 +111,15 @@ _MEMORISED = ("duplicates",)
 
 
 def table(evaluator, data):
-    """The lines of the table, for a `evaluation.Evaluator` and its `Data`."""
+    """Scores all versions.
+
+    Args:
+        evaluator: a `metrics.evaluator.Evaluator`.
+        data: its `RealImages`.
+
+    Returns:
+        The lines of a table in Markdown, a row per version.
+    """
     floor, fake = evaluator.score_test_split()
     rows = [("real: " + data.test_split, floor, ())]
     labelled = Labelled(data.test, fake.labels)
@@ -139,21 +149,21 @@ def _cell(score, must_be_worse, floor):
     return f"{score.value:.4g}{mark}"
 
 
-def main():
+def main() -> None:
     values = flags.FLAGS
     command_line.start_tensorflow()
     from lsgan_tf import datasets
-    from lsgan_tf.metrics.evaluator import Evaluator, RealImages
+    from lsgan_tf.metrics import evaluator
     from lsgan_tf.metrics.features import Choice
     from lsgan_tf.metrics.scores import Settings
 
     choice = Choice(values.features, features_dtype=values.features_dtype, data_dir=values.data_dir)
-    data = RealImages.of_floor(
+    data = evaluator.Data.of_floor(
         datasets.load(values.dataset, values.data_dir),
         datasets.test_split(values.dataset, values.data_dir),
         values.images,
     )
-    evaluator = Evaluator(choice, Settings(images=values.images), data)
+    evaluator = evaluator.Evaluator(choice, Settings(images=values.images), data)
     print(
         f"{values.dataset}: {data.test.count} images of {data.test_split} against "
         f"{data.reference.count} of {data.reference_split}, features of "

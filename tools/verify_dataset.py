@@ -1,11 +1,11 @@
-"""Reads a converted data set from end to end, says what is wrong with it, and shows it.
+"""Checks a converted data set, reports all its faults, and draws some of its images.
 
     python -m tools.verify_dataset --dataset_dir=data/hwdb
 
-Every checksum, record, image, label and metadata file is compared with the manifest. Prints what is
-wrong, what the set holds and, as the last line, whether it is sound; the exit status is 0 if it is
-and 1 if not. A contact sheet of some of its images is written beside the set, where it replaces an
-earlier one and nothing else.
+Reads every record and compares checksums, images, labels and metadata files with the manifest.
+Prints what the set holds, its faults and, as the last line, whether it is sound; the exit status is
+0 if it is and 1 if not. A contact sheet of some of its images is written beside the set, where
+it replaces an earlier contact sheet but no other file.
 """
 
 import dataclasses
@@ -25,19 +25,19 @@ from lsgan_tf.utils.errors import UserError
 from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
 from tools.verifying.dataset_report import shown
 from tools.verifying.faults import Faults
-from tools.verifying.shard_check import Context, ShardReport, Statistics
+from tools.verifying.shard_check import ShardReport, Statistics
 
 _MAX_NAME_BYTES = 230  # file systems take 255, and atomic writes add to the name
 
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What is known of a data set once all of it has been read."""
+    """The result of checking a data set."""
 
     faults: Faults
-    notes: list[str]  # unusual, but not wrong
+    notes: list[str]  # what is unusual without being a fault
     statistics: Statistics  # of the sound records
-    sheet: bytes | None  # a PNG; None: there is no image to show
+    sheet: bytes | None  # a PNG; None: there is no sound image
     seconds: float
 
 
@@ -46,51 +46,47 @@ def verify(
 ) -> Findings:
     """Checks the data set in `directory` against its manifest.
 
-    The workers are spawned and import the caller's main module.
+    The processes of the pool are spawned and import the caller's main module.
 
     Args:
         directory: a complete data set.
         contents: its manifest, see `layout_check.load_manifest`.
         font: for the contact sheet.
-        processes: worker processes; each holds one record at a time.
+        processes: size of the pool; each process holds one record at a time.
 
     Raises:
-        UserError: a worker process was killed.
+        UserError: a process of the pool was killed.
     """
     started = time.monotonic()
     faults = Faults()
     notes = layout_check.check(directory, contents, faults)
-    choice = contact_sheet.Choice.of(contents)
-    statistics, gallery = Statistics.empty(contents), contact_sheet.Gallery(choice)
+    statistics, gallery = Statistics.empty(contents), contact_sheet.Gallery(contents)
     by_shard: dict[int, Faults] = {}
-    for report in _reports(directory, contents, choice, processes):
+    for report in _reports(directory, contents, processes):
         by_shard[report.number] = report.faults
         statistics.merge(report.statistics)
         gallery.merge(report.gallery)
-    for number in sorted(by_shard):  # they come in any order
+    for number in sorted(by_shard):  # reports come in any order
         faults.extend(by_shard[number])
     seconds = time.monotonic() - started
-    sheet = contact_sheet.draw(gallery, choice, contents, font)
+    sheet = contact_sheet.draw(gallery, contents, font)
     return Findings(faults, notes, statistics, sheet, seconds)
 
 
-def _reports(
-    directory: Path, contents: Manifest, choice: contact_sheet.Choice, processes: int
-) -> Iterator[ShardReport]:
-    """Yields the report of each shard as it comes, and shows the progress."""
-    context = Context(directory, contents, choice)
+def _reports(directory: Path, contents: Manifest, processes: int) -> Iterator[ShardReport]:
+    """Yields the reports of the shards in any order, and shows the progress."""
     tasks = [
-        process_pool.Task(shard_check.check_shard, (number, context))
+        process_pool.Task(shard_check.check_shard, (number, directory, contents))
         for number in range(len(contents.shards))
     ]
     total = sum(shard.count for shard in contents.shards)
     with tqdm.tqdm(total=total, unit="image", desc=shown(directory.name)) as bar:
         try:
             yield from process_pool.run(tasks, processes, bar)
-        except UserError as error:  # whose advice is for conversions
+        except UserError as error:  # its advice is for conversions
             raise UserError(
-                f"a worker process died while it read {directory}: it was killed, perhaps for lack "
-                "of memory, or crashed on a damaged image. Fewer --processes need less memory."
+                f"a process of the pool died while it read {directory}: it was killed, perhaps for "
+                "lack of memory, or crashed on a damaged image. Fewer --processes need less memory."
             ) from error
 
 
@@ -103,14 +99,14 @@ def _sheet_path(directory: Path, chosen: str | None) -> Path:
     if os.path.isdir(path):
         raise UserError(f"--contact_sheet={path} is a directory; it must be a file's name")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise _not_writable(path, f"{path.parent} is no directory, or not a writable one")
+        raise _not_writable(path, f"{path.parent} is not a directory, or is not writable")
     if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
         raise _not_writable(path, "its name is too long")
     if not chosen and _is_foreign(path):
         raise UserError(
             f"{path}, where the contact sheet would go, is not one that verify_dataset drew, so it "
-            "is not replaced. Move it, or choose another place with --contact_sheet=PATH.png; a "
-            "file that is named there is replaced, whatever it holds."
+            "is not replaced. Move it, or choose another place with --contact_sheet=PATH.png: what "
+            "is there is replaced."
         )
     return path
 
@@ -149,13 +145,13 @@ def _define_flags() -> None:
     flags.DEFINE_string("dataset_dir", None, "the data set: DATA_DIR/NAME", required=True)
     flags.DEFINE_string(
         "contact_sheet", None,
-        "a .png to write, in place of whatever is there; default: <dataset_dir>.png, which only "
-        "takes the place of an earlier contact sheet",
+        "the .png to write; replaces what is there. Default: <dataset_dir>.png, which replaces "
+        "only an earlier contact sheet",
     )  # fmt: skip
     flags.DEFINE_string(
-        "font", None, "font file for class names that DejaVu Sans lacks, such as Chinese characters"
+        "font", None, "font file for class names that DejaVu Sans cannot show, such as Chinese ones"
     )
-    flags.DEFINE_integer("processes", os.cpu_count(), "worker processes", 1)
+    flags.DEFINE_integer("processes", os.cpu_count(), "how many processes read at the same time", 1)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,12 @@ class Manifest:
     left_out: Mapping[str, int]  # what the flags exclude, and how much of it there was
     format_version: int = FORMAT_VERSION
 
+    @property
+    def value_names(self) -> dict[str, tuple[str, ...]]:
+        """The integer features of every record, and the names of their values."""
+        labels = {} if self.class_names is None else {"label": self.class_names}
+        return {**labels, **self.extra_features}
+
     def fingerprint(self) -> str:
         """16 hex digits that change when any recorded byte changes."""
         digest = hashlib.sha256()
@@ -150,7 +156,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError(f"images have {shape[2]} channels, not 1 or 3")
     if manifest.encoding not in ENCODINGS:
         raise ValueError(f"encoding {manifest.encoding!r} is not one of {', '.join(ENCODINGS)}")
-    for feature, names in {"label": manifest.class_names or (), **manifest.extra_features}.items():
+    for feature, names in manifest.value_names.items():
         if not all(isinstance(name, str) for name in names):
             raise ValueError(f"the names of {feature} are not all strings")
     if min(manifest.skipped_count, *manifest.left_out.values(), 0) < 0:

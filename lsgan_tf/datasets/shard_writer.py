@@ -7,7 +7,8 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,16 @@ def finished_shard(directory: Path, file: str) -> ShardResult | None:
         ) from error
     sound = shard_bytes == result.shard.bytes and index_bytes == 8 * (result.shard.count + 1)
     return result if sound else None
+
+
+def file_names(name: str, splits: Sequence[str]) -> list[str]:
+    """The files of a data set: of the shards, in order, whose splits these are."""
+    totals, numbers = Counter(splits), Counter()
+    files = []
+    for split in splits:
+        files.append(f"{name}-{split}.tfrecord-{numbers[split]:05}-of-{totals[split]:05}")
+        numbers[split] += 1
+    return files
 
 
 def index_path(directory: Path, file: str) -> Path:

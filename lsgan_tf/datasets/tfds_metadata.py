@@ -15,9 +15,7 @@ def write(directory: Path, manifest: Manifest) -> None:
             shape=manifest.image_shape, dtype=np.uint8, encoding_format=manifest.encoding
         )
     }
-    if manifest.class_names is not None:
-        features["label"] = tfds.features.ClassLabel(names=list(manifest.class_names))
-    for name, values in manifest.extra_features.items():
+    for name, values in manifest.value_names.items():
         features[name] = tfds.features.ClassLabel(names=list(values))
     tfds.folder_dataset.write_metadata(
         data_dir=directory,

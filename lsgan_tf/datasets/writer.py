@@ -20,7 +20,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -207,13 +207,6 @@ def another_set(directory: Path, finished: Manifest) -> UserError:
     )
 
 
-def _named_jobs(directory: Path, jobs: list[ShardJob]) -> Iterator[tuple[ShardJob, str]]:
-    name, totals, numbers = dataset_name(directory), Counter(job.split for job in jobs), Counter()
-    for job in jobs:
-        yield job, f"{name}-{job.split}.tfrecord-{numbers[job.split]:05}-of-{totals[job.split]:05}"
-        numbers[job.split] += 1
-
-
 def _write_shards(
     directory: Path, plan: Plan, processes: int, max_bad: int
 ) -> dict[str, ShardResult]:
@@ -221,7 +214,8 @@ def _write_shards(
     results: dict[str, ShardResult | None] = {}
     missing: list[process_pool.Task] = []
     kept = 0
-    for job, file in _named_jobs(directory, plan.jobs):
+    files = shard_writer.file_names(dataset_name(directory), [job.split for job in plan.jobs])
+    for job, file in zip(plan.jobs, files, strict=True):
         results[file] = shard_writer.finished_shard(directory, file)
         if results[file] is None:
             missing.append(process_pool.Task(shard_writer.write_shard, (job, directory, file)))

@@ -25,17 +25,17 @@ def level(x=150, y=120, side=160):
 
 
 def face(*landmarks, size=SIZE):
-    return cat_faces.face(points(*landmarks), size)
+    return cat_faces.locate_face(points(*landmarks), size)
 
 
 def test_landmarks():
     text = b"9 175 160 239 162 199 199 149 121 137 78 166 93 281 101 312 96 296 133 \n"
-    found = cat_faces.landmarks(text)
+    found = cat_faces.parse_landmarks(text)
     assert found == [
         (175, 160), (239, 162), (199, 199), (149, 121), (137, 78), (166, 93), (281, 101),
         (312, 96), (296, 133),
     ]  # fmt: skip
-    assert cat_faces.landmarks(text.replace(b" 137 78", b"\r\n-137 -78"))[4] == (-137, -78)
+    assert cat_faces.parse_landmarks(text.replace(b" 137 78", b"\r\n-137 -78"))[4] == (-137, -78)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_landmarks():
 )
 def test_annotations_that_are_none(text, expected):
     with pytest.raises(BadImage, match=expected):
-        cat_faces.landmarks(text)
+        cat_faces.parse_landmarks(text)
 
 
 def test_the_square_is_as_wide_as_the_ears_and_lies_around_the_eyes():
-    found = cat_faces.face(level(150, 120, 160), SIZE)
+    found = cat_faces.locate_face(level(150, 120, 160), SIZE)
     assert (found.centre, found.angle) == ((150, 120), 0)
     # 150 - 80, 120 - 160 * 0.4: the middle between the eyes is at (0.5, 0.4)
     assert found.box == (70, 56, 230, 216)
@@ -105,16 +105,16 @@ def test_eyes_that_are_the_wrong_way_round(left_eye, right_eye, mouth_x, degrees
     ],
 )
 def test_the_picture_cuts_the_square_off(landmarks, box):
-    found = cat_faces.face(landmarks, SIZE)
+    found = cat_faces.locate_face(landmarks, SIZE)
     assert found.box == box
     left, top, right, bottom = box
     assert found.shorter_side == min(right - left, bottom - top)
 
 
 def test_a_square_beside_the_picture_is_empty():
-    assert cat_faces.face(level(-40, 120, 40), SIZE).shorter_side == 0
-    assert cat_faces.face(level(400, 120, 40), SIZE).shorter_side == 0
-    assert cat_faces.face(level(150, -50, 40), SIZE).shorter_side == 0
+    assert cat_faces.locate_face(level(-40, 120, 40), SIZE).shorter_side == 0
+    assert cat_faces.locate_face(level(400, 120, 40), SIZE).shorter_side == 0
+    assert cat_faces.locate_face(level(150, -50, 40), SIZE).shorter_side == 0
 
 
 @pytest.mark.parametrize("point", [(-150, 0), (450, 0), (0, -140), (0, 420)])
@@ -148,7 +148,7 @@ def test_where_eyes_and_mouth_end_up(landmarks, ends):
     image = Image.new("RGB", SIZE)
     for (x, y), colour in zip(landmarks, ("#f00", "#0f0", "#00f"), strict=False):
         image.paste(colour, (x - 2, y - 2, x + 3, y + 3))
-    cut = np.asarray(cat_faces.face(landmarks, SIZE).cut(image)).astype(float)
+    cut = np.asarray(cat_faces.locate_face(landmarks, SIZE).cut(image)).astype(float)
     for channel, (x, y) in enumerate(ends):
         weights = cut[..., channel]
         assert weights[y, x] == 255

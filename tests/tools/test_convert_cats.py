@@ -16,7 +16,7 @@ from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest, pictures
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
-from tools import _converter_flags, convert_cats
+from tools import convert_cats
 from tools.convert_cats import Options
 
 COMMAND = [sys.executable, "-m", "tools.convert_cats"]
@@ -265,7 +265,7 @@ def test_two_annotations_of_one_name_in_one_source(archive, target):
     message = failure(archive, target)
     assert str(archive / "00000002_004.jpg.cat") in message
     assert str(archive / "CAT_00" / "00000002_004.jpg.cat") in message
-    assert "must be a --source of its own" in message
+    assert "pass it as a --source of its own" in message
 
 
 def test_bad_records_are_named_and_skipped_up_to_max_bad(archive, target):
@@ -347,13 +347,13 @@ def test_sources_that_cannot_be_used(names, source, expected, target, tmp_path, 
 
 
 def test_no_source_at_all(target):
-    assert "--source names nothing" in failure([], target)
+    assert "--source is empty" in failure([], target)
 
 
 def test_zip_members_that_climb_out_are_refused(target, tmp_path):
     with zipfile.ZipFile(tmp_path / "slip.zip", "w") as opened:
         opened.writestr("../00000001_000.jpg", making.png(pixels_of(0)))
-    assert "climbs out of it" in failure(tmp_path / "slip.zip", target)
+    assert "has a member with a path out of the zip" in failure(tmp_path / "slip.zip", target)
 
 
 def test_a_changed_annotation_is_another_source(archive, target):
@@ -361,14 +361,6 @@ def test_a_changed_annotation_is_another_source(archive, target):
     assert convert(archive, target) == done
     (archive / "CAT_00" / "00000002_004.jpg.cat").write_text(annotation(x=21))
     assert "already holds a data set" in failure(archive, target)
-
-
-def test_sources_on_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a,b").mkdir()
-    assert _converter_flags.split_sources(["a,b", "c,d", "e"]) == [
-        Path("a,b"), Path("c"), Path("d"), Path("e")
-    ]  # fmt: skip
 
 
 def test_a_foreign_target_is_refused_before_the_source_is_read(archive, target):
@@ -398,7 +390,7 @@ def test_the_command(archive, target, tmp_path):
     [
         (["--source=absent", "--output_dir=x"], "--source=absent does not exist"),
         (["--output_dir=x"], "--source"),
-        (["--source=,", "--output_dir=x"], "--source names nothing"),
+        (["--source=,", "--output_dir=x"], "--source is empty"),
     ],
 )
 def test_ordinary_mistakes_print_no_traceback(arguments, expected, target):

@@ -19,7 +19,7 @@ from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
 from lsgan_tf.utils.errors import UserError
 from tests.tools.test_gnt import record
-from tools import convert_hwdb
+from tools import convert_hwdb, converter_flags
 from tools.convert_hwdb import Options
 from tools.sources import gnt_survey, hwdb_characters
 
@@ -360,7 +360,7 @@ def test_no_gnt_file_at_all(data, source, target):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.gntx", "is GNTX, the format of CASIA-AHCDB, which is not read"),
+        ("a.gntx", "is GNTX, the format of CASIA-AHCDB, which is not supported"),
         ("a.DGRL", "holds pages of text (HWDB2)"),
         ("a.dgr", "holds pages of text (HWDB2)"),
         ("a.pot", "holds strokes of a pen"),
@@ -391,14 +391,14 @@ def test_nothing_there(name, target, tmp_path):
 
 
 def test_no_source_at_all(target):
-    assert "--source names nothing" in failure([], target)
+    assert "--source is empty" in failure([], target)
 
 
 def test_two_files_of_one_writer(source, target, tmp_path):
     write(tmp_path / "more" / "w1.gnt", record())
     message = failure([source, tmp_path / "more"], target)
     assert str(source / "w1.gnt") in message and str(tmp_path / "more" / "w1.gnt") in message
-    assert "each file is one writer" in message
+    assert "the name of a file is that of its writer" in message
 
 
 @pytest.mark.parametrize("name", ["a\nb.gnt", " .gnt", "\udcff.gnt"])
@@ -438,7 +438,7 @@ def test_other_flags_are_another_data_set(options, source, target):
 def test_zip_members_that_climb_out_are_refused(member, target, tmp_path):
     with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
         archive.writestr(member, record())
-    assert "climbs out of it" in failure(tmp_path / "slip.zip", target)
+    assert "has a member with a path out of the zip" in failure(tmp_path / "slip.zip", target)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -495,11 +495,11 @@ def test_not_a_zip(target, tmp_path):
 def test_sources_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a,b").mkdir()
-    assert convert_hwdb.split_sources(["a,b", "c,d", "e"]) == [
+    assert converter_flags.split_sources(["a,b", "c,d", "e"]) == [
         Path("a,b"), Path("c"), Path("d"), Path("e")
     ]  # fmt: skip
     names = [f"HWDB1.{number}" for number in range(100)]
-    assert convert_hwdb.split_sources([",".join(names)]) == [Path(name) for name in names]
+    assert converter_flags.split_sources([",".join(names)]) == [Path(name) for name in names]
 
 
 def test_a_folder_whose_name_is_no_text(source, target, tmp_path):
@@ -539,7 +539,7 @@ def test_the_command(source, target):
     [
         (["--source=absent,w.gnt", "--output_dir=x"], "--source=absent does not exist"),
         (["--output_dir=x"], "source"),
-        (["--source=x", "--output_dir=x", "--characters="], "--characters= names nothing"),
+        (["--source=x", "--output_dir=x", "--characters="], "--characters= is empty"),
         (["--source=absent", "--output_dir=x", "--fit=crop"], "stretch|pad"),
     ],
 )

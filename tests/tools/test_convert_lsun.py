@@ -79,10 +79,10 @@ def test_training_reads_it(source, target):
 
 def test_more_pictures_than_one_opening_reads(tmp_path, target, monkeypatch):
     source = lmdbs.of_pictures(tmp_path / "lmdb", 23)
-    file = lmdb_source.data_file(source)
+    file = lmdb_source.find_data_file(source)
     keys = sorted(map(lmdbs.key, range(23)))
     monkeypatch.setattr(lmdb_source, "_ENTRIES_PER_OPENING", 5)
-    read = list(lmdb_source.values(file, keys[4], 4, 16))
+    read = list(lmdb_source.read_values(file, keys[4], 4, 16))
     assert [(value.number, value.key) for value in read] == list(enumerate(keys))[4:20]
 
 
@@ -294,7 +294,7 @@ def test_a_zip_needs_room(source, target, tmp_path, monkeypatch):
 
 def test_hostile_and_broken_zips(source, target, tmp_path):
     climbing = zipped(source, tmp_path / "a.zip", "../../data.mdb")
-    assert "climbs out of it, '../../data.mdb'" in failure(climbing, target)
+    assert "has a member with a path out of the zip, '../../data.mdb'" in failure(climbing, target)
     several = zipped(source, tmp_path / "b.zip", "other/data.mdb")
     assert "several LMDBs" in failure(several, target)
     with pytest.warns(UserWarning, match="Duplicate"):
@@ -462,7 +462,7 @@ def test_a_folder_one_may_not_enter(source, target, monkeypatch):
 
     monkeypatch.setattr(Path, "is_file", refused)  # root may enter every folder
     with pytest.raises(UserError, match=f"cannot read {source}: Permission denied"):
-        lmdb_source.data_file(source)
+        lmdb_source.find_data_file(source)
 
 
 def test_a_name_that_is_not_utf_8(source, target, tmp_path):

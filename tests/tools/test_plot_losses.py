@@ -21,12 +21,12 @@ OBJECTIVES = {
 
 
 def test_the_curves_are_those_of_the_objectives():
-    curves = plot_losses.curves(plot_losses.SCORES)
+    curves = plot_losses.compute_curves(plot_losses.LOGITS)
     assert [curve.label for curve in curves] == list(OBJECTIVES)
     for curve in curves:
-        assert curve.loss.shape == curve.slope.shape == plot_losses.SCORES.shape
+        assert curve.loss.shape == curve.slope.shape == plot_losses.LOGITS.shape
         for index in (0, 50, 60, 120):
-            one = OBJECTIVES[curve.label].generator(plot_losses.SCORES[index : index + 1])
+            one = OBJECTIVES[curve.label].generator(plot_losses.LOGITS[index : index + 1])
             assert curve.loss[index] == pytest.approx(float(one), rel=1e-6)
 
 
@@ -40,7 +40,7 @@ def test_the_curves_are_those_of_the_objectives():
     ],
 )
 def test_the_slopes_are_those_worked_out_by_hand(label, slopes):
-    curves = plot_losses.curves(np.float32([-5, 0, 5]))
+    curves = plot_losses.compute_curves(np.float32([-5, 0, 5]))
     (slope,) = (curve.slope for curve in curves if curve.label == label)
     np.testing.assert_allclose(slope, slopes, rtol=1e-5)
 
@@ -48,7 +48,7 @@ def test_the_slopes_are_those_worked_out_by_hand(label, slopes):
 def test_both_panels_hold_both_families():
     """Each of the two colours is in both."""
     picture = np.asarray(Image.open(io.BytesIO(plot_losses.draw())).convert("RGB"))
-    for colour in {curve.colour for curve in plot_losses.curves(np.float32([0]))}:
+    for colour in {curve.colour for curve in plot_losses.compute_curves(np.float32([0]))}:
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         found = (picture == wanted).all(axis=-1)
         middle = picture.shape[1] // 2
@@ -68,7 +68,8 @@ def test_the_command_writes_one_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("output", "message"), [("losses.jpg", "must end in .png"), ("none/losses.png", "no directory")]
+    ("output", "message"),
+    [("losses.jpg", "must end in .png"), ("none/losses.png", "not a directory")],
 )
 def test_an_output_that_cannot_be_is_refused(tmp_path, output, message):
     flag = f"--output={tmp_path / output}"

@@ -21,7 +21,7 @@ from lsgan_tf.datasets import example, manifest, process_pool, tfds_metadata, tf
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 from tools import verify_dataset
-from tools.verifying import contact_sheet, example_parser, faults, layout_check, shard_check
+from tools.verifying import contact_sheet, faults, layout_check, shard_check
 
 COMMAND = [sys.executable, "-m", "tools.verify_dataset"]
 FIRST, SECOND = (f"tiny-train.tfrecord-0000{number}-of-00002" for number in range(2))
@@ -358,47 +358,6 @@ def test_wrong_records_with_valid_checksums(tmp_path):
         assert fault.startswith(f"{FIRST}: record {number} at offset {places[number]}: {expected}")
 
 
-def test_tensorflow_writes_examples_that_parse():
-    import tensorflow as tf
-
-    features = {
-        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"abc"])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[300])),
-        "low": tf.train.Feature(int64_list=tf.train.Int64List(value=[-2])),
-    }
-    declared = {"image": bytes, "label": int, "low": int}
-
-    def parsed(features):
-        data = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-        return example_parser.parse(data, declared)
-
-    assert parsed(features) == {"image": b"abc", "label": 300, "low": -2}
-    for wrong, expected in (
-        (tf.train.Int64List(value=[1, 2]), "several values"),
-        (tf.train.Int64List(), "no value"),
-        (tf.train.FloatList(value=[1]), "float, not int"),
-    ):
-        kind = "float_list" if isinstance(wrong, tf.train.FloatList) else "int64_list"
-        with pytest.raises(example_parser.Malformed, match=expected):
-            parsed(features | {"label": tf.train.Feature(**{kind: wrong})})
-
-
-def test_random_bytes_parse_or_are_malformed():
-    rng = np.random.default_rng(0)
-    sound = example.encode({"image": b"abc", "label": 300})
-    declared = {"image": bytes, "label": int}
-    malformed = 0
-    for _ in range(3000):
-        data = bytearray(sound)
-        data[rng.integers(len(data))] = rng.integers(256)
-        del data[rng.integers(len(data)) :]
-        with pytest.raises(example_parser.Malformed):
-            example_parser.parse(bytes(data), declared)
-        malformed += 1
-    assert malformed == 3000
-    assert example_parser.parse(sound, declared) == {"image": b"abc", "label": 300}
-
-
 def test_a_stale_index(tiny):
     index = tiny / "index" / f"{FIRST}.u64"
     places = offsets(tiny, FIRST)
@@ -574,8 +533,10 @@ def test_200_random_mutations_of_a_shard_are_each_found_by_the_checksums_alone(m
         shutil.copy(made / "index" / f"{FIRST}.u64", tmp_path / "index" / f"{file}.u64")
         mutants.append(dataclasses.replace(sound, file=file))
     contents = dataclasses.replace(contents, shards=tuple(mutants))
-    context = shard_check.Context(tmp_path, contents, contact_sheet.Choice.of(contents))
-    tasks = [process_pool.Task(shard_check.check_shard, (number, context)) for number in range(200)]
+    tasks = [
+        process_pool.Task(shard_check.check_shard, (number, tmp_path, contents))
+        for number in range(200)
+    ]
     reports = list(process_pool.run(tasks, 2, verify_dataset.tqdm.tqdm(disable=True)))
     assert len(reports) == 200
     for report in reports:
@@ -619,15 +580,14 @@ def test_rows_of_many_classes_and_names_that_cannot_be_drawn():
     contents = manifest.Manifest(
         "x", (8, 8, 1), "png", names, {}, "", "", {}, "", (shard,), 0, (), {}
     )
-    choice = contact_sheet.Choice.of(contents)
-    assert choice.classes == (0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27)
+    gallery = contact_sheet.Gallery(contents)
+    assert gallery.classes == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27]
     font = contact_sheet.Font(None)
     assert font.shown("一") == "U+4E00" and font.shown("Ärger") == "Ärger"
     assert font.shown("a\nb") == "U+0061 U+000A U+0062"
-    gallery = contact_sheet.Gallery(choice)
     gallery.offer((0, 9), 5, Image.new("L", (8, 8), 77))
     gallery.offer((0, 10), 6, Image.new("L", (8, 8), 99))  # no row is its
-    tiles = sheet_tiles(contact_sheet.draw(gallery, choice, contents, font), 12, 1, 56)
+    tiles = sheet_tiles(contact_sheet.draw(gallery, contents, font), 12, 1, 56)
     assert tiles[:, 0, 0, 0].tolist() == [128, 128, 77, *[128] * 9]
 
 
@@ -638,12 +598,11 @@ def test_sheets_of_large_noise_stay_small(labelled):
         "x", (200, 200, 3), "png", ("a",) if labelled else None, {}, "", "", {}, "", (shard,), 0,
         (), {},
     )  # fmt: skip
-    choice = contact_sheet.Choice.of(contents)
-    gallery, rng = contact_sheet.Gallery(choice), np.random.default_rng(0)
+    gallery, rng = contact_sheet.Gallery(contents), np.random.default_rng(0)
     for number in range(64):
         noise = rng.integers(0, 256, (200, 200, 3), np.uint8)
         gallery.offer((0, number), 0 if labelled else None, Image.fromarray(noise))
-    data = contact_sheet.draw(gallery, choice, contents, contact_sheet.Font(None))
+    data = contact_sheet.draw(gallery, contents, contact_sheet.Font(None))
     assert 150_000 < len(data) <= 300_000
 
 
@@ -686,7 +645,7 @@ def test_what_is_no_set_to_check(tiny, arrange, expected):
         (["--dataset_dir=absent"], "--dataset_dir=absent is not a directory"),
         (["--font=README.md"], "--font=README.md cannot be read as a font"),
         (["--contact_sheet=sheet.jpg"], "must end in .png"),
-        (["--contact_sheet=absent/a.png"], "absent is no directory, or not a writable one"),
+        (["--contact_sheet=absent/a.png"], "absent is not a directory, or is not writable"),
         (["--contact_sheet=" + "a" * 240 + ".png"], "its name is too long. Choose another place"),
         (["--dataset_dir=" + "a" * 300], "is not a directory"),
     ],
@@ -747,7 +706,7 @@ def test_ctrl_c_ends_quietly(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         shown = ""
-        while not re.search(r"[1-9]\d*(/240|image)", shown):  # the worker is at work
+        while not re.search(r"[1-9]\d*(/240|image)", shown):  # the pool is at work
             shown += process.stderr.read(8)
             assert process.poll() is None, shown
         for _ in range(2):  # impatient people press it twice
@@ -758,10 +717,10 @@ def test_ctrl_c_ends_quietly(tmp_path):
     assert said.rstrip().endswith("interrupted") and "Traceback" not in said
 
 
-def test_a_dead_worker_is_a_clear_error(tiny):
+def test_a_dead_process_of_the_pool_is_a_clear_error(tiny):
     contents, font = layout_check.load_manifest(tiny), contact_sheet.Font(None)
     doomed = dataclasses.replace(contents, flags={"x": Doom()})
-    with pytest.raises(UserError, match="a worker process died while it read .*tiny"):
+    with pytest.raises(UserError, match="a process of the pool died while it read .*tiny"):
         verify_dataset.verify(tiny, doomed, font, processes=1)
 
 

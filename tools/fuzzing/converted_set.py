@@ -9,8 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from lsgan_tf.datasets import tfrecord
-from tools.verifying import example_parser
+from lsgan_tf.datasets import example, tfrecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,6 @@ def items(directory: Path, contents: dict[str, Any]) -> Iterator[Item]:
         data = path.read_bytes()
         offsets = tfrecord.scan(path).tolist()
         for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
-            values = example_parser.parse(tfrecord.unframe(data[start:stop]), declared)
+            values = example.decode(tfrecord.unframe(data[start:stop]), declared)
             with Image.open(io.BytesIO(values.pop("image"))) as image:
                 yield Item(image.tobytes(), values)

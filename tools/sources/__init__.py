@@ -1,1 +1,1 @@
-"""What converters read: archives, folders, and the formats in them."""
+"""The sources of converters: folders, archives, and the file formats in them."""

@@ -1,14 +1,19 @@
-"""Zips from outside: opened with care, read in place."""
+"""Zips that users name: checked when they are opened, and read in place, never extracted."""
 
+import contextlib
+import dataclasses
+import functools
 import lzma
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
+from tools.sources import image_sources
 
-# What opening or reading a damaged zip raises. ValueError: names that are no text, offsets that are
-# too large. `BadImage` is one, too: let it pass where it may come through.
+# What opening or reading a damaged zip raises. ValueError: names that are not text, offsets that
+# are too large. `BadImage` is a ValueError, too: let it pass where it can be raised.
 BROKEN = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError,
     ValueError,
@@ -18,28 +23,70 @@ _ENCRYPTED = 0x1
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens a zip or .npz; raises `UserError` if it is none or is damaged."""
+    """Opens a zip or .npz.
+
+    Raises:
+        UserError: it is not a zip or is damaged.
+    """
     try:
         return zipfile.ZipFile(path)
     except BROKEN as error:
         raise UserError(f"{path} is not a readable {path.suffix[1:].lower()}: {error}") from error
 
 
-def files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The members of a zip that are files.
+def list_files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Lists the members of a zip that are files.
 
     Raises:
-        UserError: one climbs out of the zip or is encrypted, or two share a name; names it.
+        UserError: one has a path out of the zip or is encrypted, or two have the same name; names
+            it.
     """
     members = [member for member in archive.infolist() if not member.is_dir()]
-    seen = set()
+    names = set()
     for member in members:
         name = member.filename
         if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-            raise UserError(f"{path} has a member that climbs out of it, {name!r}; refused")
+            raise UserError(f"{path} has a member with a path out of the zip, {name!r}; refused")
         if member.flag_bits & _ENCRYPTED:
             raise UserError(f"{path} is encrypted ({name}). Unpack it and pass the folder")
-        if name in seen:
+        if name in names:
             raise UserError(f"{path} has two members named {name!r}. Unpack it and pass the folder")
-        seen.add(name)
+        names.add(name)
     return members
+
+
+@dataclasses.dataclass(frozen=True)
+class ZipReader(image_sources.FileReader):
+    """Reads members of the zip at `path`."""
+
+    path: Path
+
+    @contextlib.contextmanager
+    def opened(self, name):
+        """See `FileReader.opened`."""
+        try:
+            with _open_once(self.path).open(name) as file:
+                yield file
+        except pictures.BadImage:  # of the code that reads the file
+            raise
+        except BROKEN as error:
+            raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
+
+
+def list_zip(path: Path, labels: str) -> image_sources.Source:
+    """Lists the pictures in a zip.
+
+    Args:
+        path: the zip.
+        labels: "auto", "folders" or "none"; see `image_sources.label`.
+
+    Raises:
+        UserError: it is damaged, `list_files` refuses it, or it holds no pictures.
+    """
+    members = list_files(path, _open_once(path))
+    files = ((member.filename, member.file_size, member.CRC) for member in members)
+    return image_sources.list_pictures(ZipReader(path), files, path, labels)
+
+
+# A process of the pool reads many shards of one zip, or of a few in turns.
+_open_once = functools.lru_cache(maxsize=4)(open_zip)

@@ -1,8 +1,8 @@
 """The geometry of a cat's face: from nine landmarks to an upright square around it.
 
 The steps are those of the PAMI paper's cats (improved_LSGAN, `cats/preprocess_cat_dataset.py`).
-Coordinates are pixels as annotations count them: whole numbers are the centres of pixels, the first
-is 0, y points down.
+Coordinates are those of the annotations: whole numbers are the centres of pixels, the first is 0,
+y points down.
 """
 
 import dataclasses
@@ -28,23 +28,23 @@ Point = tuple[float, float]  # x, y
 class Face:
     """How to cut a face out of its picture."""
 
-    centre: Point  # between the eyes; what the picture is turned about
-    angle: float  # radians, of the way from the left eye to the right one; clockwise as seen
+    centre: Point  # of the rotation: the middle between the eyes
+    angle: float  # radians, from the left eye to the right one, clockwise
     box: tuple[int, int, int, int]  # in the turned picture: left, top, right, bottom (exclusive)
 
     @property
     def shorter_side(self) -> int:
-        """Of the box, pixels; 0 if none of it is inside the picture."""
+        """Length of the box's shorter side, pixels; 0 if the box is outside the picture."""
         left, top, right, bottom = self.box
         return max(0, min(right - left, bottom - top))
 
     def cut(self, image: Image.Image) -> Image.Image:
         """Turns a picture until the eyes are level and cuts out the box; RGB.
 
-        Pixels are interpolated bilinearly, and fade into `BORDER` over the last pixel of the
-        picture, as in the authors' warp by OpenCV. Their warp rounds positions to 1/32 pixel; here
-        they are exact. What Pillow would do otherwise: cut off the fractions of 8-bit values, which
-        darkens, and repeat the outermost pixels; hence floating point, and a frame of one pixel.
+        Pixels are interpolated bilinearly, and blend with `BORDER` over the last pixel of the
+        picture, as in the authors' warp by OpenCV, which rounds positions to 1/32 pixel; here they
+        are exact. Pillow truncates interpolated 8-bit values, which darkens, and repeats the
+        outermost pixels: hence floating point and a frame of one pixel.
         """
         framed = ImageOps.expand(image.convert("RGB"), 1, (BORDER,) * 3)
         return Image.merge("RGB", [self._cut_channel(channel) for channel in framed.split()])
@@ -61,9 +61,9 @@ class Face:
         return Image.fromarray(np.rint(np.asarray(turned)).astype(np.uint8))
 
     def _coefficients(self) -> tuple[float, ...]:
-        """Of the way from the box to the framed picture, as Pillow's affine transform takes them.
+        """Pillow's coefficients of the affine map from the box to the framed picture.
 
-        Pillow's first pixel has its centre at 0.5, and the frame moves everything by 1.
+        The centre of Pillow's first pixel is at 0.5, and the frame moves everything by 1.
         """
         (x, y), cos, sin = self.centre, math.cos(self.angle), math.sin(self.angle)
         right, down = self.box[0] - 0.5 - x, self.box[1] - 0.5 - y
@@ -73,11 +73,11 @@ class Face:
         )  # fmt: skip
 
 
-def landmarks(annotation: bytes) -> list[Point]:
-    """Reads the text `9 x1 y1 ... x9 y9`.
+def parse_landmarks(annotation: bytes) -> list[Point]:
+    """Parses an annotation, the text `9 x1 y1 ... x9 y9`.
 
     Raises:
-        BadImage: it is anything else.
+        BadImage: it is not of this form.
     """
     if len(annotation) > MAX_ANNOTATION_BYTES:
         raise BadImage(f"its annotation is longer than {MAX_ANNOTATION_BYTES} bytes")
@@ -96,11 +96,11 @@ def landmarks(annotation: bytes) -> list[Point]:
     return list(zip(values[1::2], values[2::2], strict=True))
 
 
-def face(points: list[Point], size: tuple[int, int]) -> Face:
-    """Finds the face.
+def locate_face(points: list[Point], size: tuple[int, int]) -> Face:
+    """Locates the face.
 
-    The box is a square as wide as the outer bases of the ears are apart, with the middle between
-    the eyes at (0.5, 0.4) of it; the edges of the picture cut it off.
+    The box is a square whose side is the distance of the outer bases of the ears, with the middle
+    between the eyes at (0.5, 0.4) of it, clipped to the picture.
 
     Args:
         points: the landmarks.
@@ -113,10 +113,10 @@ def face(points: list[Point], size: tuple[int, int]) -> Face:
     left_eye, right_eye = _eyes(points)
     centre = ((left_eye[0] + right_eye[0]) / 2, (left_eye[1] + right_eye[1]) / 2)
     angle = math.atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0])
-    one, other = (
+    left_base, right_base = (
         _turned_x(points[base], centre, angle) for base in (_LEFT_EAR_BASE, _RIGHT_EAR_BASE)
     )
-    side = abs(one - other)
+    side = abs(left_base - right_base)
     left, right = _span(centre[0] - side / 2, side, size[0])
     top, bottom = _span(centre[1] - side * 2 / 5, side, size[1])
     return Face(centre, angle, (left, top, right, bottom))
@@ -132,10 +132,10 @@ def _check_inside(points: list[Point], size: tuple[int, int]) -> None:
 
 
 def _eyes(points: list[Point]) -> tuple[Point, Point]:
-    """The left and the right one; swapped where the annotation has them the wrong way round."""
+    """The left and the right eye; exchanged where the annotation confuses the two."""
     left, right, mouth = points[_LEFT_EYE], points[_RIGHT_EYE], points[_MOUTH]
-    wrong = left[0] > right[0] and left[1] < right[1] and mouth[0] > right[0]
-    return (right, left) if wrong else (left, right)
+    confused = left[0] > right[0] and left[1] < right[1] and mouth[0] > right[0]
+    return (right, left) if confused else (left, right)
 
 
 def _turned_x(point: Point, centre: Point, angle: float) -> float:
@@ -144,8 +144,8 @@ def _turned_x(point: Point, centre: Point, angle: float) -> float:
 
 
 def _span(start: float, length: float, limit: int) -> tuple[int, int]:
-    """The whole pixels of a stretch that lie in 0 .. limit: the first, and the one after the last.
+    """Clips an interval to 0 .. limit: its first pixel, and the one after the last.
 
-    Both ends are rounded down, after what lies before 0 is cut off.
+    Both ends are rounded down after clipping at 0.
     """
     return int(max(start, 0)), min(int(max(start + length, 0)), limit)

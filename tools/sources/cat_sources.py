@@ -1,6 +1,6 @@
 """Where `convert_cats` finds photographs and their annotations: folders, zips, single annotations.
 
-NAME.jpg belongs to NAME.jpg.cat, in whichever folders and sources the two are.
+NAME.jpg belongs to NAME.jpg.cat, even where the two are in different folders or sources.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from PIL import Image
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
 from tools.sources import archives, cat_faces, file_listing
+from tools.sources.archives import ZipReader
 from tools.sources.image_sources import Entry, FileReader, FolderReader
-from tools.sources.zip_source import ZipReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
 
@@ -24,13 +24,13 @@ class CatFile:
     """A file of a source."""
 
     path: str  # within the source
-    full_name: str  # where it is, for people
+    full_name: str  # for messages: its name and its source
     reader: FileReader  # of its source
     size: int  # bytes, unpacked
     version: int  # CRC or time of change
 
-    def is_of(self, extension: str) -> bool:
-        """Whether its name ends so, in capitals or not."""
+    def has_extension(self, extension: str) -> bool:
+        """Whether its name ends in `extension`, in capitals or not."""
         return self.path.lower().endswith(extension)
 
     def name(self, extension: str) -> str:
@@ -42,7 +42,7 @@ class CatFile:
 class Cat:
     """A photograph with its annotation."""
 
-    name: str  # what the names of the two begin with, e.g. 00000003_015
+    name: str  # of both, without extension, e.g. 00000003_015
     picture: CatFile
     annotation: CatFile | None
 
@@ -55,14 +55,14 @@ class Cat:
         if self.annotation is None:
             raise pictures.BadImage(f"it has no annotation {self.name}{ANNOTATION}")
         with self.annotation.reader.opened(self.annotation.path) as file:
-            points = cat_faces.landmarks(file.read(cat_faces.MAX_ANNOTATION_BYTES + 1))
+            points = cat_faces.parse_landmarks(file.read(cat_faces.MAX_ANNOTATION_BYTES + 1))
         if self.picture.size > pictures.MAX_FILE_BYTES:
             raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
         with self.picture.reader.opened(self.picture.path) as file:
-            return cat_faces.face(points, pictures.size(file))
+            return cat_faces.locate_face(points, pictures.size(file))
 
     def decode(self) -> Image.Image | pictures.BadImage:
-        """Its picture (mode L or RGB), or the `BadImage` that says what is wrong with it."""
+        """Decodes the photograph: mode L or RGB, or the `BadImage` that says what is wrong."""
         ((_, image),) = self.picture.reader.read([Entry(self.picture.path, None)])
         return image
 
@@ -72,8 +72,8 @@ class Listing:
     """The photographs of all sources."""
 
     cats: tuple[Cat, ...]  # sorted by name
-    overridden: tuple[str, ...]  # for people: which annotations give way to which
-    strays: int  # annotations without a picture
+    overridden: tuple[str, ...]  # for messages: which annotations replace which
+    unmatched: int  # annotations without a picture
     ignored: int  # files of other kinds
     identity: str  # changes when the contents do
 
@@ -88,50 +88,54 @@ def find(sources: Sequence[Path]) -> Listing:
             two annotations in one source.
     """
     if not sources:
-        raise UserError("--source names nothing")
+        raise UserError("--source is empty: give it folders, zips or annotations")
     photographs, annotations = {}, {}
     overridden, ignored = [], 0
     for source in sources:
         files = list(_files_of(source))
-        its_pictures = [file for file in files if file.is_of(PICTURE)]
-        its_annotations = _by_name([file for file in files if file.is_of(ANNOTATION)], ANNOTATION)
-        if not its_pictures and not its_annotations:
-            raise _nothing_in(source, files)
-        photographs = _by_name([*photographs.values(), *its_pictures], PICTURE)
-        for name in sorted(annotations.keys() & its_annotations.keys()):
-            was, becomes = annotations[name].full_name, its_annotations[name].full_name
-            overridden.append(f"{was} is overridden by {becomes}")
-        annotations |= its_annotations
-        ignored += len(files) - len(its_pictures) - len(its_annotations)
+        added_photographs = [file for file in files if file.has_extension(PICTURE)]
+        added_annotations = _by_name(
+            [file for file in files if file.has_extension(ANNOTATION)], ANNOTATION
+        )
+        if not added_photographs and not added_annotations:
+            raise _no_files(source, files)
+        photographs = _by_name([*photographs.values(), *added_photographs], PICTURE)
+        for name in sorted(annotations.keys() & added_annotations.keys()):
+            earlier, later = annotations[name].full_name, added_annotations[name].full_name
+            overridden.append(f"{earlier} is overridden by {later}")
+        annotations |= added_annotations
+        ignored += len(files) - len(added_photographs) - len(added_annotations)
     if not photographs:
         raise UserError(
             f"there are annotations but no photographs (NAME{PICTURE}) in "
             f"{', '.join(map(str, sources))}"
         )
     cats = [Cat(name, photographs[name], annotations.get(name)) for name in sorted(photographs)]
-    strays = len(annotations.keys() - photographs.keys())
-    return Listing(tuple(cats), tuple(overridden), strays, ignored, _identity(cats))
+    unmatched = len(annotations.keys() - photographs.keys())
+    return Listing(tuple(cats), tuple(overridden), unmatched, ignored, _identity(cats))
 
 
 def _by_name(files: Iterable[CatFile], extension: str) -> dict[str, CatFile]:
-    found = {}
+    by_name = {}
     for file in files:
-        other = found.setdefault(file.name(extension), file)
+        other = by_name.setdefault(file.name(extension), file)
         if other is not file:
             advice = "Leave one out"
             if extension == ANNOTATION:
-                advice += "; one that is to override the other must be a --source of its own"
+                advice += "; to override the other with it, pass it as a --source of its own"
             raise UserError(
-                f"{other.full_name} and {file.full_name} have the same name, and names tell which "
-                f"annotation belongs to which picture. {advice}"
+                f"{other.full_name} and {file.full_name} have the same name, and an annotation "
+                f"belongs to the picture of its name. {advice}"
             )
-    return found
+    return by_name
 
 
 def _files_of(source: Path) -> Iterator[CatFile]:
     kind = file_listing.kind(source)
     if kind == "folder":
-        names = [path.relative_to(source).as_posix() for path in file_listing.visible_files(source)]
+        names = [
+            path.relative_to(source).as_posix() for path in file_listing.walk_visible_files(source)
+        ]
         return _plain(source, [name for name in names if not file_listing.is_hidden(name)])
     if kind is None:
         raise UserError(f"--source={source} does not exist")
@@ -152,14 +156,14 @@ def _plain(folder: Path, names: Iterable[str]) -> Iterator[CatFile]:
 def _zipped(path: Path) -> Iterator[CatFile]:
     reader = ZipReader(path)
     with archives.open_zip(path) as archive:
-        for member in archives.files(path, archive):
+        for member in archives.list_files(path, archive):
             name = member.filename
             if not file_listing.is_hidden(name):
                 yield CatFile(name, f"{name} in {path}", reader, member.file_size, member.CRC)
 
 
-def _nothing_in(source: Path, files: Sequence[CatFile]) -> UserError:
-    zips = [file for file in files if file.is_of(".zip")]
+def _no_files(source: Path, files: Sequence[CatFile]) -> UserError:
+    zips = [file for file in files if file.has_extension(".zip")]
     if zips:
         return UserError(
             f"there are no photographs (NAME{PICTURE}) in {source}, but {zips[0].path}"

@@ -8,10 +8,10 @@ A file holds the characters of one writer, one record after another, little endi
     uint16  height, pixels
     uint8   [height, width]: 255 is paper, 0..254 is ink
 
-There is no count and no checksum: what can be trusted is that a record's three numbers agree and
-that another record, or the end of the file, follows where they say. Where that is not so, reading
-continues at the next place where records follow each other again. The work is linear in the size
-of the file and the memory bounded, whatever the bytes are.
+There is no count and no checksum. A record is sound if its size, width and height agree and another
+record, or the end of the file, follows it. Behind a damaged one, reading continues where sound
+records begin again. Time is linear in the size of the file and memory is bounded, whatever the
+bytes are.
 """
 
 import dataclasses
@@ -35,23 +35,26 @@ class Character:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Damage:
-    """A stretch of the file that yields no character."""
+    """A part of the file that holds no sound record."""
 
     offset: int
     size: int  # bytes
     why: str
 
 
-def records(
+def read_records(
     stream: BinaryIO, size: int, *, bitmaps: bool, start: int = 0
 ) -> Iterator[Character | Damage]:
-    """Reads a file; its characters and its damages, in order, cover it without a gap.
+    """Reads a file; the characters and damages, in order, cover it without a gap.
 
     Args:
-        stream: is read forwards only, after one `seek` to `start`.
+        stream: the file; it is read forwards only, after one `seek` to `start`.
         size: of the whole file, bytes.
-        bitmaps: False leaves them out. Both ways find the same characters and damages.
-        start: offset of a character found earlier: yields what then came from there on.
+        bitmaps: whether to read them; the same characters and damages are found without.
+        start: offset of a character that an earlier pass yielded, or 0.
+
+    Yields:
+        What that pass yielded from `start` on.
 
     Raises:
         EOFError: the stream ends before `size`.
@@ -81,7 +84,7 @@ def records(
             yield _character(window, offset, header, bitmaps)
             offset = end
         else:
-            # The record is cut short, or it is whole and something else lies behind it.
+            # Either the record is cut short, or it is whole and followed by other bytes.
             inside = search.chain(offset + HEADER_BYTES, end)
             if inside is not None:
                 yield _cut(offset, header, inside, size)
@@ -92,8 +95,8 @@ def records(
 
 
 @functools.cache
-def character(tag: bytes) -> str | None:
-    """The character of a record's two bytes; None if they stand for none that can be seen."""
+def decode_character(tag: bytes) -> str | None:
+    """The character of a record's two bytes; None if they stand for no visible one."""
     try:
         text = tag[:1].decode("ascii") if tag[1] == 0 else tag.decode("gbk")
     except UnicodeDecodeError:
@@ -102,13 +105,13 @@ def character(tag: bytes) -> str | None:
 
 
 def _follows(window: Window, offset: int) -> bool:
-    """Whether another record is at `offset`, the file ends there, or what is there can be told."""
+    """Whether a sound record or the file's end is at `offset`, or a bad one whose end is known."""
     header = window.header(offset)
     return header is None or header.agrees() or _end_of_bad(window, offset, header) is not None
 
 
 def _end_of_bad(window: Window, offset: int, header: Header) -> int | None:
-    """Where the record ends whose header contradicts itself: one of its numbers may be right."""
+    """Where a record with a contradictory header ends, if its size or its pixels tell."""
     by_pixels = HEADER_BYTES + header.width * header.height
     for length in sorted((by_pixels, header.size)):
         end = offset + length
@@ -135,12 +138,12 @@ def _bad_header(window: Window, search: Search, offset: int, header: Header) -> 
 
 def _cut(offset: int, header: Header, following: int | None, size: int) -> Damage:
     end, what = (size, "the file ends") if following is None else (following, "the next one begins")
-    there = end - offset
-    return Damage(offset, there, f"the record has {header.size} bytes, but {what} after {there}")
+    length = end - offset
+    return Damage(offset, length, f"the record has {header.size} bytes, but {what} after {length}")
 
 
 def _character(window: Window, offset: int, header: Header, bitmaps: bool) -> Character | Damage:
-    text = character(header.tag)
+    text = decode_character(header.tag)
     if text is None:
         why = f"its two bytes {header.tag.hex(' ').upper()} stand for no visible character"
         return Damage(offset, header.size, why)

@@ -15,13 +15,13 @@ from tools.sources import archives, file_listing
 
 EXTENSION = ".gnt"
 
-# What the same databases offer beside GNT, and what to do about it.
+# Other formats of the same databases, and what to use instead.
 _OTHER_KINDS = {
-    ".gntx": "is GNTX, the format of CASIA-AHCDB, which is not read; take a database in GNT, "
+    ".gntx": "is GNTX, the format of CASIA-AHCDB, which is not supported; use a database in GNT, "
     "such as CASIA-HWDB1.0",
     ".dgr": "holds pages of text (HWDB2); single characters are in the GNT files of HWDB1",
     ".dgrl": "holds pages of text (HWDB2); single characters are in the GNT files of HWDB1",
-    ".pot": "holds strokes of a pen (online handwriting), no images; take the GNT files of the "
+    ".pot": "holds strokes of a pen (online handwriting), no images; use the GNT files of the "
     "offline databases HWDB1",
     ".alz": "is an ALZip archive; unpack it (unalz FILE.alz) and pass the folder",
 }
@@ -31,7 +31,7 @@ _OTHER_KINDS = {
 class GntFile:
     """The characters of one writer."""
 
-    name: str  # within its source, for people
+    name: str  # within its source
     path: Path  # of the file, or of the zip that holds it
     member: str | None  # its name in the zip
     size: int  # bytes, unpacked
@@ -44,7 +44,7 @@ class GntFile:
 
     @property
     def full_name(self) -> str:
-        """Where it is."""
+        """Its name and place, for messages."""
         return str(self.path) if self.member is None else f"{self.member} in {self.path}"
 
     @contextlib.contextmanager
@@ -52,7 +52,7 @@ class GntFile:
         """Opens it for reading forwards.
 
         Raises:
-            UserError: it cannot be read to the end, or it has changed since it was listed.
+            UserError: it is damaged, or it has changed since it was listed.
         """
         try:
             with contextlib.ExitStack() as stack:
@@ -73,7 +73,7 @@ class GntFile:
         if _stamp(self.path) != self.stamp:
             raise UserError(
                 f"{self.path} has changed since this conversion began. Run the same command again "
-                "when it is at rest"
+                "when nothing writes to it"
             )
 
 
@@ -93,30 +93,31 @@ def find(sources: Sequence[Path]) -> Listing:
         UserError: a source cannot be used or holds none, or two files have the same writer.
     """
     if not sources:
-        raise UserError("--source names nothing")
+        raise UserError("--source is empty: give it folders, zips or .gnt files")
     files, digest, ignored = [], hashlib.sha256(), Counter()
     for source in sources:
-        found, others = _find_in(source)
-        if not found:
-            raise _nothing_in(source, others)
+        added, others = _find_in(source)
+        if not added:
+            raise _no_files(source, others)
         ignored.update(_extension(name) or "without extension" for name in others)
-        files += found
+        files += added
     files.sort(key=lambda file: file[0].writer)
     for (one, _), (other, _) in itertools.pairwise(files):
         if one.writer == other.writer:
             raise UserError(
-                f"{one.full_name} and {other.full_name}: each file is one writer, named like the "
-                "file, and these have the same name. Rename one, or leave it out"
+                f"{one.full_name} and {other.full_name} have the same name, and the name of a file "
+                "is that of its writer. Rename one, or leave it out"
             )
     for file, version in files:
         digest.update(f"{file.name}\0{file.size}\0{version}\n".encode(*file_listing.ANY_NAME))
     return Listing(tuple(file for file, _ in files), digest.hexdigest(), ignored)
 
 
-_Found = tuple[list[tuple[GntFile, int]], list[str]]  # with CRC or time of change; other names
+# The files, each with its CRC or time of change; the names of files of other kinds.
+_Files = tuple[list[tuple[GntFile, int]], list[str]]
 
 
-def _find_in(source: Path) -> _Found:
+def _find_in(source: Path) -> _Files:
     kind = file_listing.kind(source)
     if kind == "folder":
         return _in_folder(source)
@@ -131,31 +132,31 @@ def _find_in(source: Path) -> _Found:
     raise UserError(f"--source={source} is neither a folder nor a .zip nor a {EXTENSION}")
 
 
-def _in_folder(root: Path) -> _Found:
-    found, others = [], []
-    for path in file_listing.visible_files(root):
+def _in_folder(root: Path) -> _Files:
+    files, others = [], []
+    for path in file_listing.walk_visible_files(root):
         name = path.relative_to(root).as_posix()
         if _extension(name) == EXTENSION:
-            found.append(_plain(name, path))
+            files.append(_plain(name, path))
         else:
             others.append(name)
-    return found, others
+    return files, others
 
 
-def _in_zip(path: Path) -> _Found:
-    found, others = [], []
+def _in_zip(path: Path) -> _Files:
+    files, others = [], []
     stamp = _stamp(path)
     with archives.open_zip(path) as archive:
-        for member in archives.files(path, archive):
+        for member in archives.list_files(path, archive):
             name = member.filename
             if file_listing.is_hidden(name):
                 continue
             if _extension(name) == EXTENSION:
                 _check_text(name)
-                found.append((GntFile(name, path, name, member.file_size, stamp), member.CRC))
+                files.append((GntFile(name, path, name, member.file_size, stamp), member.CRC))
             else:
                 others.append(name)
-    return found, others
+    return files, others
 
 
 def _plain(name: str, path: Path) -> tuple[GntFile, int]:
@@ -168,8 +169,8 @@ def _check_text(name: str) -> None:
     writer = PurePosixPath(name).stem
     if not name.isprintable() or writer != writer.strip():
         raise UserError(
-            f"{name!r}: each file is one writer, named like the file, and this name is no "
-            "printable text without blanks at its ends. Rename the file"
+            f"{name!r}: files are named after their writers, and a name must be printable and "
+            "without blanks at its ends. Rename the file"
         )
 
 
@@ -185,7 +186,7 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _nothing_in(source: Path, others: Sequence[str]) -> UserError:
+def _no_files(source: Path, others: Sequence[str]) -> UserError:
     for name in others:
         if _extension(name) in _OTHER_KINDS:
             return UserError(

@@ -1,4 +1,4 @@
-"""What is in .gnt files, found without looking at a bitmap; and how to cut them into shards.
+"""What .gnt files hold, found without reading bitmaps; and how to cut them into shards.
 
 The items of a file are the characters that are kept and the damages, in the order of the file.
 """
@@ -24,16 +24,16 @@ LISTED_DAMAGES = 5
 
 
 class FileSurvey:
-    """The items of one file, as far as they matter for cutting it; a few kilobytes at most."""
+    """How many items a file holds, and where some of them are; a few kilobytes at most."""
 
     def __init__(self):
         self.items = 0
-        # Item numbers, and the offsets where reading may start to get to them.
+        # Some item numbers, and the offsets where reading starts to get them.
         self._numbers = array.array("Q", [0])
         self._offsets = array.array("Q", [0])
 
     def add_character(self, offset: int) -> None:
-        """Counts a character, which reading may start from."""
+        """Counts a character; reading can start from it."""
         if self.items >= self._numbers[-1] + START_EVERY:
             self._numbers.append(self.items)
             self._offsets.append(offset)
@@ -44,22 +44,21 @@ class FileSurvey:
         self.items += 1
 
     def start(self, item: int) -> tuple[int, int]:
-        """(offset, number) of an item, at or shortly before `item`, that reading may start from."""
+        """(offset, number) of an item, at or shortly before `item`, that reading can start from."""
         place = bisect.bisect_right(self._numbers, item) - 1
         return self._offsets[place], self._numbers[place]
 
 
 @dataclasses.dataclass
 class Survey:
-    """What was found in one or in all files."""
+    """What one file holds, or all files together."""
 
     files: list[FileSurvey | None]
     kept: Counter = dataclasses.field(default_factory=Counter)  # character -> how many
-    left_out: Counter = dataclasses.field(default_factory=Counter)  # what is excluded -> how much
+    left_out: Counter = dataclasses.field(default_factory=Counter)  # reason -> how many
     damaged: int = 0
-    damages: list[tuple[str, str]] = dataclasses.field(
-        default_factory=list
-    )  # where, why; the first
+    # The first damages: where, why.
+    damages: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     @property
     def items(self) -> int:
@@ -79,14 +78,14 @@ class Piece:
 
     def items(self, selection: Selection) -> Iterator[gnt.Character | gnt.Damage]:
         """Reads them; raises `UserError` as `GntFile.opened` does."""
-        taken = 0
+        read = 0
         with self.file.opened() as stream:
-            every = gnt.records(stream, self.file.size, bitmaps=True, start=self.offset)
-            items = (item for item in every if _is_item(item, selection))
+            stored = gnt.read_records(stream, self.file.size, bitmaps=True, start=self.offset)
+            items = (item for item in stored if _is_item(item, selection))
             for item in itertools.islice(items, self.skip, self.skip + self.count):
                 yield item
-                taken += 1
-        if taken != self.count:
+                read += 1
+        if read != self.count:
             raise UserError(f"{self.file.full_name} changed while it was read; start again")
 
 
@@ -100,12 +99,12 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     damages = {}
     tasks = [process_pool.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
     with tqdm.tqdm(total=len(files), unit="file", desc="survey") as bar:
-        for number, found in _results(tasks, processes, bar):
-            total.files[number] = found.files[0]
-            total.kept.update(found.kept)
-            total.left_out.update(found.left_out)
-            total.damaged += found.damaged
-            damages[number] = found.damages
+        for number, part in _results(tasks, processes, bar):
+            total.files[number] = part.files[0]
+            total.kept.update(part.kept)
+            total.left_out.update(part.left_out)
+            total.damaged += part.damaged
+            damages[number] = part.damages
     in_order = itertools.chain.from_iterable(damages[number] for number in sorted(damages))
     total.damages = list(itertools.islice(in_order, LISTED_DAMAGES))
     return total
@@ -115,7 +114,7 @@ def _results(tasks: list[process_pool.Task], processes: int, bar: tqdm.tqdm) -> 
     if processes > 1:
         yield from process_pool.run(tasks, processes, bar)
         return
-    for task in tasks:  # a process of its own would take longer to start than to work
+    for task in tasks:  # starting a process would take longer than the work
         yield task.function(*task.arguments, counting=False)
         bar.update()
 
@@ -123,48 +122,57 @@ def _results(tasks: list[process_pool.Task], processes: int, bar: tqdm.tqdm) -> 
 def _survey_file(
     number: int, file: GntFile, selection: Selection, *, counting: bool = True
 ) -> tuple[int, Survey]:
-    found = Survey([FileSurvey()])
+    result = Survey([FileSurvey()])
     characters = 0
     with file.opened() as stream:
-        for item in gnt.records(stream, file.size, bitmaps=False):
+        for item in gnt.read_records(stream, file.size, bitmaps=False):
             if isinstance(item, gnt.Damage):
-                found.files[0].add_damage()
-                found.damaged += 1
-                if len(found.damages) < LISTED_DAMAGES:
-                    found.damages.append((where(file, item), item.why))
+                result.files[0].add_damage()
+                result.damaged += 1
+                if len(result.damages) < LISTED_DAMAGES:
+                    result.damages.append((describe_place(file, item), item.why))
                 continue
             characters += 1
-            excluded = selection.excludes(item.text)
-            if excluded is not None:
-                found.left_out[excluded] += 1
+            reason = selection.excludes(item.text)
+            if reason is not None:
+                result.left_out[reason] += 1
                 continue
-            found.kept[item.text] += 1
-            found.files[0].add_character(item.offset)
+            result.kept[item.text] += 1
+            result.files[0].add_character(item.offset)
     if not characters and file.size:
-        place, why = found.damages[0]
+        place, why = result.damages[0]
         raise UserError(
             f"{file.full_name} is not a GNT file: no record in it can be read ({place}: {why}). "
             "Get it again, or leave it out"
         )
     if counting:
         process_pool.count()
-    return number, found
+    return number, result
 
 
-def where(file: GntFile, item: gnt.Character | gnt.Damage) -> str:
-    """The place of an item, for people."""
+def describe_place(file: GntFile, item: gnt.Character | gnt.Damage) -> str:
+    """The place of an item, for messages."""
     return f"{file.name}, offset {item.offset}"
 
 
-def _is_item(found: gnt.Character | gnt.Damage, selection: Selection) -> bool:
-    return isinstance(found, gnt.Damage) or selection.excludes(found.text) is None
+def _is_item(record: gnt.Character | gnt.Damage, selection: Selection) -> bool:
+    return isinstance(record, gnt.Damage) or selection.excludes(record.text) is None
 
 
 def cut(
     files: Sequence[GntFile], surveys: Sequence[FileSurvey], bounds: Sequence[tuple[int, int]]
 ) -> Iterator[list[Piece]]:
-    """The pieces of each range of items, numbered through all files."""
-    ends = list(itertools.accumulate(found.items for found in surveys))
+    """Cuts the files into pieces.
+
+    Args:
+        files: in order.
+        surveys: of each file.
+        bounds: ranges of item numbers (start, stop), which count on from file to file.
+
+    Yields:
+        The pieces of each range.
+    """
+    ends = list(itertools.accumulate(survey.items for survey in surveys))
     for start, stop in bounds:
         pieces = []
         for number in range(bisect.bisect_right(ends, start), len(files)):

@@ -1,4 +1,4 @@
-"""A GNT file as it passes by: its headers, and the search for records behind damage."""
+"""Forward reading of a GNT file: headers, and the search for records behind damage."""
 
 import bisect
 import struct
@@ -6,8 +6,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-MAX_PIXELS = 1 << 22  # the characters of a writer are about a hundred pixels wide and high
-CHAIN = 3  # so many records in a row are no accident
+MAX_PIXELS = 1 << 22  # of a character; usual are a hundred pixels by a hundred
+CHAIN = 3  # consecutive records that count as found; random bytes do not form so many
 
 _HEADER = struct.Struct("<I2sHH")
 HEADER_BYTES = _HEADER.size
@@ -18,7 +18,7 @@ _SCAN_BYTES = 1 << 20
 
 
 class Header(NamedTuple):
-    """The first bytes of a record, believed or not."""
+    """The first bytes of a record, not checked."""
 
     size: int
     tag: bytes
@@ -26,7 +26,7 @@ class Header(NamedTuple):
     height: int
 
     def agrees(self) -> bool:
-        """Whether the numbers fit each other and are those of a character."""
+        """Whether the numbers are consistent and within the bounds of a character."""
         size = self.size
         return (
             size == HEADER_BYTES + self.width * self.height
@@ -34,7 +34,7 @@ class Header(NamedTuple):
         )
 
     def contradiction(self) -> str:
-        """What is wrong with it if it does not agree."""
+        """What is wrong with a header that does not agree."""
         needed = HEADER_BYTES + self.width * self.height
         if self.size != needed:
             return (
@@ -49,17 +49,17 @@ class Header(NamedTuple):
 
 
 class Window:
-    """The part of a stream that is needed at present."""
+    """The part of a stream that is held in memory."""
 
     def __init__(self, stream: BinaryIO, size: int, start: int):
         stream.seek(start)
         self.size = size
         self._stream = stream
-        self._data, self._start = b"", start  # and its offset in the file
+        self._data, self._start = b"", start  # the bytes in memory, their offset in the file
         self._needed = start
 
     def forget(self, offset: int) -> None:
-        """Nothing before `offset` will be asked for again."""
+        """Allows the bytes before `offset` to be dropped."""
         self._needed = offset
 
     def header(self, offset: int) -> Header | None:
@@ -90,17 +90,17 @@ class Window:
 
 
 class Search:
-    """Finds where records follow each other again; each part of a file is searched once."""
+    """Finds the next chain of records; each part of a file is searched once."""
 
     def __init__(self, window: Window):
         self._window = window
-        self._candidates: list[int] = []  # where headers agree, below:
-        self._searched = 0
+        self._candidates: list[int] = []  # offsets of headers that agree
+        self._searched = 0  # the offset up to which they are known
 
     def chain(self, start: int, stop: int) -> int | None:
         """The first offset in start .. stop-1 where a chain of records begins, if any.
 
-        A chain is `CHAIN` records, or fewer that the end of the file ends.
+        A chain is `CHAIN` consecutive records, or fewer up to the end of the file.
         """
         while True:
             first = bisect.bisect_left(self._candidates, start)
@@ -120,24 +120,24 @@ class Search:
         while start < self._window.size:
             self._window.forget(start)
             stop = start + _SCAN_BYTES
-            found = self.chain(start, stop)
-            if found is not None:
-                return found
+            chain = self.chain(start, stop)
+            if chain is not None:
+                return chain
             start = stop
         return None
 
     def _find_candidates(self, start: int) -> None:
         stop = min(start + _SCAN_BYTES, self._window.size - HEADER_BYTES + 1)
         data = self._window.read(start, stop + HEADER_BYTES - 1)
-        # The field at every offset, aligned or not.
+        # Views of the three fields at each byte offset, aligned or not.
         sizes = np.ndarray(stop - start, "<u4", data, 0, 1)
         widths = np.ndarray(stop - start, "<u2", data, 6, 1)
         heights = np.ndarray(stop - start, "<u2", data, 8, 1)
-        found = np.flatnonzero((sizes > HEADER_BYTES) & (sizes <= MAX_RECORD_BYTES))
-        sizes = sizes[found].astype(np.int64)
-        agree = sizes == HEADER_BYTES + widths[found].astype(np.int64) * heights[found]
-        fit = start + found + sizes <= self._window.size
-        self._candidates = (start + found[agree & fit]).tolist()
+        possible = np.flatnonzero((sizes > HEADER_BYTES) & (sizes <= MAX_RECORD_BYTES))
+        sizes = sizes[possible].astype(np.int64)
+        agree = sizes == HEADER_BYTES + widths[possible].astype(np.int64) * heights[possible]
+        fit = start + possible + sizes <= self._window.size
+        self._candidates = (start + possible[agree & fit]).tolist()
         self._searched = stop
 
     def _is_chain(self, offset: int) -> bool:

@@ -7,19 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
-
-MAX_LIST_BYTES = 1 << 20
+from tools.sources import file_listing
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The characters to keep: those listed; or else all Chinese ones; or those of level 1."""
+    """The characters to keep: those of a list; without one, all Chinese ones or level 1."""
 
     level1: bool = False  # of GB 2312, the 3,755 most frequent characters
     listed: frozenset[str] | None = None
 
     def excludes(self, character: str) -> str | None:
-        """None if it is kept; else what those are called that it is left out with."""
+        """Why a character is left out, as a plural noun for messages; None if it is kept."""
         if self.listed is not None:
             return None if character in self.listed else "characters not listed"
         if not is_chinese(character):
@@ -29,22 +28,26 @@ class Selection:
         return None
 
     def class_names(self, occurring: Iterable[str]) -> tuple[str, ...]:
-        """The classes, in the order of their code points, if `occurring` are those kept.
+        """The classes, sorted by code point: the listed characters, or else the `occurring` ones.
 
-        A list is taken as a whole, so that the parts of a database share their class numbers.
+        A list is used whole, so that the parts of a database have the same class numbers.
         """
         return tuple(sorted(occurring if self.listed is None else self.listed))
 
     def flags(self) -> dict[str, str | bool | None]:
-        """What identifies it."""
+        """What identifies it among the flags of a conversion."""
         digest = None
         if self.listed is not None:
             digest = hashlib.sha256("".join(self.class_names(())).encode()).hexdigest()
         return {"level1": self.level1, "characters": digest}
 
 
-def selection(level1: bool, list_file: Path | None) -> Selection:
-    """Makes the selection that the flags ask for; raises `UserError` if they contradict."""
+def make_selection(level1: bool, list_file: Path | None) -> Selection:
+    """Makes the selection from the flags.
+
+    Raises:
+        UserError: both flags are given, or the list cannot be read or is not a list.
+    """
     if list_file is None:
         return Selection(level1)
     if level1:
@@ -54,7 +57,7 @@ def selection(level1: bool, list_file: Path | None) -> Selection:
 
 @functools.cache
 def is_chinese(character: str) -> bool:
-    """Whether it is an ideograph; 〇 (U+3007), among the symbols of GBK and Unicode, is not."""
+    """Whether it is an ideograph; 〇 (U+3007), a symbol in GBK and Unicode, is not."""
     code = ord(character)
     return (
         0x3400 <= code < 0x4DC0
@@ -77,16 +80,7 @@ def is_level1(character: str) -> bool:
 def _read_list(path: Path) -> frozenset[str]:
     flag = f"--characters={path}"
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{flag} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_LIST_BYTES:
-        raise UserError(
-            f"{flag} is larger than {MAX_LIST_BYTES} bytes; is it a list of characters?"
-        )
-    try:
-        text = data.decode("utf-8-sig")
+        text = file_listing.read_list(path, flag).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{flag} is not UTF-8 text (byte {error.start}). Save it as UTF-8"

@@ -1,7 +1,7 @@
-"""Where `convert_images` finds pictures: folders, zips of them, and .npz arrays.
+"""What `convert_images` reads: the entries of a source, their classes, and folders of pictures.
 
-A source lists its entries once, in the parent process; a reader, which is picklable, then delivers
-the pictures of any of them in a worker.
+The parent process lists the entries of a source once. A reader, which is picklable, then delivers
+the pictures of any of them in a process of the pool.
 """
 
 import abc
@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
-from tools.sources.file_listing import ANY_NAME, is_hidden, visible_files
+from tools.sources.file_listing import ANY_NAME, is_hidden, walk_visible_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Entry:
 
 
 class Reader(Protocol):
-    """Delivers pictures in a worker process."""
+    """Delivers pictures in a process of the pool."""
 
     def read(
         self, entries: Sequence[Entry]
     ) -> Iterator[tuple[Entry, Image.Image | pictures.BadImage]]:
-        """Every entry with its picture (mode L or RGB), or with what is wrong with it."""
+        """Yields each entry with its picture (mode L or RGB) or with what is wrong with it."""
         ...
 
 
@@ -54,7 +54,7 @@ class FileReader(abc.ABC):
 
     @abc.abstractmethod
     def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """Opens any of its files, which raises `BadImage`, now or on reading, if it is damaged."""
+        """Opens one of its files; if that is damaged, raises `BadImage` now or while it is read."""
 
     def read(self, entries):
         """See `Reader.read`."""
@@ -66,7 +66,7 @@ class FileReader(abc.ABC):
 
     def _bytes(self, entry: Entry) -> bytes:
         with self.opened(entry.name) as file:
-            data = file.read(pictures.MAX_FILE_BYTES + 1)  # whatever size a zip declares
+            data = file.read(pictures.MAX_FILE_BYTES + 1)  # a zip may declare another size
         if len(data) > pictures.MAX_FILE_BYTES:
             raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
         return data
@@ -88,56 +88,70 @@ class FolderReader(FileReader):
             raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
 
 
-def folder(root: Path, labels: str) -> Source:
+def list_folder(root: Path, labels: str) -> Source:
     """Lists the pictures below `root`, hidden ones excepted.
 
     Args:
-        labels: "auto", "folders" or "none"; see `labelled`.
+        root: the folder.
+        labels: "auto", "folders" or "none"; see `label`.
 
     Raises:
-        UserError: there is none, or the labels are not clear.
+        UserError: there is none, or the labels are ambiguous.
+    """
+    return list_pictures(FolderReader(root), _files(root), root, labels)
+
+
+def _files(root: Path) -> Iterator[tuple[str, int, int]]:
+    for path in walk_visible_files(root):
+        status = path.stat()
+        yield path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns
+
+
+def list_pictures(
+    reader: Reader, files: Iterable[tuple[str, int, int]], source: Path, labels: str
+) -> Source:
+    """Lists the pictures among the files of a source.
+
+    Args:
+        reader: of the source.
+        files: name, size, and CRC or time of change.
+        source: the source, for messages.
+        labels: "auto", "folders" or "none"; see `label`.
+
+    Raises:
+        UserError: there is none, or the labels are ambiguous.
     """
     names, ignored = [], 0
     digest = hashlib.sha256()
-    for path in visible_files(root):
-        name = path.relative_to(root).as_posix()
-        if not is_picture(name):
+    for name, size, version in files:
+        if is_hidden(name) or not name.lower().endswith(pictures.EXTENSIONS):
             ignored += 1
             continue
-        status = path.stat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(*ANY_NAME))
+        digest.update(f"{name}\0{size}\0{version}\n".encode(*ANY_NAME))
         names.append(name)
-    check_not_empty(names, root)
-    entries, class_names = labelled(names, root, labels)
-    return Source(FolderReader(root), entries, class_names, digest.hexdigest(), ignored)
-
-
-def is_picture(name: str) -> bool:
-    """Whether this path within a source is a picture by its name, and not hidden."""
-    return not is_hidden(name) and name.lower().endswith(pictures.EXTENSIONS)
-
-
-def check_not_empty(names: Sequence[str], source: Path) -> None:
-    """Raises `UserError` if a source lists no pictures."""
     if not names:
         accepted = " ".join(pictures.EXTENSIONS)
         raise UserError(f"there are no images in {source}. Accepted file names end in {accepted}")
+    entries, class_names = label(names, source, labels)
+    return Source(reader, entries, class_names, digest.hexdigest(), ignored)
 
 
-def labelled(
+def label(
     names: Sequence[str], source: Path, labels: str
 ) -> tuple[list[Entry], tuple[str, ...] | None]:
-    """Gives each picture its class: its topmost folder, below the folders all of them share.
+    """Labels each picture with its topmost folder, below the folders that all pictures share.
 
     Args:
         names: paths within the source.
+        source: the source, for messages.
         labels: "folders"; "none"; or "auto", which is "folders" if there are two or more.
 
     Returns:
         Entries sorted by name, and the sorted class names (None: no labels).
 
     Raises:
-        UserError: pictures beside folders of pictures, or no folders where they are demanded.
+        UserError: there are pictures beside class folders, or no folders though `labels` asks for
+            them.
     """
     names = sorted(names)
     if labels == "none":
@@ -145,10 +159,8 @@ def labelled(
     shared = _shared_folders(names)
     classes = [_class_of(name, shared) for name in names]
     if None in classes and any(classes):
-        outside, inside = (
-            names[classes.index(None)],
-            next(name for name, its in zip(names, classes, strict=True) if its),
-        )
+        outside = names[classes.index(None)]
+        inside = next(name for name, its_class in zip(names, classes, strict=True) if its_class)
         raise UserError(
             f"{source} has images beside class folders ({outside} beside {inside}). Choose "
             "--labels=none to ignore the folders, or move the images into one."
@@ -161,7 +173,8 @@ def labelled(
         return [Entry(name, None) for name in names], None
     class_names = tuple(sorted(set(classes)))
     ids = {name: number for number, name in enumerate(class_names)}
-    return [Entry(n, ids[c]) for n, c in zip(names, classes, strict=True)], class_names
+    entries = [Entry(name, ids[its_class]) for name, its_class in zip(names, classes, strict=True)]
+    return entries, class_names
 
 
 def _shared_folders(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Reads LMDBs of pictures as LSUN lays them out: a key per picture, an encoded image as its value.
 
-An LMDB is mapped into memory, and what has been read of it counts as memory of the process; it is
-therefore opened anew every few hundred pictures, which gives the pages back.
+An LMDB is mapped into memory, and the pages read so far count as memory of the process. It is
+therefore reopened every few hundred pictures, which releases them.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ from lsgan_tf.datasets import pictures, process_pool
 from lsgan_tf.utils.errors import UserError
 
 _DATA_FILE = "data.mdb"
-_MIN_ENTRY_BYTES = 10  # of an entry without key and value in a page: a header and a pointer
+_MIN_ENTRY_BYTES = 10  # of an entry in a page without key and value: a header and a pointer
 _ENTRIES_PER_OPENING = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a pass over the keys has found."""
+    """The result of a pass over the keys."""
 
-    starts: tuple[bytes, ...]  # the key at each of the asked positions
+    starts: tuple[bytes, ...]  # the key at each of the requested positions
     identity: str  # hex digest of the keys and the sizes of their values
 
 
@@ -40,11 +40,11 @@ class Value:
     size: int  # bytes
 
 
-def data_file(path: Path) -> Path:
-    """The file of the LMDB at `path`: a folder with a data.mdb, or that file itself.
+def find_data_file(path: Path) -> Path:
+    """Finds the file of the LMDB at `path`: a folder with a data.mdb, or that file itself.
 
     Raises:
-        UserError: there is none, or one may not look for it.
+        UserError: there is none, or access is denied.
     """
     try:
         folder = path.is_dir()
@@ -57,12 +57,12 @@ def data_file(path: Path) -> Path:
     raise UserError(f"{path} {what}. An LMDB is a folder with a {_DATA_FILE} in it")
 
 
-def entries(file: Path) -> int:
-    """How many pictures the LMDB holds.
+def count_entries(file: Path) -> int:
+    """Counts the pictures in the LMDB.
 
     Raises:
-        UserError: it is no LMDB, of another version, cut short, unreadable or empty, or declares
-            more than its size allows.
+        UserError: it is not an LMDB, of another version, truncated, unreadable or empty, or
+            declares more entries than its size allows.
     """
     with _opened(file) as transaction:
         count = transaction.stat()["entries"]
@@ -77,34 +77,34 @@ def entries(file: Path) -> int:
     return count
 
 
-def listing(file: Path, positions: list[int], count: int) -> Listing:
-    """Walks over the first `count` keys; runs in a worker, for a damaged LMDB may crash lmdb.
+def list_keys(file: Path, positions: list[int], count: int) -> Listing:
+    """Reads the first `count` keys, in a process of the pool: a damaged LMDB can crash lmdb.
 
     Args:
         file: the LMDB.
-        positions: ascending, of the keys to remember.
+        positions: of the keys to return, ascending.
         count: how many entries to look at.
 
     Raises:
         UserError: there are fewer, or more than the LMDB declares, or they are out of order.
     """
     digest = hashlib.sha256()
-    wanted, starts, number, last = set(positions), [], 0, b""
+    requested, starts, number, last = set(positions), [], 0, b""
     for declared, key, size in _keys(file):
         if number == declared:
             raise _miscounted(file, declared, "there are more")
-        if key <= last and number:  # a page that is damaged leads to entries a second time
+        if key <= last and number:  # a damaged page can lead back to earlier entries
             raise UserError(
                 f"{file} is damaged: entry {number} is out of order. Copy or download it again"
             )
-        if number in wanted:
+        if number in requested:
             starts.append(key)
         digest.update(b"%d %d " % (len(key), size))
         digest.update(key)
         last, number = key, number + 1
         if number % _ENTRIES_PER_OPENING == 0:
             process_pool.count(_ENTRIES_PER_OPENING)
-        if number == count < declared:  # else one more, to see whether this was the last
+        if number == count < declared:  # if all are read, one more step shows that none follows
             break
     if number < count:
         raise _miscounted(file, count, f"{number} can be found")
@@ -116,13 +116,13 @@ def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:
     """Yields, for each entry, how many are declared, its key, and the size of its value."""
     start: bytes | None = b""
     while start is not None:
-        # The binding reads values in any case, at the speed of the disk if it may read ahead.
+        # Python's lmdb reads the values with the keys, so read-ahead is left on for speed.
         with _opened(file) as transaction:
             declared = transaction.stat()["entries"]
-            entries_ = _entries(transaction, start)
-            for key, value in itertools.islice(entries_, _ENTRIES_PER_OPENING):
+            entries = _entries(transaction, start)
+            for key, value in itertools.islice(entries, _ENTRIES_PER_OPENING):
                 yield declared, bytes(key), len(value)
-            following = next(entries_, None)
+            following = next(entries, None)
             start = bytes(following[0]) if following else None
 
 
@@ -132,7 +132,7 @@ def _miscounted(file: Path, declared: int, found: str) -> UserError:
     )
 
 
-def values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
+def read_values(file: Path, start: bytes, first: int, count: int) -> Iterator[Value]:
     """Reads `count` entries from key `start`, which is number `first`, in the order of the keys.
 
     Raises:
@@ -180,7 +180,7 @@ def _entries(
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[lmdb.Transaction]:
-    """Opens an LMDB for reading: nothing is written to it or beside it, not even a lock."""
+    """Opens an LMDB for reading; writes nothing, not even a lock file."""
     try:
         with _environment(file) as environment:
             _check_length(file, environment)
@@ -192,10 +192,10 @@ def _opened(file: Path) -> Iterator[lmdb.Transaction]:
 
 def _environment(file: Path) -> lmdb.Environment:
     try:
-        with open(file, "rb") as readable:  # lmdb does not tell why it cannot open a file
-            if not readable.read(1):
+        with open(file, "rb") as opened:  # lmdb does not say why it cannot open a file
+            if not opened.read(1):
                 raise UserError(f"{file} is no LMDB: it has 0 bytes. Copy or download it again")
-        name = os.fsencode(file)  # which need not be UTF-8
+        name = os.fsencode(file)  # paths need not be UTF-8
         return lmdb.open(name, subdir=False, readonly=True, lock=False, create=False)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""LSUN's LMDBs still zipped, as they are downloaded: unpacked for the time of the conversion."""
+"""Zips of LMDBs, as LSUN distributes them: unpacked until the conversion is finished."""
 
 import os
 import shutil
@@ -21,10 +21,11 @@ def is_zip(path: Path) -> bool:
 
 
 def describe(path: Path) -> str:
-    """What tells the zip's content from another's, whatever the zip is called.
+    """Identifies the zip's content, whatever the zip's name.
 
     Raises:
-        UserError: the zip's list of members is broken or hostile, or names no LMDB or several.
+        UserError: the zip is damaged, `archives.list_files` refuses it, or it holds no LMDB or
+            several.
     """
     with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
@@ -32,22 +33,22 @@ def describe(path: Path) -> str:
 
 
 def unpack(path: Path, scratch: Path) -> Path:
-    """Unpacks the one data.mdb of a zip, unless an earlier start has done so.
+    """Unpacks the one data.mdb of a zip, unless an earlier run has done so.
 
     Args:
         path: the zip.
-        scratch: the directory to unpack into; made if it is absent.
+        scratch: the directory to unpack into; created if it is absent.
 
     Returns:
         The LMDB's file, in `scratch`.
 
     Raises:
-        UserError: the zip is broken or hostile, holds no LMDB or several, the disk is too full,
-            or `scratch` cannot be written to. Without any LMDB in it, `scratch` is removed.
+        UserError: as `describe` does, or the disk is too full, or `scratch` cannot be written to.
+            If no LMDB is in `scratch` then, it is removed.
     """
     with archives.open_zip(path) as archive:
         member = _data_member(path, archive)
-        target = scratch / f"{member.CRC:08x}-{member.file_size}.mdb"  # of this zip and no other
+        target = scratch / f"{member.CRC:08x}-{member.file_size}.mdb"  # unique to this content
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(scratch / "lock", timeout=0):
@@ -75,14 +76,16 @@ def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, targe
 
 
 def _data_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = archives.files(path, archive)
-    found = [member for member in members if Path(member.filename).name == "data.mdb"]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        some = ", ".join(member.filename for member in members[:3])
-        raise UserError(f"{path} holds no data.mdb, so no LMDB, but {some or 'nothing'}")
-    names = ", ".join(member.filename for member in found)
+    members = archives.list_files(path, archive)
+    databases = [member for member in members if Path(member.filename).name == "data.mdb"]
+    if len(databases) == 1:
+        return databases[0]
+    if not databases:
+        first = ", ".join(member.filename for member in members[:3])
+        raise UserError(
+            f"{path} is not a zip of an LMDB: it holds no data.mdb, but {first or 'nothing'}"
+        )
+    names = ", ".join(member.filename for member in databases)
     raise UserError(f"{path} holds several LMDBs: {names}. Unpack it and pass one with --lmdb_dir")
 
 

@@ -1,4 +1,4 @@
-"""Pictures in an .npz: `images`, optional `labels`, `class_names`. Never held whole in memory."""
+"""Pictures in an .npz: `images`, optional `labels` and `class_names`; read row by row."""
 
 import dataclasses
 import functools
@@ -34,18 +34,22 @@ class NpzReader:
             yield entry, rows.image(int(entry.name.removeprefix("images[").removesuffix("]")))
 
 
-def arrays(path: Path, labels: str) -> Source:
-    """Lists the rows of `images`; labels are used unless `labels` is "none".
+def list_npz(path: Path, labels: str) -> Source:
+    """Lists the rows of `images`.
+
+    Args:
+        path: the .npz.
+        labels: "auto" to read the array `labels` if there is one, or "none".
 
     Raises:
-        UserError: it is broken or encrypted, an array is missing, of the wrong type or shape, or
-            labels are out of range.
+        UserError: it is damaged or encrypted, an array is missing, of the wrong type or shape,
+            labels are out of range, or `labels` is "folders".
     """
     if labels == "folders":
         raise UserError(f"--labels=folders: {path} has no folders; use --labels=auto or none")
     with archives.open_zip(path) as archive:
         digest = hashlib.sha256()
-        for member in archives.files(path, archive):
+        for member in archives.list_files(path, archive):
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode())
         shape = _image_shape(archive, path)
         ids, class_names = None, None
@@ -59,7 +63,7 @@ def arrays(path: Path, labels: str) -> Source:
 
 
 class _Rows:
-    """Rows of `images` in rising order: compressed data is unpacked once per process, not shard."""
+    """Rows of `images` in rising order: a process unpacks them once, however many its shards."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]):
         self._path, self._row_shape = path, shape[1:]
@@ -70,7 +74,7 @@ class _Rows:
     def image(self, row: int) -> Image.Image:
         try:
             if self._file is None or row < self._next:
-                # Open for as long as this process reads: its place in the stream is the point.
+                # It stays open while this process reads, to continue where the last row ended.
                 self._file = zipfile.ZipFile(self._path).open("images.npy")  # noqa: SIM115
                 _header(self._file)
                 self._next = 0
@@ -78,7 +82,7 @@ class _Rows:
                 self._read_row()
             return Image.fromarray(np.frombuffer(self._read_row(), np.uint8).reshape(self._picture))
         except archives.BROKEN as error:
-            # Unlike a bad file in a folder, a break in the stream loses everything behind it.
+            # Unlike a bad file in a folder, damage in the stream makes all later rows unreadable.
             raise UserError(f"{self._path}: images[{row}] cannot be read: {error}") from error
 
     @property
@@ -97,7 +101,7 @@ _rows = functools.lru_cache(maxsize=1)(_Rows)
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Reads the header of an array: its shape and dtype; raises ValueError."""
+    """Reads the header of an array: its shape and dtype; raises ValueError if it is unusable."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
@@ -153,10 +157,10 @@ def _class_names(archive: zipfile.ZipFile, path: Path, labels: np.ndarray) -> tu
             f"{path}: array `class_names` cannot be used: it is {names.dtype} {names.shape}, the "
             f"labels need a one-dimensional array of {needed} or more strings"
         )
-    # Here, because the ids of a test source are replaced by those of its names in the train source.
-    if twice := [name for name, times in Counter(names.tolist()).items() if times > 1]:
+    # Checked here because names map the class ids of a test source to those of the train source.
+    if duplicates := [name for name, times in Counter(names.tolist()).items() if times > 1]:
         raise UserError(
-            f"{path}: array `class_names` cannot be used: two classes are named {twice[0]!r}"
+            f"{path}: array `class_names` cannot be used: two classes are named {duplicates[0]!r}"
         )
     return tuple(names.tolist())
 

@@ -1,15 +1,15 @@
-"""Picks images while a data set is read, whatever the order, and draws them on one sheet."""
+"""Chooses images while a data set is read, in any order of shards, and draws them on one sheet."""
 
-import dataclasses
+import bisect
 import hashlib
-import heapq
+import io
+import itertools
 import math
-import struct
-import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.utils import images
@@ -28,101 +28,83 @@ _MIN_COLUMNS = 6
 _GREY = 128  # of images.grid, and of tiles that are missing
 
 
-def _text_chunk(keyword: bytes, text: bytes) -> bytes:
-    """A tEXt chunk of a PNG file (PNG, second edition, 11.3.4.3)."""
-    body = b"tEXt" + keyword + b"\0" + text
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-
-
-_MARK = _text_chunk(b"Software", b"lsgan_tf verify_dataset")
-_MARK_AT = 33  # after the signature and the header, which have 8 and 25 bytes
+# A text chunk of PNG, which Pillow writes after the signature, the header and its own length.
+_MARK_KEYWORD, _MARK_TEXT = "Software", "lsgan_tf verify_dataset"
+_MARK, _MARK_AT = f"tEXt{_MARK_KEYWORD}\0{_MARK_TEXT}".encode(), 8 + 25 + 4
 
 Place = tuple[int, int]  # number of the shard, of the record in it
 
 
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """Which images go on the sheet.
+class Gallery:
+    """The images for the sheet, of those read so far.
 
-    The records are divided into groups, of each of which a bounded number is kept: those of
-    classes spread over the list of classes or, without labels, those of one of 64 equal parts.
+    The records form groups, each of which contributes up to `capacity` images: those with the
+    smallest hashes of their places, a random sample that does not depend on the order of reading.
+    With labels, a group is one of up to 12 classes, evenly spaced in the list of classes. Without,
+    it is one of 64 equal parts of the set.
+
+    Attributes:
+        classes: the class of each group; None: unlabelled.
+        groups: how many there are.
+        capacity: how many images of a group are kept.
     """
 
-    classes: tuple[int, ...] | None  # the row of each is its place here; None: unlabelled
-    starts: tuple[int, ...]  # of each shard: its first record's number in the set
-    total: int
-
-    @staticmethod
-    def of(contents: Manifest) -> "Choice":
-        names, starts = contents.class_names, [0]
-        for shard in contents.shards:
-            starts.append(starts[-1] + shard.count)
-        classes = None
-        if names:
-            rows = min(MAX_CLASSES, len(names))
-            classes = tuple(row * len(names) // rows for row in range(rows))
-        return Choice(classes, tuple(starts[:-1]), starts[-1])
-
-    @property
-    def groups(self) -> int:
-        return GRID * GRID if self.classes is None else len(self.classes)
-
-    @property
-    def capacity(self) -> int:
-        return 1 if self.classes is None else PER_CLASS
-
-    def group(self, place: Place, label: int | None) -> int | None:
-        """The group of a record; None if it has none."""
-        if self.classes is None:
-            position = self.starts[place[0]] + place[1]
-            return min(position * self.groups // self.total, self.groups - 1)
-        return self.classes.index(label) if label in self.classes else None
-
-
-class Gallery:
-    """The images kept so far: those of each group whose places have the smallest hashes."""
-
-    def __init__(self, choice: Choice):
-        self._choice = choice
-        # Heaps, the largest hash first.
-        self._kept: list[list[tuple[int, Place, np.ndarray]]] = [[] for _ in range(choice.groups)]
+    def __init__(self, contents: Manifest):
+        names, counts = contents.class_names, [shard.count for shard in contents.shards]
+        rows = min(MAX_CLASSES, len(names or ()))
+        self.classes = [row * len(names) // rows for row in range(rows)] if names else None
+        self.groups = len(self.classes) if names else GRID * GRID
+        self.capacity = PER_CLASS if names else 1
+        self._starts = list(itertools.accumulate(counts, initial=0))  # of each shard; their end
+        self._kept: list[list[_Kept]] = [[] for _ in range(self.groups)]  # sorted by hash
 
     def offer(self, place: Place, label: int | None, image: Image.Image) -> None:
-        """Keeps the image if it belongs on the sheet as far as is known yet."""
-        group = self._choice.group(place, label)
+        """Keeps the image if it is among the chosen ones of those offered so far."""
+        group = self._group(place, label)
         if group is not None:
-            priority = _priority(place)
-            kept = self._kept[group]
-            if len(kept) < self._choice.capacity or (priority, place) > kept[0][:2]:
-                self._keep(group, (priority, place, _thumbnail(image)))
+            kept, hash_ = self._kept[group], _hash(place)
+            if len(kept) < self.capacity or hash_ < kept[-1].hash:
+                self._keep(group, _Kept(hash_, place, _thumbnail(image)))
 
     def merge(self, other: "Gallery") -> None:
-        """Offers all that another gallery has kept."""
+        """Adds the images that another gallery has kept."""
         for group, kept in enumerate(other._kept):
             for item in kept:
                 self._keep(group, item)
 
     def tiles(self, group: int, count: int) -> list[np.ndarray]:
         """Up to `count` images of a group in the order of the set: uint8 [H, W, C]."""
-        chosen = heapq.nlargest(count, self._kept[group], key=lambda item: item[:2])
-        return [tile for _, _, tile in sorted(chosen, key=lambda item: item[1])]
+        chosen = self._kept[group][:count]
+        return [item.tile for item in sorted(chosen, key=lambda item: item.place)]
 
-    def _keep(self, group: int, item: tuple[int, Place, np.ndarray]) -> None:
-        kept = self._kept[group]
-        if len(kept) < self._choice.capacity:
-            heapq.heappush(kept, item)
-        else:
-            heapq.heappushpop(kept, item)
+    def _group(self, place: Place, label: int | None) -> int | None:
+        if self.classes is not None:
+            return self.classes.index(label) if label in self.classes else None
+        position = self._starts[place[0]] + place[1]
+        return min(position * self.groups // self._starts[-1], self.groups - 1)
+
+    def _keep(self, group: int, item: "_Kept") -> None:
+        bisect.insort(self._kept[group], item, key=lambda kept: kept.hash)
+        del self._kept[group][self.capacity :]
 
 
-def _priority(place: Place) -> int:
-    digest = hashlib.blake2b(f"{place[0]} {place[1]}".encode(), digest_size=8)
-    return -int.from_bytes(digest.digest())
+class _Kept(NamedTuple):
+    hash: bytes
+    place: Place
+    tile: np.ndarray
+
+
+def _hash(place: Place) -> bytes:
+    return hashlib.blake2b(f"{place[0]} {place[1]}".encode(), digest_size=8).digest()
 
 
 def _thumbnail(image: Image.Image) -> np.ndarray:
-    pixels = np.asarray(_resized(image, min(1, MAX_TILE / max(image.size))))
-    return pixels.reshape(*pixels.shape[:2], -1)
+    return _pixels(_resized(image, min(1, MAX_TILE / max(image.size))))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image)
+    return pixels.reshape(*pixels.shape[:2], -1)  # grey ones have no axis of channels
 
 
 def _resized(image: Image.Image, scale: float) -> Image.Image:
@@ -134,11 +116,11 @@ def _resized(image: Image.Image, scale: float) -> Image.Image:
 
 
 class Font:
-    """A typeface, and which characters it has."""
+    """A typeface and the set of its characters."""
 
     def __init__(self, path: Path | None):
         """Opens a font file, by default DejaVu Sans; raises `UserError` if it cannot be read."""
-        from matplotlib import ft2font  # not at the top: workers draw nothing
+        from matplotlib import ft2font  # imported here because the pool needs no font
 
         from lsgan_tf.datasets import digits
 
@@ -153,7 +135,7 @@ class Font:
             ) from error
 
     def shown(self, name: str) -> str:
-        """The name if it can be drawn, otherwise its code points, as in U+4E00."""
+        """The name if the font has its characters, otherwise its code points, as in U+4E00."""
         if all(ord(char) in self._characters and char.isprintable() for char in name):
             return name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "..."
         codes = " ".join(f"U+{ord(char):04X}" for char in name[:3])
@@ -170,19 +152,19 @@ class Font:
         return np.asarray(image)[..., np.newaxis]
 
 
-def draw(gallery: Gallery, choice: Choice, contents: Manifest, font: Font) -> bytes | None:
-    """Draws the sheet as a PNG of at most 300 KB, if need be of fewer or smaller tiles.
+def draw(gallery: Gallery, contents: Manifest, font: Font) -> bytes | None:
+    """Draws the sheet as a PNG of at most 300 KB, if necessary with fewer or smaller tiles.
 
-    Noise that is enlarged may take more, up to 1 MB.
+    Small images of noise, which are enlarged, can take up to 1 MB.
 
     Returns:
         The file's bytes; None if no image was kept.
     """
     side = min(MAX_TILE, max(contents.image_shape[:2]))
     scale = max(1, -(-MIN_TILE // side))
-    columns = GRID if choice.classes is None else PER_CLASS
-    while any(rows := _rows(gallery, choice, columns)):
-        data = _marked(images.encode_png(_sheet(rows, scale, choice, contents, font)))
+    columns = GRID if gallery.classes is None else PER_CLASS
+    while any(rows := _rows(gallery, columns)):
+        data = _encode(_sheet(rows, scale, gallery, contents, font))
         if len(data) <= MAX_BYTES or (scale > 1 and columns <= _MIN_COLUMNS):
             return data
         if scale > 1:
@@ -193,43 +175,48 @@ def draw(gallery: Gallery, choice: Choice, contents: Manifest, font: Font) -> by
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether `draw` made this file: whether it has its mark; raises `OSError`."""
-    if not path.is_file():  # opening a pipe would wait for ever
+    """Whether a file has the mark of a sheet that `draw` made; raises `OSError`."""
+    if not path.is_file():  # opening a pipe would block
         return False
     with open(path, "rb") as file:
         return file.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
 
 
-def _marked(png: bytes) -> bytes:
-    return png[:_MARK_AT] + _MARK + png[_MARK_AT:]
+def _encode(sheet: np.ndarray) -> bytes:
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text(_MARK_KEYWORD, _MARK_TEXT)
+    file = io.BytesIO()
+    _pillow(sheet).save(file, "PNG", pnginfo=mark)
+    return file.getvalue()
 
 
-def _rows(gallery: Gallery, choice: Choice, columns: int) -> list[list[np.ndarray]]:
-    if choice.classes is not None:
-        return [gallery.tiles(group, columns) for group in range(choice.groups)]
-    tiles = [tile for group in range(choice.groups) for tile in gallery.tiles(group, 1)]
+def _pillow(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _rows(gallery: Gallery, columns: int) -> list[list[np.ndarray]]:
+    if gallery.classes is not None:
+        return [gallery.tiles(group, columns) for group in range(gallery.groups)]
+    tiles = [tile for group in range(gallery.groups) for tile in gallery.tiles(group, 1)]
     count = min(len(tiles), columns * columns)
     spread = [tiles[number * len(tiles) // count] for number in range(count)]
     return [spread[start : start + columns] for start in range(0, count, columns)]
 
 
 def _sheet(
-    rows: list[list[np.ndarray]], scale: float, choice: Choice, contents: Manifest, font: Font
+    rows: list[list[np.ndarray]], scale: float, gallery: Gallery, contents: Manifest, font: Font
 ) -> np.ndarray:
     rows = [[_scaled(tile, scale) for tile in row] for row in rows]
     columns = max(map(len, rows))
     missing = np.full_like(next(row for row in rows if row)[0], _GREY)
     tiles = [tile for row in rows for tile in row + [missing] * (columns - len(row))]
     sheet = images.grid(tiles, columns)
-    if choice.classes is None:
+    if gallery.classes is None:
         return sheet
-    names = [f"{number}  {font.shown(contents.class_names[number])}" for number in choice.classes]
+    names = [f"{number}  {font.shown(contents.class_names[number])}" for number in gallery.classes]
     strip = font.strip(names, sheet.shape[0] // len(rows), sheet.shape[0])
     return np.concatenate([np.broadcast_to(strip, (*strip.shape[:2], sheet.shape[2])), sheet], 1)
 
 
 def _scaled(tile: np.ndarray, scale: float) -> np.ndarray:
-    image = Image.fromarray(tile[..., 0] if tile.shape[2] == 1 else tile)
-    return np.asarray(_resized(image, scale)).reshape(
-        max(1, round(tile.shape[0] * scale)), max(1, round(tile.shape[1] * scale)), tile.shape[2]
-    )
+    return _pixels(_resized(_pillow(tile), scale))

@@ -1,4 +1,4 @@
-"""What a data set holds, in words and numbers."""
+"""The text that verify_dataset prints: what a data set holds and what is wrong with it."""
 
 import math
 import statistics as stats
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lsgan_tf.datasets.manifest import Manifest
-from tools.verifying import layout_check
+from lsgan_tf.utils.errors import printable
 from tools.verifying.faults import Faults
 from tools.verifying.shard_check import Statistics
 
@@ -17,7 +17,7 @@ _MAX_SKIPS = 5
 
 
 def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: float) -> list[str]:
-    """The summary: the manifest's part first, then what was counted over all sound records."""
+    """The summary: first the manifest, then the statistics of all sound records."""
     height, width, channels = contents.image_shape
     size = sum(shard.bytes for shard in contents.shards)
     flags = " ".join(f"{name}={value}" for name, value in contents.flags.items())
@@ -33,7 +33,7 @@ def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: 
         *(("", "...") for _ in contents.skipped[_MAX_SKIPS : _MAX_SKIPS + 1]),
         *(("left out", f"{count} {what}") for what, count in contents.left_out.items()),
     ]
-    for name, names in layout_check.value_names(contents).items():
+    for name, names in contents.value_names.items():
         pairs += _histogram(name, names, statistics.values[name].tolist())
     pairs += [
         *_pixels(statistics),
@@ -45,20 +45,20 @@ def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: 
 
 
 def verdict(faults: Faults, notes: list[str], statistics: Statistics) -> list[str]:
-    """What is wrong, and as the last line whether the set is sound."""
-    said = [f"note: {shown(note)}" for note in notes]
+    """The faults, and as the last line whether the set is sound."""
+    verdict_lines = [f"note: {shown(note)}" for note in notes]
     if not faults.count:
-        return [*said, f"sound: {_plural(statistics.records, 'record')}"]
-    said += [f"fault: {shown(fault)}" for fault in faults.listed]
+        return [*verdict_lines, f"sound: {_plural(statistics.records, 'record')}"]
+    verdict_lines += [f"fault: {shown(fault)}" for fault in faults.listed]
     if faults.count > len(faults.listed):
-        said.append(f"and {faults.count - len(faults.listed)} more")
-    said.append("Copy the data set again, or convert it again into an empty directory.")
-    return [*said, f"NOT sound: {_plural(faults.count, 'fault')}"]
+        verdict_lines.append(f"and {faults.count - len(faults.listed)} more")
+    verdict_lines.append("Copy the data set again, or convert it again into an empty directory.")
+    return [*verdict_lines, f"NOT sound: {_plural(faults.count, 'fault')}"]
 
 
 def shown(text: str) -> str:
-    """The text without what could confuse a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The text on one line, with control characters escaped."""
+    return printable(text).replace("\n", "\\n")
 
 
 def _splits(contents: Manifest) -> dict[str, int]:
@@ -108,7 +108,7 @@ def _pixels(statistics: Statistics) -> list[tuple[str, str]]:
 
 
 def _moments(counts: list[int]) -> tuple[float, float]:
-    # Whole numbers until the last step: exact however many pixels there are.
+    # In whole numbers up to the last step: exact for any number of pixels.
     number = sum(counts)
     total = sum(value * count for value, count in enumerate(counts))
     squares = sum(value * value * count for value, count in enumerate(counts))

@@ -1,22 +1,21 @@
-"""Checks everything about a data set but its records: which files there are, and its metadata."""
+"""Checks the manifest of a data set, which files there are, and the metadata files."""
 
+import dataclasses
 import json
 import os
 import re
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from lsgan_tf.datasets import manifest, pictures, shard_writer
 from lsgan_tf.datasets.manifest import Manifest
-from lsgan_tf.utils.errors import UserError
-from tools.verifying.faults import Faults
+from lsgan_tf.utils.errors import UserError, first_line
+from tools.verifying.faults import Faults, read_small_file
 
-_MAX_METADATA_BYTES = 1 << 26
 _MAX_SHOWN = 80  # characters of a value
-_VERSION = "1.0.0"  # of the data set, for TensorFlow Datasets
-_CLASSES = "tensorflow_datasets.core.features."
-# What looking up fields in JSON of another structure raises.
+# What access to fields of JSON with another structure raises.
 _UNEXPECTED = (
     LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError,
 )  # fmt: skip
@@ -44,28 +43,31 @@ def load_manifest(directory: Path) -> Manifest:
             f"{directory / manifest.FILE_NAME} declares images of {height}x{width} pixels, which "
             "are too many; convert the data set again"
         )
-    # They become names of files.
+    # They become part of file names.
     for name in contents.extra_features:
         if not re.fullmatch(r"\w+", name) or name in ("image", "label"):
             raise UserError(
-                f"{directory / manifest.FILE_NAME} declares a feature {name!r}, which is no name "
-                "of one; convert the data set again"
+                f"{directory / manifest.FILE_NAME} declares a feature {name!r}, which is not a "
+                "valid name; convert the data set again"
             )
     return contents
 
 
-def value_names(contents: Manifest) -> dict[str, tuple[str, ...]]:
-    """The integer features that every record has, and the names of their values."""
-    labels = {} if contents.class_names is None else {"label": contents.class_names}
-    return {**labels, **contents.extra_features}
-
-
 def check(directory: Path, contents: Manifest, faults: Faults) -> list[str]:
-    """Adds what is wrong to `faults`; returns what is unusual without being wrong."""
+    """Checks a data set without its records.
+
+    Args:
+        directory: the data set.
+        contents: its manifest, from `load_manifest`.
+        faults: what is wrong is added here.
+
+    Returns:
+        What is unusual without being a fault.
+    """
     _check_names(contents, faults)
     _check_splits(contents, faults)
     _check_files(directory, contents, faults)
-    _Metadata(directory, contents, faults).check()
+    _check_metadata(directory, contents, faults)
     listed = dict.fromkeys(shard.file for shard in contents.shards)
     return [
         f"{file} has no index: its records are searched each time it is opened"
@@ -76,15 +78,12 @@ def check(directory: Path, contents: Manifest, faults: Faults) -> list[str]:
 
 
 def _check_names(contents: Manifest, faults: Faults) -> None:
-    totals, numbers = Counter(shard.split for shard in contents.shards), Counter()
-    for shard in contents.shards:
-        number, total = numbers[shard.split], totals[shard.split]
-        expected = f"{contents.name}-{shard.split}.tfrecord-{number:05}-of-{total:05}"
+    names = shard_writer.file_names(contents.name, [shard.split for shard in contents.shards])
+    for shard, expected in zip(contents.shards, names, strict=True):
         if shard.file != expected:
             faults.add(manifest.FILE_NAME, f"it lists {shard.file} where {expected} belongs")
-        numbers[shard.split] += 1
-    for feature, names in value_names(contents).items():
-        for name, times in Counter(names).items():
+    for feature, values in contents.value_names.items():
+        for name, times in Counter(values).items():
             if times > 1:
                 faults.add(manifest.FILE_NAME, f"{times} values of {feature} are named {name!r}")
 
@@ -111,7 +110,7 @@ def _check_files(directory: Path, contents: Manifest, faults: Faults) -> None:
 
 
 def _names(directory: Path, faults: Faults) -> list[str]:
-    """What a directory holds but hidden files, which file managers and copying leave behind."""
+    """The names in a directory, except hidden ones, which file managers leave behind."""
     try:
         return sorted(name for name in os.listdir(directory) if not name.startswith("."))
     except FileNotFoundError:
@@ -121,125 +120,85 @@ def _names(directory: Path, faults: Faults) -> list[str]:
         return []
 
 
-class _Metadata:
-    """What TensorFlow Datasets reads, against the manifest."""
-
-    def __init__(self, directory: Path, contents: Manifest, faults: Faults):
-        self._directory, self._contents, self._faults = directory, contents, faults
-
-    def check(self) -> None:
-        self._check_file("dataset_info.json", self._compare_info)
-        self._check_file("features.json", self._compare_features)
-        for feature, names in value_names(self._contents).items():
-            self._compare_names(f"{feature}.labels.txt", names)
-
-    def _check_file(self, file: str, compare: Any) -> None:
-        text = self._read(file)
-        if text is None:
-            return
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self._faults.add(file, f"it is not valid JSON: {error}")
-            return
-        if not isinstance(data, dict):
-            self._faults.add(file, "it does not hold a JSON object")
-            return
-        try:
-            compare(file, data)
-        except _UNEXPECTED as error:
-            self._faults.add(
-                file, f"it is not laid out as expected: {type(error).__name__}: {error}"
-            )
-
-    def _read(self, file: str) -> str | None:
-        path = self._directory / file
-        try:
-            if not path.is_file():
-                raise OSError("it is missing")
-            with open(path, "rb") as opened:
-                data = opened.read(_MAX_METADATA_BYTES + 1)
-            if len(data) > _MAX_METADATA_BYTES:
-                raise OSError(f"it has more than {_MAX_METADATA_BYTES} bytes")
-            return data.decode()
-        except OSError as error:
-            self._faults.add(file, error.strerror or str(error))
-        except UnicodeDecodeError:
-            self._faults.add(file, "it is not UTF-8")
-        return None
-
-    def _compare_info(self, file: str, info: dict[str, Any]) -> None:
-        contents = self._contents
-        by_split: dict[str, list[manifest.Shard]] = {}
-        for shard in contents.shards:
-            by_split.setdefault(shard.split, []).append(shard)
-        expected = {
-            "description": str(info.get("description", "")),  # free text
-            "fileFormat": "tfrecord",
-            "name": contents.name,
-            "splits": {name: _split_info(name, listed) for name, listed in by_split.items()},
-            "version": _VERSION,
-        }
-        if contents.class_names is not None:
-            keys = [{"featureKey": name} for name in ("image", "label")]
-            expected["supervisedKeys"] = {"tuple": {"items": keys}}
-        splits = {split["name"]: split for split in info["splits"]}  # in any order
-        self._compare(file, "number of splits", len(info["splits"]), len(by_split))
-        self._compare(file, "", info | {"splits": splits}, expected)
-
-    def _compare_features(self, file: str, data: dict[str, Any]) -> None:
-        contents = self._contents
-        image = {
-            "dtype": "uint8",
-            "encodingFormat": contents.encoding,
-            "shape": {"dimensions": [str(side) for side in contents.image_shape]},
-        }
-        features = {"image": {"image": image, "pythonClassName": _CLASSES + "image_feature.Image"}}
-        for name, values in value_names(contents).items():
-            features[name] = {
-                "classLabel": _without_zeros(numClasses=len(values)),
-                "pythonClassName": _CLASSES + "class_label_feature.ClassLabel",
-            }
-        expected = {
-            "featuresDict": {"features": features},
-            "pythonClassName": _CLASSES + "features_dict.FeaturesDict",
-        }
-        self._compare(file, "", data, expected)
-
-    def _compare_names(self, file: str, names: tuple[str, ...]) -> None:
-        text = self._read(file)
+def _check_metadata(directory: Path, contents: Manifest, faults: Faults) -> None:
+    """Compares the files that TensorFlow Datasets reads with what the manifest asks for."""
+    try:
+        expected = _expected_metadata(contents)
+    except Exception as error:  # TensorFlow Datasets raises many kinds
+        what = f"TensorFlow Datasets cannot read what it declares: {first_line(error)}"
+        faults.add(manifest.FILE_NAME, what)
+        expected = {}
+    for file, wanted in expected.items():
+        text = _read(directory / file, faults)
         if text is not None:
-            self._compare(file, "names", text.removesuffix("\n").split("\n"), list(names))
-
-    def _compare(self, file: str, what: str, found: Any, expected: Any) -> None:
-        """Notes each field of objects that differs, and the first such entry of each list."""
-        if isinstance(found, dict) and isinstance(expected, dict):
-            for key in sorted(found.keys() | expected.keys()):
-                field = f"{what}.{key[:_MAX_SHOWN]}".removeprefix(".")
-                self._compare(file, field, found.get(key), expected.get(key))
-        elif isinstance(found, list) and isinstance(expected, list):
-            self._compare(file, f"number of {what}", len(found), len(expected))
-            for number, pair in enumerate(zip(found, expected, strict=False)):
-                if pair[0] != pair[1]:
-                    self._compare(file, f"{what}[{number}]", *pair)
-                    return
-        elif found != expected:
-            wanted = _brief(expected)
-            self._faults.add(file, f"{what}: {_brief(found)}, but the manifest asks for {wanted}")
+            _compare_json(file, text, wanted, faults)
+    for feature, names in contents.value_names.items():
+        file = f"{feature}.labels.txt"
+        text = _read(directory / file, faults)
+        if text is not None:
+            _compare(file, "names", text.removesuffix("\n").split("\n"), list(names), faults)
 
 
-def _split_info(name: str, listed: list[manifest.Shard]) -> dict[str, Any]:
-    return {
-        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-        "name": name,
-        "shardLengths": [str(shard.count) for shard in listed],
-        **_without_zeros(numBytes=sum(shard.bytes for shard in listed)),
-    }
+def _expected_metadata(contents: Manifest) -> dict[str, dict[str, Any]]:
+    """Writes the JSON files of a manifest anew; returns their contents by name."""
+    from lsgan_tf.datasets import tfds_metadata  # slow to import, and the pool does not need it
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for shard in contents.shards:
+            Path(scratch, shard.file).touch()  # the writer finds the splits by these names
+        # Source and tool are only in the description, which is not compared.
+        tfds_metadata.write(Path(scratch), dataclasses.replace(contents, source="", tool=""))
+        files = ("dataset_info.json", "features.json")
+        return {file: json.loads(Path(scratch, file).read_bytes()) for file in files}
 
 
-def _without_zeros(**numbers: int) -> dict[str, str]:
-    """As protocol buffers are written in JSON: 64 bits are strings, what is 0 is left out."""
-    return {name: str(number) for name, number in numbers.items() if number}
+def _read(path: Path, faults: Faults) -> str | None:
+    try:
+        return read_small_file(path).decode()
+    except OSError as error:
+        faults.add(path.name, error.strerror or str(error))
+    except UnicodeDecodeError:
+        faults.add(path.name, "it is not UTF-8")
+    return None
+
+
+def _compare_json(file: str, text: str, expected: dict[str, Any], faults: Faults) -> None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        faults.add(file, f"it is not valid JSON: {error}")
+        return
+    if not isinstance(found, dict):
+        faults.add(file, "it does not hold a JSON object")
+        return
+    try:
+        if "splits" in expected:
+            found, expected = found | {"description": expected["description"]}, dict(expected)
+            _compare(
+                file, "number of splits", len(found["splits"]), len(expected["splits"]), faults
+            )
+            for info in (found, expected):  # the order of splits does not matter
+                info["splits"] = {split["name"]: split for split in info["splits"]}
+        _compare(file, "", found, expected, faults)
+    except _UNEXPECTED as error:
+        faults.add(file, f"it is not laid out as expected: {type(error).__name__}: {error}")
+
+
+def _compare(file: str, what: str, found: Any, expected: Any, faults: Faults) -> None:
+    """Adds each field of objects that differs, and the first entry of each list that does."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            field = f"{what}.{key[:_MAX_SHOWN]}".removeprefix(".")
+            _compare(file, field, found.get(key), expected.get(key), faults)
+    elif isinstance(found, list) and isinstance(expected, list):
+        _compare(file, f"number of {what}", len(found), len(expected), faults)
+        for number, pair in enumerate(zip(found, expected, strict=False)):
+            if pair[0] != pair[1]:
+                _compare(file, f"{what}[{number}]", *pair, faults)
+                return
+    elif found != expected:
+        wanted = _brief(expected)
+        faults.add(file, f"{what}: {_brief(found)}, but the manifest asks for {wanted}")
 
 
 def _brief(value: Any) -> str:

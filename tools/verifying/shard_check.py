@@ -1,8 +1,9 @@
-"""A worker's part of checking a data set: one shard, record by record. No TensorFlow here."""
+"""Checks one shard, record by record, in a process of the pool. No TensorFlow here."""
 
 import dataclasses
 import hashlib
 import io
+import os
 import warnings
 import zlib
 from array import array
@@ -11,19 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import pictures, process_pool, shard_writer
+from lsgan_tf.datasets import example, pictures, process_pool, shard_writer, tfrecord
 from lsgan_tf.datasets.manifest import Manifest
-from tools.verifying import example_parser, layout_check
-from tools.verifying.contact_sheet import Choice, Gallery
-from tools.verifying.faults import Faults
-from tools.verifying.shard_reader import ShardReader
+from tools.verifying.contact_sheet import Gallery
+from tools.verifying.faults import Faults, read_small_file
 
 _PNG_CHUNK_BYTES = 12  # length, name and checksum around its data
 
 
 @dataclasses.dataclass
 class Statistics:
-    """What is counted over all sound records; adding shards up gives the same in any order."""
+    """Counts over all sound records; they do not depend on the order in which shards are merged."""
 
     pixels: np.ndarray  # int64 [channels, 256]: how often each value occurs
     values: dict[str, np.ndarray]  # of each integer feature: how many records have each value
@@ -32,10 +31,12 @@ class Statistics:
 
     @staticmethod
     def empty(contents: Manifest) -> "Statistics":
-        names = layout_check.value_names(contents)
+        """Counts of no records."""
         return Statistics(
             pixels=np.zeros((contents.image_shape[2], 256), np.int64),
-            values={name: np.zeros(len(names[name]), np.int64) for name in names},
+            values={
+                name: np.zeros(len(names), np.int64) for name, names in contents.value_names.items()
+            },
             digests=array("Q"),
         )
 
@@ -58,7 +59,7 @@ class Statistics:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What a worker found in one shard."""
+    """What was found in one shard; filled while it is checked."""
 
     number: int
     faults: Faults
@@ -66,68 +67,106 @@ class ShardReport:
     gallery: Gallery
 
 
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """What every shard of a set is checked against."""
+def check_shard(number: int, directory: Path, contents: Manifest) -> ShardReport:
+    """Checks shard `number` of the manifest.
 
-    directory: Path
-    contents: Manifest
-    choice: Choice
-
-
-def check_shard(number: int, context: Context) -> ShardReport:
-    """Checks shard `number` of the manifest, in a worker process."""
-    check = _Check(number, context)
-    with warnings.catch_warnings(action="ignore"):  # Pillow's, about images reported anyway
-        check.run()
-    return ShardReport(number, check.faults, check.statistics, check.gallery)
-
-
-class _Check:
-    def __init__(self, number: int, context: Context):
-        self._number, self._context = number, context
-        self._shard = context.contents.shards[number]
-        self.faults = Faults()
-        self.statistics = Statistics.empty(context.contents)
-        self.gallery = Gallery(context.choice)
-
-    def run(self) -> None:
-        directory, file = self._context.directory, self._shard.file
-        index = shard_writer.index_path(directory, file)
+    Args:
+        number: the shard's place in the manifest.
+        directory: of the data set.
+        contents: its manifest.
+    """
+    report = ShardReport(number, Faults(), Statistics.empty(contents), Gallery(contents))
+    file = contents.shards[number].file
+    with warnings.catch_warnings(action="ignore"):  # Pillow warns of images that are reported here
         try:
-            with ShardReader(directory / file, index, self.faults) as reader:
-                for where, record, payload in reader.payloads():
-                    self._record(where, record, payload)
-                self._compare(reader)
+            if (directory / file).exists() and not (directory / file).is_file():
+                raise OSError("it is not a file")  # reading a pipe would block
+            _check_file(report, directory, contents)
         except FileNotFoundError:
-            self.faults.add(file, "it is missing")
+            report.faults.add(file, "it is missing")
         except OSError as error:
-            self.faults.add(file, f"it cannot be read: {error.strerror or error}")
+            report.faults.add(file, f"it cannot be read: {error.strerror or error}")
+    return report
 
-    def _record(self, where: str, record: int, payload: bytes) -> None:
-        process_pool.count()
-        names = layout_check.value_names(self._context.contents)
-        try:
-            values = example_parser.parse(payload, {"image": bytes, **dict.fromkeys(names, int)})
-            encoded = values.pop("image")
-            _check_values(values, names)
-            image = decoded(encoded, self._context.contents)
-        except (example_parser.Malformed, pictures.BadImage, _OutOfRange) as error:
-            self.faults.add(where, str(error))
-            return
-        self.statistics.add(image, encoded, values)
-        self.gallery.offer((self._number, record), values.get("label"), image)
 
-    def _compare(self, reader: ShardReader) -> None:
-        shard = self._shard
-        found = {"bytes": reader.size, "sha256": reader.sha256()}
-        if reader.complete:
-            found["records"] = reader.count
-        expected = {"bytes": shard.bytes, "sha256": shard.sha256, "records": shard.count}
-        for what, value in found.items():
-            if value != expected[what]:
-                known = expected[what]
-                self.faults.add(shard.file, f"{what}: {value}, but {known} in the manifest")
+def _check_file(report: ShardReport, directory: Path, contents: Manifest) -> None:
+    shard = contents.shards[report.number]
+    path, index_path = directory / shard.file, shard_writer.index_path(directory, shard.file)
+    index_name = f"{index_path.parent.name}/{index_path.name}"
+    try:
+        index = read_small_file(index_path) if os.path.lexists(index_path) else None
+    except OSError as error:
+        report.faults.add(index_name, f"it cannot be read: {error.strerror or error}")
+        index = None
+    offsets, complete = _check_records(report, path, contents, _entries(index or b""))
+    if index is not None:
+        wrong = _compare_index(index, offsets, complete)
+        if wrong:
+            report.faults.add(index_name, wrong)
+    with open(path, "rb") as file:  # the second time: the system still has it in memory
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    compared = [("bytes", os.path.getsize(path), shard.bytes), ("sha256", sha256, shard.sha256)]
+    if complete:
+        compared.append(("records", len(offsets) - 1, shard.count))
+    for what, value, expected in compared:
+        if value != expected:
+            report.faults.add(shard.file, f"{what}: {value}, but {expected} in the manifest")
+
+
+def _check_records(
+    report: ShardReport, path: Path, contents: Manifest, index: list[int]
+) -> tuple[list[int], bool]:
+    """Checks all records of a shard.
+
+    Returns:
+        The offset of each record and the end of the last one; whether that is the file's end.
+    """
+    offsets = [0]
+    for number, frame in enumerate(tfrecord.frames(path, index, pictures.MAX_FILE_BYTES)):
+        where = f"{path.name}: record {number} at offset {frame.offset}"
+        if frame.damage:
+            report.faults.add(where, frame.damage)
+        else:
+            _check_record(report, contents, where, number, frame.payload)
+        if frame.end is None:
+            return offsets, False
+        offsets.append(frame.end)
+    return offsets, True
+
+
+def _entries(index: bytes) -> list[int]:
+    return np.frombuffer(index, "<u8", len(index) // 8).tolist()
+
+
+def _compare_index(index: bytes, offsets: list[int], complete: bool) -> str | None:
+    """Compares an index with the offsets of the records; returns the first difference."""
+    entries = _entries(index)
+    for number, offset in enumerate(offsets):
+        if number == len(entries):
+            return f"it ends before entry {number}, which would be {offset}"
+        if entries[number] != offset:
+            return f"entry {number} is {entries[number]}, not {offset}"
+    expected = 8 * len(offsets)
+    if complete and len(index) != expected:
+        return f"it has {len(index)} bytes, not {expected}"
+    return None
+
+
+def _check_record(
+    report: ShardReport, contents: Manifest, where: str, number: int, payload: bytes
+) -> None:
+    process_pool.count()
+    kinds = {"image": bytes, **dict.fromkeys(contents.value_names, int)}
+    try:
+        values = example.decode(payload, kinds)
+        encoded = values.pop("image")
+        _check_values(values, contents.value_names)
+        image = _decode_image(encoded, contents)
+    except (example.Malformed, pictures.BadImage, _OutOfRange) as error:
+        report.faults.add(where, str(error))
+        return
+    report.statistics.add(image, encoded, values)
+    report.gallery.offer((report.number, number), values.get("label"), image)
 
 
 class _OutOfRange(ValueError):
@@ -140,7 +179,7 @@ def _check_values(values: dict[str, int], names: dict[str, tuple[str, ...]]) -> 
             raise _OutOfRange(f"its {name} is {value}, which is not in 0..{len(names[name]) - 1}")
 
 
-def decoded(data: bytes, contents: Manifest) -> Image.Image:
+def _decode_image(data: bytes, contents: Manifest) -> Image.Image:
     """Decodes an image that must be as the manifest says; raises `BadImage` if it is not."""
     height, width, channels = contents.image_shape
     try:
@@ -151,7 +190,7 @@ def decoded(data: bytes, contents: Manifest) -> Image.Image:
                 kinds = ("{} {}x{} {}".format(*kind) for kind in (found, expected))
                 raise pictures.BadImage("its image is {}, not {}".format(*kinds))
             image.load()
-            if not _is_whole(data, image.format):  # which Pillow does not mind
+            if not _is_whole(data, image.format):  # Pillow decodes what TensorFlow does not
                 raise pictures.BadImage(f"its image is not a whole {image.format}")
             if image.has_transparency_data:
                 raise pictures.BadImage("its image has a transparent colour")

@@ -1,0 +1,85 @@
+"""The flags that all converters share."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from lsgan_tf.utils.errors import UserError
+from tools.sources import file_listing
+
+flags.disclaim_key_flags()  # they count as flags of the converter, and its --help lists them
+
+_Options = TypeVar("_Options")
+
+
+def define(image_size: int | None, *, crop: bool = True) -> None:
+    """Defines --output_dir, --image_size, --encoding, --max_bad, --processes, and --crop.
+
+    Args:
+        image_size: the default side of the square, pixels; None makes the flag obligatory.
+        crop: whether the converter offers a choice of crop.
+    """
+    flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
+    flags.DEFINE_integer(
+        "image_size", image_size, "side of the square, pixels", 4, 4096,
+        required=image_size is None,
+    )  # fmt: skip
+    if crop:
+        flags.DEFINE_enum(
+            "crop", "none", ["none", "center"],
+            "none: resize the whole image to the square; center: cut out its middle square",
+        )  # fmt: skip
+    flags.DEFINE_enum("encoding", "png", ["png", "jpeg"], "png is lossless")
+    flags.DEFINE_integer("max_bad", 0, "how many unusable images to skip; more are an error", 0)
+    flags.DEFINE_integer(
+        "processes", os.cpu_count(), "how many processes convert at the same time", 1
+    )
+
+
+def read_options(options_class: type[_Options], **converted: Any) -> _Options:
+    """Makes a converter's options from the flags that have the names of their fields.
+
+    Args:
+        options_class: the dataclass.
+        converted: the values of fields that are not of the type of their flag.
+    """
+    names = (field.name for field in dataclasses.fields(options_class))
+    return options_class(**{name: flags.FLAGS[name].value for name in names} | converted)
+
+
+def read_path(name: str) -> Path | None:
+    """Reads a flag as a path.
+
+    Returns:
+        The path; None if the flag was not given.
+
+    Raises:
+        UserError: the flag's value is empty.
+    """
+    value = flags.FLAGS[name].value
+    if value == "":
+        raise UserError(f"--{name}= is empty: give it a path, or leave out the flag")
+    return None if value is None else Path(value)
+
+
+def split_sources(values: Sequence[str]) -> list[Path]:
+    """Splits the values of the --source flags at commas, except where the whole is a path.
+
+    Args:
+        values: the values of the flag, which can be repeated.
+
+    Returns:
+        The paths, without empty ones.
+
+    Raises:
+        UserError: access to a path is denied.
+    """
+    paths = []
+    for value in values:
+        parts = [value] if file_listing.kind(Path(value)) else value.split(",")
+        paths += [Path(part) for part in parts if part]
+    return paths
