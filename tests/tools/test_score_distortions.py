@@ -1,15 +1,15 @@
-"""The tools that show what scores make of spoiled images, and keep features for other programs."""
+"""The tool that shows what scores make of spoiled images."""
 
 import numpy as np
 import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets.part import Part
-from lsgan_tf.metrics.evaluator import Evaluator, RealImages
+from lsgan_tf.metrics import evaluator
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from tests.metrics import networks as made
-from tools import save_features, score_distortions
+from tools import score_distortions
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_the_table_marks_what_must_get_worse(part, tmp_path, monkeypatch):
     monkeypatch.setattr(score_distortions, "_DROPPED", 1)
     network = made.keras_file(tmp_path / "net.keras", classes=3)
     choice = Choice(str(network), data_dir=str(tmp_path))
-    data = RealImages.of_floor(part.dataset, None, 40)
-    evaluator = Evaluator(choice, Settings(images=40), data)
+    data = evaluator.Data.of_floor(part.dataset, None, 40)
+    evaluator = evaluator.Evaluator(choice, Settings(images=40), data)
     lines = score_distortions.table(evaluator, data)
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines}
     titles = [title.strip() for title in rows[""]]
@@ -66,14 +66,3 @@ def test_the_table_marks_what_must_get_worse(part, tmp_path, monkeypatch):
     memorised = dict(zip(titles, rows["the training images"], strict=True))
     assert memorised["duplicates"].strip() == "1 +"
     assert not any(cell.strip().endswith(("+", "!")) for cell in rows["real: train, second half"])
-
-
-def test_features_are_kept(part, tmp_path):
-    network = made.keras_file(tmp_path / "net.keras", classes=3)
-    found = save_features.features(part.dataset, None, Choice(str(network)), 40)
-    assert {name: array.shape for name, array in found.items()} == {
-        "real": (40, 3),
-        "fake": (40, 3),
-        "posteriors": (40, 3),
-    }
-    np.testing.assert_allclose(found["posteriors"].sum(axis=1), 1.0, rtol=1e-5)
