@@ -19,7 +19,7 @@ def pytest_configure(config):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data():
     """The folder of real data sets; the test is skipped where there is none."""
     beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

@@ -4,11 +4,15 @@ Prints one line: workload=... dtype=... batch=... median_step_s=... images_per_s
 A step is a whole training iteration, one update of D and one of G, on data in memory; compilation
 is left out. The workload `input` times the input pipeline instead, on 112-pixel PNG records that
 it writes to a temporary directory; `features` the extraction of --features from 32-pixel images in
-memory, which tools/peer_features.py does in PyTorch.
+memory.
 
 With --recipe=NAME a step is one of flags/NAME.flags: its networks, objective, penalty and schedule,
 n_critic updates of D; the line then ends with the seconds that all cores together worked on a
 step, which depend less on what else runs, and with the peak of the process's memory.
+
+What distribution costs is the time of a step with --logical_devices=2, say, or of each worker with
+--distribution=multi_worker and TF_CONFIG (docs/scaling.md), against that with --baseline, which
+takes no tf.distribute strategy at all; the global batch is the same in all of them.
 """
 
 import dataclasses
@@ -25,6 +29,7 @@ from absl import flags
 from lsgan_tf import recipes
 from lsgan_tf.config import Config
 from lsgan_tf.utils import command_line
+from lsgan_tf.utils.errors import UserError
 from tools import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
@@ -52,11 +57,11 @@ _FEATURES = flags.DEFINE_string(
     "features", "inception-2015", "With --workload=features: as of lsgan_tf.evaluate."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "With --workload=features: as of evaluate.")
+_BASELINE = flags.DEFINE_boolean(
+    "baseline", False, "Without a tf.distribute strategy, to compare --distribution with."
+)
 _DISTRIBUTION = flags.DEFINE_enum(
-    "distribution",
-    "mirrored",
-    ["none", "mirrored", "one_device", "multi_worker"],
-    "As in lsgan_tf.train; none: without any strategy.",
+    "distribution", "mirrored", ["mirrored", "one_device", "multi_worker"], "As in lsgan_tf.train."
 )
 _LOGICAL_DEVICES = flags.DEFINE_integer("logical_devices", 1, "As in lsgan_tf.train.", 1)
 _SYNC = flags.DEFINE_boolean("sync_batch_norm", True, "As in lsgan_tf.train.")
@@ -64,6 +69,8 @@ _STEPS_A_CALL = flags.DEFINE_integer("steps_a_call", 1, "Steps in each call.", 1
 
 
 def main():
+    if _BASELINE.value and (_DISTRIBUTION.present or _LOGICAL_DEVICES.present):
+        raise UserError("--baseline goes without --distribution and --logical_devices.")
     command_line.start_tensorflow()
     if _RECIPE.value:
         _time_recipe()
@@ -143,7 +150,7 @@ def _strategy(config):
 
     from lsgan_tf.training import devices
 
-    if config.distribution == "none":
+    if _BASELINE.value:
         return tf.distribute.get_strategy()
     strategy, _ = devices.strategy_and_workers(config)
     return strategy

@@ -70,13 +70,9 @@ def test_records_hold_what_is_rendered(plan, image):
     assert np.array_equal(pixels(Image.open(io.BytesIO(record.image))), pixels(image))
 
 
-@pytest.mark.parametrize("module", ["lsgan_tf.datasets.embedded", "tools.compare_small_digits"])
-def test_stray_arguments_are_refused(module, tmp_path):
-    required = {
-        "lsgan_tf.datasets.embedded": ["--name=digits_shift", f"--data_dir={tmp_path}"],
-        "tools.compare_small_digits": [f"--originals={tmp_path}", f"--output={tmp_path}/a.png"],
-    }
-    command = [sys.executable, "-m", module, *required[module], "stray"]
+def test_stray_arguments_are_refused(tmp_path):
+    command = [sys.executable, "-m", "lsgan_tf.datasets.embedded"]
+    command += ["--name=digits_shift", f"--data_dir={tmp_path}", "stray"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("error: not a flag: stray") and "Traceback" not in done.stderr

@@ -7,15 +7,30 @@ import sys
 import pytest
 
 
+def _benchmark(*arguments):
+    command = [sys.executable, "-m", "tools.benchmark", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["workload=light", "workload=input", "recipe=mnist_mlp"])
-def test_benchmark_prints_its_figure(what):
-    command = [
-        *(sys.executable, "-m", "tools.benchmark", f"--{what}"),
-        *("--batch=8", "--steps=2", "--dtype=bfloat16"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("what", "strategy"),
+    [
+        ("workload=light", ["--logical_devices=2"]),
+        ("workload=digits", ["--baseline"]),
+        ("workload=input", []),
+        ("recipe=mnist_mlp", []),
+    ],
+)
+def test_benchmark_prints_its_figure(what, strategy):
+    done = _benchmark(f"--{what}", "--batch=8", "--steps=2", "--dtype=bfloat16", *strategy)
     assert done.returncode == 0, done.stderr
     line = rf"{what} dtype=bfloat16 batch=8 median_step_s=\S+ images_per_second=(\S+)"
     found = re.search(line, done.stdout)
     assert found and float(found.group(1)) > 0
+
+
+def test_a_baseline_has_no_replicas():
+    done = _benchmark("--baseline", "--logical_devices=2")
+    assert done.returncode == 1
+    assert "--baseline goes without --distribution and --logical_devices" in done.stderr

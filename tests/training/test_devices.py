@@ -1,13 +1,17 @@
-"""What a run may be spread over, and what may not be."""
+"""What a run may be spread over, what may not be, and what replicas exchange."""
 
 import json
 
 import pytest
+import tensorflow as tf
 
 from lsgan_tf.config import Config
+from lsgan_tf.gan.model import GAN
+from lsgan_tf.networks.normalization import synchronize
 from lsgan_tf.training import devices
 from lsgan_tf.training.cluster import Alone
 from lsgan_tf.utils.errors import UserError
+from tests.tiny import TinyDiscriminator, TinyGenerator
 
 
 def test_replicas_of_each_distribution():
@@ -64,3 +68,46 @@ def test_a_tpu_that_is_not_there_is_told():
 def test_logical_devices_are_of_one_process():
     with pytest.raises(UserError, match="--logical_devices above 1 needs"):
         Config(distribution="multi_worker", logical_devices=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "synchronized", "statistics"),
+    [
+        # Passes of G, then of D on real images, on generated ones, and again on those for G.
+        ({}, True, (1 + 1) + (3 + 3)),  # forward + backward
+        ({"n_critic": 2, "shared_latents": False}, True, (3 + 1) + (5 + 5)),
+        ({"schedule": "simultaneous"}, True, (1 + 1) + (2 + 3)),
+        ({}, False, 1 + 1),  # the moving statistics of each network, at the end of the step
+    ],
+    ids=["alternating", "n_critic", "simultaneous", "not synchronized"],
+)
+def test_a_step_exchanges_gradients_and_statistics(
+    replicas, monkeypatch, settings, synchronized, statistics
+):
+    """Each list of gradients once, and mean and variance of each pass through a batch norm."""
+    sizes = []
+    all_reduce = tf.distribute.ReplicaContext.all_reduce
+
+    def counting(self, op, value, *args, **kwargs):
+        sizes.append(sum(tensor.shape.num_elements() for tensor in tf.nest.flatten(value)))
+        return all_reduce(self, op, value, *args, **kwargs)
+
+    monkeypatch.setattr(tf.distribute.ReplicaContext, "all_reduce", counting)
+    strategy = replicas(2)
+    with strategy.scope():
+        gan = GAN(TinyGenerator(), TinyDiscriminator(), **settings)
+        for network in (gan.generator, gan.discriminator):
+            synchronize(network, synchronized)
+        gan.compile()
+    batches = (tf.zeros((2, 8, 8, 1)),) * gan.n_critic
+
+    @tf.function
+    def step():
+        strategy.run(gan.train_step, batches)
+
+    step.get_concrete_function()  # tracing is enough: each exchange is an operation of the graph
+    gradients_of_g = (5 + 1) * 64 + 2 * 4 + (3 * 3 * 4 + 1)
+    gradients_of_d = (3 * 3 + 1) * 4 + (3 * 3 * 4 + 1) * 4 + 2 * 4 + (2 * 2 * 4 + 1)
+    # Either network has one batch norm of four channels.
+    one_replica = [gradients_of_g] + [gradients_of_d] * gan.n_critic + [2 * 4] * statistics
+    assert sorted(sizes) == sorted(2 * one_replica)

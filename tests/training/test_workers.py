@@ -17,9 +17,9 @@ import tensorflow as tf
 from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import loop
-from tools.local_cluster import environment, free_addresses
+from tests.local_cluster import environment, free_addresses
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parent.parent
 LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
 SETTINGS = {
     "dataset": "small",

@@ -1,6 +1,6 @@
 """Runs a module with Python's clock set back.
 
-python -m tools.faults.set_back 172800 lsgan_tf.train --dataset=printed_digits
+python -m tests.stress.set_back_clock 172800 lsgan_tf.train --dataset=printed_digits
 """
 
 import runpy
@@ -9,7 +9,11 @@ import time
 
 
 def set_back(seconds):
-    """Sets back time.time and time.time_ns; what other code of the process reads stays true."""
+    """Sets back time.time and time.time_ns by whole seconds.
+
+    TensorFlow's own code still reads the true time: with libfaketime, which sets back both, its
+    waits fail or hang.
+    """
     true_time, true_time_ns = time.time, time.time_ns
     time.time = lambda: true_time() - seconds
     time.time_ns = lambda: true_time_ns() - seconds * 10**9

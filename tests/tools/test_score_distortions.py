@@ -1,4 +1,4 @@
-"""The tools that show what scores make of spoiled images, and keep features for other programs."""
+"""The tool that shows what scores make of spoiled images."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
 from tests.metrics import networks as made
-from tools import save_features, score_distortions
+from tools import score_distortions
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def part(data_dir):
 
 
 def _chosen(part, name):
-    version = next(each for each in score_distortions.VERSIONS if each.name == name)
+    version = next(version for version in score_distortions.VERSIONS if version.name == name)
     labels = np.concatenate([labels for _, labels in part.batches(50)])
     numbers = version.numbers(score_distortions.Labelled(part, labels))
     return score_distortions.Chosen(part, numbers, version.spoil)
@@ -66,14 +66,3 @@ def test_the_table_marks_what_must_get_worse(part, tmp_path, monkeypatch):
     memorised = dict(zip(titles, rows["the training images"], strict=True))
     assert memorised["duplicates"].strip() == "1 +"
     assert not any(cell.strip().endswith(("+", "!")) for cell in rows["real: train, second half"])
-
-
-def test_features_are_kept(part, tmp_path):
-    network = made.keras_file(tmp_path / "net.keras", classes=3)
-    found = save_features.features(part.dataset, None, Choice(str(network)), 40)
-    assert {name: array.shape for name, array in found.items()} == {
-        "real": (40, 3),
-        "fake": (40, 3),
-        "posteriors": (40, 3),
-    }
-    np.testing.assert_allclose(found["posteriors"].sum(axis=1), 1.0, rtol=1e-5)

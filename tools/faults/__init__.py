@@ -1,1 +1,0 @@
-"""Faults that a training run meets, and what is left of its work."""
