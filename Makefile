@@ -1,5 +1,6 @@
 # make train   makes .venv, installs requirements.txt, trains on the embedded digits
 # make test    the same set-up, then the tests
+# make stress  the same set-up, then the long tests: hostile files, interruptions
 # make lint    the same set-up, then ruff and import-linter
 #
 # All are safe to repeat; the set-up runs again only when requirements.txt has changed.
@@ -9,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 ARGS ?=
 
-.PHONY: help setup train test lint clean
+.PHONY: help setup train test stress lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -32,6 +33,10 @@ train: setup
 test: setup
 	@echo "== testing: pytest"
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+stress: setup
+	@echo "== testing under stress: pytest -m stress"
+	$(VENV)/bin/python -m pytest -m stress tests/stress $(ARGS)
 
 lint: setup
 	@echo "== linting: ruff, import-linter"

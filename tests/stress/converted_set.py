@@ -1,4 +1,4 @@
-"""Reads a converted data set back without any of the code that training reads it with."""
+"""Reads a converted data set back, record by record and without TensorFlow."""
 
 import dataclasses
 import io

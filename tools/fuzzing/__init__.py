@@ -1,1 +1,0 @@
-"""Mutated archives, and what must become of them."""
