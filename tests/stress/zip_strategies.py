@@ -15,7 +15,7 @@ def zipped(members: dict[str, bytes], method: int) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, method)  # ZipInfo: always the same date
     return buffer.getvalue()
 
 
