@@ -263,6 +263,20 @@ def test_an_npz_whose_header_promises_more_than_there_is(target, tmp_path):
     assert "images[4] cannot be read: the array ends early" in failure(tmp_path / "b.npz", target)
 
 
+def test_a_zip_whose_directory_hides_a_member_is_refused(flat, target, tmp_path):
+    archive = zipped(flat, tmp_path / "flat.zip")
+    data = bytearray(archive.read_bytes())
+    first = data.index(b"PK\1\2")
+    second = data.index(b"PK\1\2", first + 1)
+    length = data.index(b"PK\1\2", second + 1) - second
+    data[first + 32 : first + 34] = length.to_bytes(2, "little")  # the second is its comment
+    archive.write_bytes(data)
+    with zipfile.ZipFile(archive) as opened:
+        count = len(opened.infolist())
+    told = f"flat.zip is damaged: it declares {count + 1} members, {count} can be found"
+    assert told in failure(archive, target)
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".zip"])
 def test_not_an_archive(suffix, target, tmp_path):
     (tmp_path / f"broken{suffix}").write_bytes(b"PK\x03\x04 nonsense")

@@ -20,6 +20,9 @@ BROKEN = (
 )  # fmt: skip
 
 _ENCRYPTED = 0x1
+_END_SIGNATURE = b"PK\5\6"  # of the record that ends a zip: 22 bytes and a comment
+_MAX_END_BYTES = 22 + 0xFFFF
+_COUNT_OFFSET = 10  # in this record: uint16, how many members there are
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
@@ -29,9 +32,30 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         UserError: it is not a zip or is damaged.
     """
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
+        declared = _declared_members(path)
     except BROKEN as error:
         raise UserError(f"{path} is not a readable {path.suffix[1:].lower()}: {error}") from error
+    found = len(archive.infolist())
+    if declared is not None and declared != found % (1 << 16):
+        archive.close()
+        raise UserError(
+            f"{path} is damaged: it declares {declared} members, {found} can be found. Get it again"
+        )
+    return archive
+
+
+def _declared_members(path: Path) -> int | None:
+    """How many members the end of a zip declares, modulo 65536; None if it does not say.
+
+    `zipfile` does not look: a wrong length in the directory would hide members without a word.
+    """
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - _MAX_END_BYTES))
+        tail = file.read()
+    place = tail.rfind(_END_SIGNATURE) + _COUNT_OFFSET
+    count = int.from_bytes(tail[place : place + 2], "little")
+    return None if count == 0xFFFF else count  # which stands for "see ZIP64"
 
 
 def list_files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
