@@ -1,0 +1,1 @@
+"""The papers' experiments that are more than a recipe: each is one file, whole, and a command."""
