@@ -57,8 +57,8 @@ def batches(seeds: list[int]):
     import tensorflow as tf
 
     def draw_block(block):
-        each = [draw_data(_BLOCK * BATCH_SIZE, seed=seed, block=block) for seed in seeds]
-        return tf.reshape(tf.stack(each, axis=1), (_BLOCK, BATCH_SIZE, len(seeds), 2))
+        points = [draw_data(_BLOCK * BATCH_SIZE, seed=seed, block=block) for seed in seeds]
+        return tf.reshape(tf.stack(points, axis=1), (_BLOCK, BATCH_SIZE, len(seeds), 2))
 
     return tf.data.Dataset.range(tf.int64.max).map(draw_block).prefetch(1).unbatch()
 
@@ -89,8 +89,10 @@ def build_networks(seeds: list[int]):
     generator.build_variables()
     discriminator.build_variables()
     for number, kernel in enumerate((generator.weights + discriminator.weights)[::2]):
-        each = [keras.initializers.Orthogonal(GAIN, seed=6 * seed + number) for seed in seeds]
-        kernel.assign(keras.ops.stack([initializer(kernel.shape[1:]) for initializer in each]))
+        orthogonal = [keras.initializers.Orthogonal(GAIN, seed=6 * seed + number) for seed in seeds]
+        kernel.assign(
+            keras.ops.stack([initializer(kernel.shape[1:]) for initializer in orthogonal])
+        )
     return generator, discriminator
 
 
