@@ -89,10 +89,8 @@ def build_networks(seeds: list[int]):
     generator.build_variables()
     discriminator.build_variables()
     for number, kernel in enumerate((generator.weights + discriminator.weights)[::2]):
-        orthogonal = [keras.initializers.Orthogonal(GAIN, seed=6 * seed + number) for seed in seeds]
-        kernel.assign(
-            keras.ops.stack([initializer(kernel.shape[1:]) for initializer in orthogonal])
-        )
+        draws = [keras.initializers.Orthogonal(GAIN, seed=6 * seed + number) for seed in seeds]
+        kernel.assign(keras.ops.stack([draw(kernel.shape[1:]) for draw in draws]))
     return generator, discriminator
 
 
