@@ -1,16 +1,16 @@
 #!/bin/sh
-# One worker of the Indexed Job in deploy/kubernetes.yaml: works out TF_CONFIG, then trains.
+# One worker of the Indexed Job in deploy/kubernetes.yaml: sets TF_CONFIG, then trains.
 #
 #     deploy/kubernetes_worker.sh --dataset=photos --batch_size=128
 #
-# Kubernetes sets JOB_COMPLETION_INDEX, which says which worker this is; the manifest sets JOB_NAME,
-# SERVICE and WORKERS, how many there are, and may set PORT (5000) and PYTHON (python). Worker I is
-# JOB_NAME-I.SERVICE. The arguments are flags of lsgan_tf.train.
+# Kubernetes sets JOB_COMPLETION_INDEX, the index of this worker; the manifest sets JOB_NAME,
+# SERVICE and WORKERS, the number of workers, and may set PORT (5000) and PYTHON (python). Worker I
+# is JOB_NAME-I.SERVICE. The arguments are flags of lsgan_tf.train.
 #
-# A run that SIGTERM stops ends with status 0, on every worker, and a Job would take that for done.
-# So the exit status is here
+# A run that SIGTERM stops ends with status 0 on every worker, which a Job counts as success. So the
+# exit status is here
 #     0   of worker 0, when the run has reached its last step, which ends the Job (successPolicy);
-#     75  when there is more to do, and of the other workers always: only worker 0 can tell;
+#     75  when the run is not complete, and always of the other workers, which do not know;
 #     else that of lsgan_tf.train, 1 for a mistake or when another worker was lost.
 set -eu
 
@@ -38,7 +38,7 @@ export TF_CONFIG
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Passes lines on, and remembers whether the run said that all is done, but for a score it owes.
+# Passes lines on, and notes whether the run is complete and whether a score is still due.
 listen() {
     while IFS= read -r line || [ -n "$line" ]; do
         printf '%s\n' "$line"
@@ -49,8 +49,8 @@ listen() {
     done
 }
 
-# The status of a process. A signal to this script ends `wait` early, while the worker goes on to
-# save: until it is gone.
+# The status of a process, in `ended`. A signal to this script ends `wait` early, while the worker
+# still saves: waits again until the process has ended.
 await() {
     ended=0
     wait "$1" || ended=$?
@@ -63,7 +63,7 @@ await() {
 mkfifo "$scratch/lines"
 listen <"$scratch/lines" &
 listener=$!
-# A child, not this process: signals that it leaves at their default would pass by process 1.
+# A child, not by exec: as process 1 it would not receive signals that it has no handler for.
 "${PYTHON:-python}" -u -m lsgan_tf.train --distribution=multi_worker "$@" >"$scratch/lines" &
 worker=$!
 stopped=""

@@ -3,10 +3,11 @@
 #
 #     deploy/local_workers.sh 2 --dataset=fashion_mnist --batch_size=128
 #
-# The first argument says how many, the others are flags of lsgan_tf.train. Worker 0 keeps the run
-# directory. The lines of each worker begin with its number. SIGTERM and SIGINT (Ctrl-C) are passed
-# on: the workers finish the step, save and end. The exit status is that of the first worker that
-# failed, or 0. PYTHON names the interpreter, BASE_PORT the first port (by default free ones).
+# The first argument is the number of workers, the others are flags of lsgan_tf.train. Worker 0
+# writes the run directory. Each line begins with the number of its worker. SIGTERM and SIGINT
+# (Ctrl-C) are passed on as SIGTERM: the workers finish the step, save and end. The exit status is
+# that of the first worker that failed, or 0. PYTHON names the interpreter, BASE_PORT the first port
+# (by default free ones).
 set -eu
 
 count=${1:?usage: deploy/local_workers.sh NUMBER_OF_WORKERS [flags of lsgan_tf.train]}
@@ -20,7 +21,7 @@ if [ -z "${PYTHON:-}" ]; then
     [ ! -x .venv/bin/python ] || PYTHON=.venv/bin/python
 fi
 
-# Below the ports that the system hands out to connections, which would come in between.
+# Below the ephemeral ports, which another connection could take before the workers listen.
 addresses=$("$PYTHON" - "$count" "${BASE_PORT:-}" <<'PORTS'
 import json, random, socket, sys
 
@@ -43,7 +44,7 @@ stop() {
     stopped=yes
     for worker in $workers; do kill -s TERM "$worker" 2>/dev/null || true; done
 }
-# Puts the number of a worker before its lines, each as it comes: sed waits for more.
+# Puts the number of a worker before each of its lines at once; sed would buffer them.
 tell() {
     while IFS= read -r line || [ -n "$line" ]; do printf '[%s] %s\n' "$1" "$line"; done
 }
@@ -53,7 +54,7 @@ trap 'rm -rf "$pipes"' EXIT
 index=0
 while [ "$index" -lt "$count" ]; do
     [ -z "$stopped" ] || break # a signal came before all were started
-    # Through a named pipe: in a pipeline the number and the status would be of the last part.
+    # A named pipe, since $! and the status of a pipeline are those of its last command.
     mkfifo "$pipes/$index"
     tell "$index" <"$pipes/$index" &
     TF_CONFIG="{\"cluster\": {\"worker\": $addresses},
@@ -68,7 +69,7 @@ for worker in $workers; do
     ended=0
     interrupted=
     wait "$worker" || ended=$?
-    # A signal to this script ends `wait` early, while the worker goes on to save.
+    # A signal to this script ends `wait` early, while the worker still saves.
     while [ -n "$interrupted" ]; do
         interrupted=
         again=0
