@@ -18,3 +18,9 @@ def made(tmp_path_factory):
 def tiny(made, tmp_path):
     """A copy of `made` that a test may damage."""
     return shutil.copytree(made, tmp_path / "tiny")
+
+
+@pytest.fixture
+def no_pool(monkeypatch):
+    """What one process is to do for a conversion is done by that of the test."""
+    making.run_without_pool(monkeypatch)

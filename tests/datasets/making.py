@@ -3,15 +3,19 @@
 import dataclasses
 import io
 import json
+import multiprocessing
 import os
+import pickle
+import struct
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import writer
+from lsgan_tf.datasets import process_pool, shard_writer, writer
 
 CLASS_NAMES = ("even", "odd")
 
@@ -36,6 +40,13 @@ def png(pixels):
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(buffer, "png")
     return buffer.getvalue()
+
+
+def bomb(side):
+    """A PNG of a few bytes that declares side x side pixels."""
+    small = png(picture(0))
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
 
 
 def produce(start, stop, channels=1, labelled=True, bad=(), seconds=0.0, name="picture "):
@@ -93,12 +104,50 @@ def contents(directory):
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
-def edit_manifest(directory, edit):
-    """Calls `edit` with the values of a manifest and stores what it makes of them."""
-    path = directory / "manifest.json"
-    values = json.loads(path.read_text())
-    edit(values)
+def change_json(path, change):
+    """Calls `change` with the values in a JSON file and stores what it makes of them."""
+    values = json.loads(path.read_bytes())
+    change(values)
     path.write_text(json.dumps(values))
+
+
+def change_bytes(path, change):
+    """Replaces a file's content by what `change` makes of it, in place or as a result."""
+    data = bytearray(path.read_bytes())
+    changed = change(data)
+    path.write_bytes(data if changed is None else changed)
+    return path
+
+
+def flip(path, *offsets):
+    """Inverts one bit of each of the bytes at these offsets."""
+
+    def change(data):
+        for offset in offsets:
+            data[offset] ^= 0x10
+
+    return change_bytes(path, change)
+
+
+def offsets(directory, file):
+    """The offsets of a shard's records, and its size, from its index."""
+    return np.fromfile(shard_writer.index_path(directory, file), "<u8").astype(int)
+
+
+def run_without_pool(monkeypatch):
+    """Lets conversions by one process run in this one: a pool takes a second to start."""
+    run = process_pool.run
+
+    def run_here(tasks, processes, bar):
+        if processes > 1:
+            yield from run(tasks, processes, bar)
+        while tasks:
+            function, arguments = pickle.loads(pickle.dumps(tasks.pop(0)))  # as a pool does
+            yield function(*arguments)
+
+    monkeypatch.setattr(process_pool, "run", run_here)
+    monkeypatch.setattr(process_pool, "_done", multiprocessing.Value("q"))
+    monkeypatch.setattr(process_pool, "_stop", multiprocessing.Value("b", lock=False))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from PIL import Image
 
 from lsgan_tf.datasets import digits, writer
 
+pytestmark = pytest.mark.usefixtures("no_pool")
+
 
 def pixels(image):
     return np.asarray(image)

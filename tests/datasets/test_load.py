@@ -11,6 +11,8 @@ from lsgan_tf.datasets import catalog, digits, embedded, manifest, writer
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
+pytestmark = pytest.mark.usefixtures("no_pool")
+
 
 def load_error(name, data_dir, **options):
     with pytest.raises(UserError) as error:

@@ -57,11 +57,11 @@ def test_unreadable_manifest(tiny, content, expected):
     ],
 )
 def test_wrong_manifest(tiny, changes, expected):
-    making.edit_manifest(tiny, lambda values: values.update(changes))
+    making.change_json(tiny / "manifest.json", lambda values: values.update(changes))
     assert expected in load_error(tiny)
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", ".hidden", "a/b"])
 def test_shard_names_cannot_leave_the_directory(tiny, file):
-    making.edit_manifest(tiny, lambda values: values["shards"][0].update(file=file))
+    making.change_json(tiny / "manifest.json", lambda values: values["shards"][0].update(file=file))
     assert "shard file name" in load_error(tiny)

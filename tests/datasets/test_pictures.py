@@ -1,10 +1,8 @@
 """Image files of every kind, damaged or hostile ones too, become pictures of one kind."""
 
 import io
-import struct
 import subprocess
 import sys
-import zlib
 
 import numpy as np
 import pytest
@@ -154,13 +152,10 @@ def test_mutated_files_either_decode_or_are_bad():
 
 @pytest.mark.parametrize("side", [9_000, 40_000, 2**31 - 1])
 def test_a_decompression_bomb_is_a_bad_image(side):
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    small = encoded(Image.new("L", (4, 4)))
-    bomb = small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:]
     with pytest.raises(pictures.BadImage, match="too m"):
-        pictures.decode(bomb)
+        pictures.decode(making.bomb(side))
     with pytest.raises(pictures.BadImage, match="too m"):
-        pictures.size(io.BytesIO(bomb))
+        pictures.size(io.BytesIO(making.bomb(side)))
 
 
 def test_straight_resize_keeps_everything_and_center_crop_cuts():
@@ -223,7 +218,7 @@ def test_png_of_the_same_pixels_is_the_same_in_every_process():
     # Some encoders use uninitialised memory, for small pictures like these.
     processes = [
         subprocess.Popen([sys.executable, "-c", PNG_DIGEST], stdout=subprocess.PIPE)
-        for _ in range(8)
+        for _ in range(4)
     ]
     assert len({process.communicate()[0] for process in processes}) == 1
     assert not any(process.returncode for process in processes)

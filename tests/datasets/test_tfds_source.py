@@ -1,5 +1,6 @@
 """tfds:NAME, through tiny builders prepared here; nothing is downloaded."""
 
+import shutil
 import subprocess
 import sys
 
@@ -30,8 +31,8 @@ class TinyFixed(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         return {"train": self._generate_examples()}
 
-    def _generate_examples(self):
-        for number in range(20):
+    def _generate_examples(self, numbers=range(20)):
+        for number in numbers:
             yield number, {"image": making.picture(number), "label": number % 2}
 
 
@@ -54,11 +55,8 @@ class TinySplit(TinyFixed):
 
     def _split_generators(self, dl_manager):
         assert downloader.MAX_RETRIES == 5
-        return {"train": self._pictures(range(20)), "test": self._pictures(range(20, 30))}
-
-    def _pictures(self, numbers):
-        for number in numbers:
-            yield number, {"image": making.picture(number), "label": number % 2}
+        splits = {"train": range(20), "test": range(20, 30)}
+        return {name: self._generate_examples(numbers) for name, numbers in splits.items()}
 
 
 class TinyText(tfds.core.GeneratorBasedBuilder):
@@ -89,7 +87,18 @@ class TinyUnreachable(TinyFixed):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
+    """Data sets that are prepared as the tests go, not to be damaged."""
     return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def fixed_file(data_dir, tmp_path):
+    """The only file of records of a copy of tiny_fixed in `tmp_path`, which a test may damage."""
+    datasets.load("tfds:tiny_fixed", str(data_dir))
+    copy = catalog.tfds_directory(tmp_path)
+    shutil.copytree(catalog.tfds_directory(data_dir) / "tiny_fixed", copy / "tiny_fixed")
+    (path,) = copy.rglob("*.tfrecord-*")
+    return path
 
 
 def test_a_builder_is_prepared_and_read(data_dir):
@@ -106,18 +115,27 @@ def test_a_builder_is_prepared_and_read(data_dir):
     assert datasets.load("tfds:tiny_fixed", str(data_dir)).fingerprint == dataset.fingerprint
 
 
+@pytest.mark.parametrize("open_", [datasets.load, datasets.facts])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tfds:tiny_varied", "images of several sizes; give --image_size"),
+        ("tfds:tiny_text", "tfds:tiny_text has no images, only text"),
+    ],
+)
+def test_sets_that_cannot_be_used(open_, name, expected, tmp_path):
+    with pytest.raises(UserError, match=expected):
+        open_(name, str(tmp_path))
+    assert open_ == datasets.load or not list(tmp_path.iterdir())
+
+
 def test_varied_sizes_need_image_size(data_dir):
-    with pytest.raises(UserError, match="images of several sizes; give --image_size"):
-        datasets.load("tfds:tiny_varied", str(data_dir))
+    facts = datasets.facts("tfds:tiny_varied", str(data_dir), image_size=12)
+    assert facts.image_shape == (12, 12, 3)
     dataset = datasets.load("tfds:tiny_varied", str(data_dir), image_size=12)
     images, _ = dataset.first_images(20)
     assert images.shape == (20, 12, 12, 3)
     assert images.std() > 10
-
-
-def test_no_images(data_dir):
-    with pytest.raises(UserError, match="tfds:tiny_text has no images, only text"):
-        datasets.load("tfds:tiny_text", str(data_dir))
 
 
 def test_unknown_builder(data_dir):
@@ -185,19 +203,6 @@ def test_facts_before_and_after_preparing(tmp_path):
     assert after == datasets.Facts((4, 4, 1), 20, making.CLASS_NAMES)
 
 
-def test_facts_of_sets_that_cannot_be_used(tmp_path):
-    with pytest.raises(UserError, match="images of several sizes; give --image_size"):
-        datasets.facts("tfds:tiny_varied", str(tmp_path))
-    assert datasets.facts("tfds:tiny_varied", str(tmp_path), image_size=12).image_shape == (
-        12,
-        12,
-        3,
-    )
-    with pytest.raises(UserError, match="tfds:tiny_text has no images, only text"):
-        datasets.facts("tfds:tiny_text", str(tmp_path))
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("name", catalog.TFDS_FALLBACKS)
 def test_facts_of_a_name_that_falls_back_to_tensorflow_datasets(name, tmp_path):
     known = datasets.facts(name, str(tmp_path))
@@ -219,11 +224,9 @@ def test_a_download_that_fails_says_what_else_to_do(data_dir):
     assert "python -m tools.convert_images" in str(error.value)
 
 
-def test_a_damaged_file_is_named(data_dir, tmp_path):
-    datasets.load("tfds:tiny_fixed", str(tmp_path))
-    (path,) = catalog.tfds_directory(tmp_path).rglob("*.tfrecord-*")
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UserError, match=path.name):
+def test_a_damaged_file_is_named(fixed_file, tmp_path):
+    fixed_file.write_bytes(fixed_file.read_bytes()[:-5])
+    with pytest.raises(UserError, match=fixed_file.name):
         datasets.load("tfds:tiny_fixed", str(tmp_path))
 
 
@@ -231,20 +234,18 @@ def test_a_damaged_file_is_named(data_dir, tmp_path):
     ("size", "label", "expected"),
     [(8, 2, "its label is 2, not within 0..1"), (9, 0, r"it does not decode \(.*9, 9, 1.*8, 8, 1")],
 )
-def test_a_record_that_contradicts_the_features_is_named(tmp_path, size, label, expected):
-    datasets.load("tfds:tiny_fixed", str(tmp_path))
-    (path,) = catalog.tfds_directory(tmp_path).rglob("*.tfrecord-*")
-    data, offsets = path.read_bytes(), tfrecord.scan(path).astype(int)
+def test_a_record_that_contradicts_the_features_is_named(
+    fixed_file, tmp_path, size, label, expected
+):
+    data, offsets = fixed_file.read_bytes(), tfrecord.scan(fixed_file).astype(int)
     picture = making.png(making.picture(0, size=size))
     record = tfrecord.frame(example.encode({"image": picture, "label": label}))
-    path.write_bytes(data[: offsets[3]] + record + data[offsets[4] :])
-    with pytest.raises(UserError, match=f"record 3 of {path} does not fit .*{expected}"):
+    fixed_file.write_bytes(data[: offsets[3]] + record + data[offsets[4] :])
+    with pytest.raises(UserError, match=f"record 3 of {fixed_file} does not fit .*{expected}"):
         datasets.load("tfds:tiny_fixed", str(tmp_path)).first_images(20)
 
 
-def test_a_file_cut_between_records_is_noticed(tmp_path):
-    datasets.load("tfds:tiny_fixed", str(tmp_path))
-    (path,) = catalog.tfds_directory(tmp_path).rglob("*.tfrecord-*")
-    path.write_bytes(path.read_bytes()[: int(tfrecord.scan(path)[-2])])
+def test_a_file_cut_between_records_is_noticed(fixed_file, tmp_path):
+    fixed_file.write_bytes(fixed_file.read_bytes()[: int(tfrecord.scan(fixed_file)[-2])])
     with pytest.raises(UserError, match="hold 19 records, its metadata recorded 20"):
         datasets.load("tfds:tiny_fixed", str(tmp_path))

@@ -6,6 +6,8 @@ from lsgan_tf.datasets import writer
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
+pytestmark = pytest.mark.usefixtures("no_pool")
+
 
 def test_a_foreign_directory_is_refused(tmp_path):
     (tmp_path / "photos").mkdir()

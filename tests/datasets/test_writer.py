@@ -11,12 +11,13 @@ import time
 
 import filelock
 import pytest
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from lsgan_tf.datasets import manifest, shard_writer, writer
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
+
+pytestmark = pytest.mark.usefixtures("no_pool")
 
 
 def data(directory):
@@ -37,30 +38,9 @@ def test_tensorflow_datasets_opens_it(made):
         assert (image == making.picture(number)).all()
 
 
-def test_tensorflow_reads_the_shards_without_us(made):
-    paths = sorted(str(path) for path in made.glob("*.tfrecord-*"))
-    assert [path.rsplit("/", 1)[1] for path in paths] == [
-        "tiny-train.tfrecord-00000-of-00002",
-        "tiny-train.tfrecord-00001-of-00002",
-    ]
-    assert len(list(tf.data.TFRecordDataset(paths))) == 50
-
-
 def test_finished_directory_holds_no_scratch(made):
     assert not (made / "unfinished").exists()
     assert not [path for path in made.rglob("*") if path.name.endswith(".tmp")]
-
-
-def test_finished_work_is_not_done_again(tiny):
-    before = {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
-    again = writer.write(tiny, making.plan(50), processes=2)
-    assert again == manifest.load(tiny)
-    assert {path: path.stat().st_mtime_ns for path in tiny.rglob("*")} == before
-
-
-def test_the_number_of_processes_changes_nothing(made, tmp_path):
-    writer.write(tmp_path / "tiny", making.plan(50), processes=1)
-    assert making.contents(tmp_path / "tiny") == making.contents(made)
 
 
 @pytest.mark.parametrize("changed", [{"count": 51}, {"count": 50, "identity": "another"}])
@@ -122,14 +102,6 @@ def test_names_that_are_no_text(tmp_path):
         writer.write(tmp_path / "other", plan, processes=1)
 
 
-def test_a_second_writer_is_refused(tmp_path):
-    with (
-        filelock.FileLock(tmp_path / ".set.lock"),
-        pytest.raises(UserError, match="another process is writing"),
-    ):
-        writer.write(tmp_path / "set", making.plan(4), processes=1)
-
-
 def test_bad_images_are_counted_named_and_bounded(tmp_path):
     plan = making.plan(60, shards=3, bad=(5, 30, 31, 59))
     with pytest.raises(UserError) as failure:
@@ -180,16 +152,16 @@ def test_a_shard_of_bad_images_only_is_read_by_tensorflow_datasets(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("died_of", "told"),
+    ("died_of", "expected"),
     [
         (signal.SIGKILL, "fewer --processes need less memory"),
         (signal.SIGSEGV, "is probably damaged"),
     ],
 )
-def test_a_dead_process_of_the_pool_is_reported(died_of, told, tmp_path):
+def test_a_dead_process_of_the_pool_is_reported(died_of, expected, tmp_path):
     plan = making.plan(10)
     plan.jobs[1] = writer.ShardJob(making.die, (5, 10, died_of), 5)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=expected):
         writer.write(tmp_path / "set", plan, processes=2)
     assert not list((tmp_path / "set").glob("*-00001-of-*"))
 

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from tests.tools import lmdbs
-from tests.tools.test_convert_cats import save
-from tests.tools.test_gnt import record
+from tests.tools.cat_photographs import save
+from tests.tools.gnt_files import record
 
 pytestmark = pytest.mark.stress
 

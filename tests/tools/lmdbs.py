@@ -1,4 +1,4 @@
-"""Small LMDBs laid out like LSUN's."""
+"""Small LMDBs laid out like LSUN's, and how to convert them."""
 
 import hashlib
 import io
@@ -7,7 +7,10 @@ import lmdb
 import numpy as np
 from PIL import Image
 
+from lsgan_tf.datasets import manifest
 from tests.datasets import making
+from tests.tools import conversions
+from tools import convert_lsun
 
 
 def key(number):
@@ -33,9 +36,10 @@ def write(directory, values):
     return directory
 
 
-def of_pictures(directory, count, size=8):
-    """Writes an LMDB of `making.picture(0 .. count-1)` in colour."""
-    return write(directory, {key(n): webp(making.picture(n, size, 3)) for n in range(count)})
+def of_pictures(directory, count, size=8, others=()):
+    """Writes an LMDB of `making.picture(0 .. count-1)` in colour and of {key: value}."""
+    values = {key(n): webp(making.picture(n, size, 3)) for n in range(count)}
+    return write(directory, values | dict(others))
 
 
 def in_order(count):
@@ -46,3 +50,15 @@ def in_order(count):
 def pixels_of(builder_split):
     """The numbers of 8x8 pictures as TensorFlow Datasets reads them."""
     return making.numbers_of(np.stack([item["image"] for item in builder_split]))
+
+
+def convert(source, target, val_lmdb=None, **options):
+    options = convert_lsun.Options(**{"image_size": 8} | options)
+    return convert_lsun.convert(source, target, options, val_lmdb)
+
+
+def failure(source, target, **options):
+    """The message with which a conversion ends, after checking that it left no data set."""
+    message = conversions.failure(convert, source, target, **options)
+    assert not (target / manifest.FILE_NAME).exists()
+    return message

@@ -26,8 +26,8 @@ def test_benchmark_prints_its_figure(what, strategy):
     done = _benchmark(f"--{what}", "--batch=8", "--steps=2", "--dtype=bfloat16", *strategy)
     assert done.returncode == 0, done.stderr
     line = rf"{what} dtype=bfloat16 batch=8 median_step_s=\S+ images_per_second=(\S+)"
-    found = re.search(line, done.stdout)
-    assert found and float(found.group(1)) > 0
+    figure = re.search(line, done.stdout)
+    assert figure and float(figure.group(1)) > 0
 
 
 def test_a_baseline_has_no_replicas():

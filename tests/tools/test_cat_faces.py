@@ -30,8 +30,8 @@ def face(*landmarks, size=SIZE):
 
 def test_landmarks():
     text = b"9 175 160 239 162 199 199 149 121 137 78 166 93 281 101 312 96 296 133 \n"
-    found = cat_faces.parse_landmarks(text)
-    assert found == [
+    located = cat_faces.parse_landmarks(text)
+    assert located == [
         (175, 160), (239, 162), (199, 199), (149, 121), (137, 78), (166, 93), (281, 101),
         (312, 96), (296, 133),
     ]  # fmt: skip
@@ -58,21 +58,21 @@ def test_annotations_that_are_none(text, expected):
 
 
 def test_the_square_is_as_wide_as_the_ears_and_lies_around_the_eyes():
-    found = cat_faces.locate_face(level(150, 120, 160), SIZE)
-    assert (found.centre, found.angle) == ((150, 120), 0)
+    located = cat_faces.locate_face(level(150, 120, 160), SIZE)
+    assert (located.centre, located.angle) == ((150, 120), 0)
     # 150 - 80, 120 - 160 * 0.4: the middle between the eyes is at (0.5, 0.4)
-    assert found.box == (70, 56, 230, 216)
-    assert found.shorter_side == 160
+    assert located.box == (70, 56, 230, 216)
+    assert located.shorter_side == 160
 
 
 def test_the_width_is_measured_along_the_line_of_the_eyes():
     # The line of the eyes goes 4 to the right for 3 down. Along it, the ears are at
     # 0.8 * -70 + 0.6 * -90 = -110 and 0.8 * 100 + 0.6 * 0 = 80: 190 apart.
-    found = face((130, 105), (170, 135), (80, 30), (250, 120))
-    assert found.centre == (150, 120) and found.angle == pytest.approx(math.atan2(3, 4))
-    assert found.box == (55, 44, 245, 234)
+    located = face((130, 105), (170, 135), (80, 30), (250, 120))
+    assert located.centre == (150, 120) and located.angle == pytest.approx(math.atan2(3, 4))
+    assert located.box == (55, 44, 245, 234)
     mirrored = face((130, 105), (170, 135), (250, 120), (80, 30))  # ears the other way round
-    assert mirrored.box == found.box
+    assert mirrored.box == located.box
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_the_width_is_measured_along_the_line_of_the_eyes():
     ],
 )
 def test_eyes_that_are_the_wrong_way_round(left_eye, right_eye, mouth_x, degrees):
-    found = face(left_eye, right_eye, (80, 80), (220, 80), (mouth_x, 180))
-    assert math.degrees(found.angle) == pytest.approx(degrees)
-    assert found.centre == (150, 120)
+    located = face(left_eye, right_eye, (80, 80), (220, 80), (mouth_x, 180))
+    assert math.degrees(located.angle) == pytest.approx(degrees)
+    assert located.centre == (150, 120)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_eyes_that_are_the_wrong_way_round(left_eye, right_eye, mouth_x, degrees
     ],
 )
 def test_the_picture_cuts_the_square_off(landmarks, box):
-    found = cat_faces.locate_face(landmarks, SIZE)
-    assert found.box == box
+    located = cat_faces.locate_face(landmarks, SIZE)
+    assert located.box == box
     left, top, right, bottom = box
-    assert found.shorter_side == min(right - left, bottom - top)
+    assert located.shorter_side == min(right - left, bottom - top)
 
 
 def test_a_square_beside_the_picture_is_empty():
@@ -160,10 +160,10 @@ def test_where_eyes_and_mouth_end_up(landmarks, ends):
         )
 
 
-def warped(pixels, found):
+def warped(pixels, located):
     """What `Face.cut` should be, pixel by pixel."""
-    left, top, right, bottom = found.box
-    cos, sin = math.cos(found.angle), math.sin(found.angle)
+    left, top, right, bottom = located.box
+    cos, sin = math.cos(located.angle), math.sin(located.angle)
 
     def at(x, y):
         inside = 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]
@@ -177,8 +177,8 @@ def warped(pixels, found):
         return (1 - v) * upper + v * lower
 
     def source(x, y):
-        x, y = x - found.centre[0], y - found.centre[1]
-        return found.centre[0] + x * cos - y * sin, found.centre[1] + x * sin + y * cos
+        x, y = x - located.centre[0], y - located.centre[1]
+        return located.centre[0] + x * cos - y * sin, located.centre[1] + x * sin + y * cos
 
     return np.array(
         [[between(*source(x, y)) for x in range(left, right)] for y in range(top, bottom)]
@@ -189,9 +189,9 @@ def warped(pixels, found):
 @pytest.mark.parametrize("centre", [(11, 9), (2.5, 15.5)])
 def test_every_pixel_is_interpolated_exactly_and_the_border_is_grey(degrees, centre):
     pixels = np.random.default_rng(0).integers(0, 256, (18, 24, 3), np.uint8)
-    found = cat_faces.Face(centre, math.radians(degrees), (0, 1, 24, 17))
-    cut = np.asarray(found.cut(Image.fromarray(pixels)))
-    difference = cut - warped(pixels, found)
+    located = cat_faces.Face(centre, math.radians(degrees), (0, 1, 24, 17))
+    cut = np.asarray(located.cut(Image.fromarray(pixels)))
+    difference = cut - warped(pixels, located)
     assert np.abs(difference).max() < 0.501 and abs(difference.mean()) < 0.05  # nor darkened
 
 

@@ -1,40 +1,26 @@
-"""From GNT files to a data set, and a clear word about everything that is wrong."""
+"""From GNT files to a data set; every damage is reported with its file and offset."""
 
-import dataclasses
+import functools
 import os
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
-from lsgan_tf.utils.errors import UserError
-from tests.tools.test_gnt import record
-from tools import convert_hwdb, converter_flags
+from tests.datasets import making
+from tests.tools import conversions
+from tests.tools.conversions import zipped
+from tests.tools.gnt_files import record, shade, write, write_damaged
+from tools import convert_hwdb
 from tools.convert_hwdb import Options
-from tools.sources import gnt_survey, hwdb_characters
+from tools.sources import hwdb_characters
 
-COMMAND = [sys.executable, "-m", "tools.convert_hwdb"]
-
-
-def write(path, *records):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(records))
-    return path
-
-
-def shade(text, grey, width=28, height=28):
-    """A record of one grey."""
-    return record(text, width, height, ink=bytes([grey]) * (width * height))
+pytestmark = pytest.mark.usefixtures("no_pool")
 
 
 @pytest.fixture
@@ -48,62 +34,26 @@ def source(tmp_path):
     return folder
 
 
-@pytest.fixture
-def target(tmp_path):
-    return tmp_path / "data" / "set"
-
-
 def convert(source, target, **options):
     sources = source if isinstance(source, list) else [source]
     return convert_hwdb.convert(sources, target, Options(**options))
 
 
-def failure(source, target, **options):
-    with pytest.raises(UserError) as error:
-        convert(source, target, **options)
-    return str(error.value)
-
-
-def zipped(folder, path, **options):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **options) as archive:
-        for file in sorted(folder.rglob("*")):
-            archive.write(file, file.relative_to(folder))
-    return path
+failure = functools.partial(conversions.failure, convert)
 
 
 def examples(target):
-    """(grey of the upper left pixel, class name) of every record, in the order of the shards."""
-    done = manifest.load(target)
-    names = done.class_names
+    """(grey of the upper left pixel, class name) of every record, in order."""
+    names = manifest.load(target).class_names
     return [
-        (int(image[0, 0, 0]), names[label])
-        for shard in done.shards
-        for image, label, _ in stored(target / shard.file)
+        (int(record["image"][0, 0, 0]), names[record["label"]])
+        for record in conversions.stored(target)
     ]
 
 
-def stored(shard):
-    """Image [H, W, C], label and writer of every record of a shard, in order."""
-    kinds = {"image": tf.string, "label": tf.int64, "writer": tf.int64}
-    features = {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
-    for payload in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
-        record = tf.io.parse_single_example(payload, features)
-        image = tf.io.decode_png(record["image"]).numpy()
-        yield image, int(record["label"]), int(record["writer"])
-
-
 def images_of(target):
-    """uint8 [N, H, W] of a converted set of one shard, in order."""
-    (shard,) = manifest.load(target).shards
-    return np.stack([image[..., 0] for image, _, _ in stored(target / shard.file)])
-
-
-def files_of(directory):
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
+    """uint8 [N, H, W] of a converted set, in order."""
+    return np.stack([record["image"][..., 0] for record in conversions.stored(target)])
 
 
 def test_chinese_characters_of_all_writers_and_nothing_else(source, target, capsys):
@@ -115,6 +65,8 @@ def test_chinese_characters_of_all_writers_and_nothing_else(source, target, caps
     assert examples(target) == [
         (10, "中"), (12, "国"), (14, "啊"), (20, "中"), (21, "龥"), (23, "啊"), (24, "中")
     ]  # fmt: skip
+    writers = [record["writer"] for record in conversions.stored(target)]
+    assert writers == [0, 0, 0, 1, 1, 1, 1]
     printed = capsys.readouterr().out
     assert "2 files, 7 characters of 4 classes; 3 symbols, letters and digits are left" in printed
     assert "files of other kinds are ignored (1 without extension)" in printed
@@ -189,12 +141,6 @@ def test_a_zip_and_single_files_give_the_same_shards_as_their_folder(source, tar
     assert from_zip.extra_features == from_folder.extra_features
 
 
-def test_writers_are_stored_with_the_records(source, target):
-    done = convert(source, target)
-    writers = [writer for _, _, writer in stored(target / done.shards[0].file)]
-    assert writers == [0, 0, 0, 1, 1, 1, 1]
-
-
 def test_stretched_without_inversion(tmp_path, target):
     ink = bytes([0] * 4 + [255] * 4)  # 4x2: the upper row black
     write(tmp_path / "w.gnt", record("中", 4, 2, ink=ink))
@@ -224,28 +170,8 @@ def test_padding_scales_the_longer_side(tmp_path, target):
     ]  # fmt: skip
 
 
-def many(folder, files=3, count=300):
-    """Several files, each of `count` characters with damage in between."""
-    for number in range(files):
-        records = [shade("中国啊A"[n % 4], n % 250, 3, 3) for n in range(count)]
-        records[100] += b"\xff" * 30
-        records[250] = record("爱", 3, 3, size=1)
-        write(folder / f"w{number}.gnt", *records)
-    return folder
-
-
-def test_one_and_two_processes_write_the_same_bytes(tmp_path):
-    source = many(tmp_path / "gnt")
-    for processes in (1, 2):
-        target = tmp_path / str(processes) / "set"
-        convert(source, target, image_size=4, max_bad=6, processes=processes)
-    one, two = files_of(tmp_path / "1" / "set"), files_of(tmp_path / "2" / "set")
-    assert one == two
-    assert sum(name.count(".tfrecord") for name in one) == 4  # two shards and their indexes
-
-
 def test_shards_begin_within_files_and_nothing_is_lost(tmp_path, target):
-    done = convert(many(tmp_path / "gnt"), target, image_size=4, max_bad=6)
+    done = convert(write_damaged(tmp_path / "gnt", files=3), target, image_size=4, max_bad=6)
     one = [(n % 250, "中国啊"[n % 4]) for n in range(300) if n % 4 != 3 and n != 250]
     assert [shard.count for shard in done.shards] == [336, 336]
     assert examples(target) == one * 3
@@ -254,62 +180,23 @@ def test_shards_begin_within_files_and_nothing_is_lost(tmp_path, target):
     ]
 
 
-def test_surveys_are_small_and_find_their_way():
-    survey = gnt_survey.FileSurvey()
-    for number in range(1_000_000):
-        survey.add_damage() if number % 1000 < 300 else survey.add_character(50 * number)
-    for item in (0, 299, 300, 600, 700, 999_999):
-        offset, number = survey.start(item)
-        assert offset == 50 * number and item - 700 < number <= item
-    assert survey.start(600) == (50 * 556, 556)
-    assert len(survey._offsets) < 4000
-
-
-def interrupted(source, target, at_least):
-    process = subprocess.Popen(
-        [*COMMAND, f"--source={source}", f"--output_dir={target}", "--processes=2", "--max_bad=16"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.time() + 60
-    while process.poll() is None and time.time() < deadline:
-        if len(list(target.glob("unfinished/*.tfrecord*.json"))) >= at_least:
-            break
-        time.sleep(0.002)
-    running = process.poll() is None
-    if running:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return running
-
-
-def test_killed_and_started_again_ends_with_the_same_bytes(tmp_path):
-    source = many(tmp_path / "gnt", files=8, count=600)
-    target = tmp_path / "killed" / "set"
-    assert interrupted(source, target, at_least=2)
-    assert not (target / "manifest.json").exists()
-    convert(source, target, max_bad=16)
-    convert(source, tmp_path / "whole" / "set", max_bad=16)
-    assert files_of(target) == files_of(tmp_path / "whole" / "set")
-
-
 def test_real_handwriting(target, real_data, capsys):
     folder = real_data / "casia_hwdb"
-    done = convert(folder / "hwdb1.1_test_100chars_gnt.zip", target, processes=2)
+    done = convert(folder / "hwdb1.1_test_100chars_gnt.zip", target)
     assert "62 files, 5973 characters of 100 classes" in capsys.readouterr().out
     lines = (folder / "classes.txt").read_text(encoding="utf-8").split("\n")[:100]
     assert done.class_names == tuple(line.split()[1] for line in lines)
     assert [int(line.split()[0]) for line in lines] == list(range(100))
     assert len(done.extra_features["writer"]) == 62 and done.left_out == {}
     assert sum(shard.count for shard in done.shards) == 5973
-    image, label, writer = next(stored(target / done.shards[0].file))
+    stored = next(conversions.stored(target))
     first = (folder / "gnt" / "w01.gnt").read_bytes()
     width, height = np.frombuffer(first, "<u2", 2, 6)
     glyph = Image.frombytes("L", (width, height), first[10 : 10 + width * height])
     expected = np.asarray(glyph.resize((28, 28), Image.Resampling.BILINEAR))
-    assert np.array_equal(image[..., 0], expected)
-    assert (done.class_names[label], writer) == (first[4:6].decode("gbk"), 0)
+    assert np.array_equal(stored["image"][..., 0], expected)
+    assert done.class_names[stored["label"]] == first[4:6].decode("gbk")
+    assert stored["writer"] == 0
     assert datasets.load("set", str(target.parent)).num_examples == 5973
 
 
@@ -383,15 +270,8 @@ def test_a_folder_of_zips(source, target, tmp_path):
     assert "but one.zip. Pass each zip as a --source" in failure(tmp_path / "zips", target)
 
 
-@pytest.mark.parametrize("name", ["empty", "absent"])
-def test_nothing_there(name, target, tmp_path):
-    (tmp_path / "empty").mkdir()
-    expected = {"empty": "there are no .gnt files in", "absent": "does not exist"}[name]
-    assert expected in failure(tmp_path / name, target)
-
-
-def test_no_source_at_all(target):
-    assert "--source is empty" in failure([], target)
+def test_nothing_there(target, tmp_path):
+    assert "there are no .gnt files in" in failure(tmp_path, target)
 
 
 def test_two_files_of_one_writer(source, target, tmp_path):
@@ -413,58 +293,16 @@ def test_a_file_that_may_not_be_read(source, target):
     assert "w1.gnt cannot be read: Permission denied" in failure(source, target)
 
 
-def test_a_file_that_changes_before_it_is_converted(source):
-    listing = convert_hwdb.gnt_sources.find([source])
-    piece = gnt_survey.Piece(listing.files[0], 0, 0, 0, 3)
-    write(source / "w1.gnt", *[shade("中", 1)] * 9)
-    with pytest.raises(UserError, match=r"w1.gnt has changed since this conversion began"):
-        list(piece.items(hwdb_characters.Selection()))
-
-
-def test_a_changed_source_is_not_mixed_with_earlier_work(source, target):
-    convert(source, target)
-    assert convert(source, target).skipped_count == 0  # the same again: nothing to do
-    write(source / "w3.gnt", record())
-    assert "already holds a data set" in failure(source, target)
-
-
 @pytest.mark.parametrize("options", [{"level1": True}, {"fit": "pad"}, {"image_size": 32}])
 def test_other_flags_are_another_data_set(options, source, target):
     convert(source, target)
     assert "already holds a data set" in failure(source, target, **options)
 
 
-@pytest.mark.parametrize("member", ["../../escape.gnt", "/etc/escape.gnt"])
-def test_zip_members_that_climb_out_are_refused(member, target, tmp_path):
-    with zipfile.ZipFile(tmp_path / "slip.zip", "w") as archive:
-        archive.writestr(member, record())
-    assert "has a member with a path out of the zip" in failure(tmp_path / "slip.zip", target)
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_zip_with_a_name_twice(target, tmp_path):
-    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
-        archive.writestr("w.gnt", record())
-        archive.writestr("w.gnt", record())
-    assert "two members named 'w.gnt'" in failure(tmp_path / "twice.zip", target)
-
-
-def test_encrypted_zip(source, target, tmp_path):
-    archive = zipped(source, tmp_path / "locked.zip")
-    data = bytearray(archive.read_bytes())
-    place = -1
-    while (place := data.find(b"PK\x01\x02", place + 1)) >= 0:
-        data[place + 8] |= 1  # the flag bit in the central directory
-    archive.write_bytes(data)
-    assert "locked.zip is encrypted" in failure(archive, target)
-
-
 def test_damaged_zip_member_is_named(target, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("w.gnt", record() * 9)
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    data[60] ^= 0xFF
-    (tmp_path / "a.zip").write_bytes(data)
+    making.flip(tmp_path / "a.zip", 60)
     message = failure(tmp_path / "a.zip", target, max_bad=99)
     assert f"w.gnt in {tmp_path / 'a.zip'} cannot be read: Bad CRC-32" in message
 
@@ -472,10 +310,12 @@ def test_damaged_zip_member_is_named(target, tmp_path):
 def test_a_zip_that_declares_more_than_it_holds(target, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("w.gnt", record() * 9)
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    central = data.find(b"PK\x01\x02")
-    data[central + 24 : central + 28] = (10**9).to_bytes(4, "little")  # the size unpacked
-    (tmp_path / "a.zip").write_bytes(data)
+
+    def promise(data):
+        central = data.find(b"PK\x01\x02")
+        data[central + 24 : central + 28] = (10**9).to_bytes(4, "little")  # the size unpacked
+
+    making.change_bytes(tmp_path / "a.zip", promise)
     assert "w.gnt in" in (message := failure(tmp_path / "a.zip", target))
     assert "cannot be read" in message
 
@@ -487,71 +327,17 @@ def test_a_bomb_in_a_zip_costs_time_only(target, tmp_path):
     assert "is not a GNT file" in message
 
 
-def test_not_a_zip(target, tmp_path):
-    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nonsense")
-    assert "broken.zip is not a readable zip" in failure(tmp_path / "broken.zip", target)
-
-
-def test_sources_on_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a,b").mkdir()
-    assert converter_flags.split_sources(["a,b", "c,d", "e"]) == [
-        Path("a,b"), Path("c"), Path("d"), Path("e")
-    ]  # fmt: skip
-    names = [f"HWDB1.{number}" for number in range(100)]
-    assert converter_flags.split_sources([",".join(names)]) == [Path(name) for name in names]
-
-
-def test_a_folder_whose_name_is_no_text(source, target, tmp_path):
+def test_the_command_and_a_folder_whose_name_is_no_text(source, target, tmp_path):
     other = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lat_\xe9dir"))
     source.rename(other)
     (other / "b").rename(other / os.fsdecode(b"\xe9"))
-    refused = run(f"--source={other}", f"--output_dir={target}", "--processes=1")
+    arguments = (f"--source={other}", f"--output_dir={target}", "--level1", "--processes=1")
+    refused = conversions.run("convert_hwdb", *arguments)
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
     assert "Rename the file" in refused.stderr
     (other / os.fsdecode(b"\xe9")).rename(other / "b")
-    done = run(f"--source={other}", f"--output_dir={target}", "--processes=1")
+    done = conversions.run("convert_hwdb", *arguments)
     assert done.returncode == 0, done.stderr
+    assert "2 files, 6 characters of 3 classes" in done.stdout
+    assert f"{target}: 6 images, 28x28x1, 3 classes" in done.stdout
     assert "lat_\\xe9dir" in manifest.load(target).source
-
-
-def test_a_foreign_target_is_refused_before_the_source_is_read(source, target):
-    target.mkdir(parents=True)
-    (target / "thesis.txt").write_text("unsaved")
-    assert "thesis.txt" in failure(source / "absent", target)
-    assert [file.name for file in target.iterdir()] == ["thesis.txt"]
-
-
-def run(*arguments):
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
-
-
-def test_the_command(source, target):
-    arguments = (f"--source={source}", f"--output_dir={target}", "--level1", "--processes=1")
-    first = run(*arguments)
-    assert first.returncode == 0, first.stderr
-    assert "2 files, 6 characters of 3 classes" in first.stdout
-    assert f"{target}: 6 images, 28x28x1, 3 classes" in first.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["--source=absent,w.gnt", "--output_dir=x"], "--source=absent does not exist"),
-        (["--output_dir=x"], "source"),
-        (["--source=x", "--output_dir=x", "--characters="], "--characters= is empty"),
-        (["--source=absent", "--output_dir=x", "--fit=crop"], "stretch|pad"),
-    ],
-)
-def test_ordinary_mistakes_print_no_traceback(arguments, expected, target):
-    done = run(*(part.replace("=x", f"={target}") for part in arguments))
-    assert done.returncode != 0
-    assert expected in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-def test_flags_and_options_are_the_same():
-    helped = run("--help").stdout
-    assert "--output_dir" in helped and "--source" in helped
-    for field in dataclasses.fields(Options):
-        assert f"--{field.name}" in helped or f"--[no]{field.name}" in helped

@@ -50,10 +50,10 @@ def test_both_panels_hold_both_families():
     picture = np.asarray(Image.open(io.BytesIO(plot_losses.draw())).convert("RGB"))
     for colour in {curve.colour for curve in plot_losses.compute_curves(np.float32([0]))}:
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-        found = (picture == wanted).all(axis=-1)
+        drawn = (picture == wanted).all(axis=-1)
         middle = picture.shape[1] // 2
-        assert found[:, :middle].sum() > 500
-        assert found[:, middle:].sum() > 500
+        assert drawn[:, :middle].sum() > 500
+        assert drawn[:, middle:].sum() > 500
 
 
 def test_the_command_writes_one_picture(tmp_path):
