@@ -63,7 +63,12 @@ def load(name: str, data_dir: str, *, image_size: int = 0, split: str = "train")
         if split != catalog.TRAIN:  # which would show only after a minute of rendering
             raise catalog.no_split(name, split, [catalog.TRAIN])
         _render(name, data_dir)
-    return _converted(name, directory, image_size, split)
+    from lsgan_tf.datasets import decoding, record_reader
+    from lsgan_tf.datasets.dataset import Dataset
+
+    contents, records = record_reader.converted(directory, split)
+    decoder = decoding.converted(contents, image_size)
+    return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())
 
 
 def test_split(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | None:
@@ -144,12 +149,3 @@ def _render(name: str, data_dir: str) -> None:
     finished = subprocess.run([*command, f"--name={name}", f"--data_dir={data_dir}"], check=False)
     if finished.returncode:
         raise UserError(f"rendering {name} into {data_dir} failed; the reason is printed above")
-
-
-def _converted(name: str, directory: Path, image_size: int, split: str) -> Dataset:
-    from lsgan_tf.datasets import decoding, record_reader
-    from lsgan_tf.datasets.dataset import Dataset
-
-    contents, records = record_reader.converted(directory, split)
-    decoder = decoding.converted(contents, image_size)
-    return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())

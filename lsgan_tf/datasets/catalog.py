@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from lsgan_tf.datasets import manifest, shard_writer
+from lsgan_tf.datasets import manifest, shards
 from lsgan_tf.utils.errors import UserError, first_line
 
 
@@ -125,7 +125,7 @@ def missing(name: str, data_dir: Path) -> UserError:
     It is a `MissingDataset`, except for "mixture", which is no set of images.
     """
     directory = data_dir / name
-    if (directory / shard_writer.SCRATCH_DIRECTORY).is_dir():
+    if (directory / shards.SCRATCH_DIRECTORY).is_dir():
         return MissingDataset(
             f"the conversion into {directory} is not finished. Run the same command again, "
             "it continues."

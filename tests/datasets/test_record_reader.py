@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import example, record_reader, shard_writer, tfrecord
+from lsgan_tf.datasets import example, record_reader, shards, tfrecord
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
@@ -20,7 +20,7 @@ def open_error(directory):
 
 def rewrite_record(directory, number, payload):
     """Puts another payload, soundly framed, in the place of a record of the first shard."""
-    path, index = directory / FIRST, shard_writer.index_path(directory, FIRST)
+    path, index = directory / FIRST, shards.index_path(directory, FIRST)
     offsets = np.fromfile(index, "<u8").astype(int)
     data = path.read_bytes()
     data = data[: offsets[number]] + tfrecord.frame(payload) + data[offsets[number + 1] :]
@@ -42,7 +42,7 @@ def test_index_and_scan_agree(made):
 
 
 def test_missing_index_only_costs_time(tiny):
-    shard_writer.index_path(tiny, FIRST).unlink()
+    shards.index_path(tiny, FIRST).unlink()
     _, records = record_reader.converted(tiny)
     assert len(records) == 50
 
@@ -70,7 +70,7 @@ def test_truncated_shard(tiny, lost):
 
 
 def test_shard_cut_exactly_between_records(tiny):
-    offsets = np.fromfile(shard_writer.index_path(tiny, FIRST), "<u8")
+    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8")
     (tiny / FIRST).write_bytes((tiny / FIRST).read_bytes()[: int(offsets[-2])])
     assert f"{FIRST} has {offsets[-2]} bytes" in open_error(tiny)
 
@@ -82,7 +82,7 @@ def test_count_that_differs_from_the_manifest(tiny):
 
 
 def test_damaged_index(tiny):
-    path = shard_writer.index_path(tiny, FIRST)
+    path = shards.index_path(tiny, FIRST)
     offsets = np.fromfile(path, "<u8")
     for damaged in (offsets[:-1], offsets[::-1], offsets + np.uint64(8), offsets[:0]):
         path.write_bytes(damaged.tobytes())
@@ -161,7 +161,7 @@ def test_errors_that_are_not_the_datas_fault_are_not_explained(made):
 
 @pytest.mark.parametrize("place", [0, 8, 12, 40, -1])
 def test_flipped_bits_are_named_with_file_and_record(tiny, place):
-    offsets = np.fromfile(shard_writer.index_path(tiny, FIRST), "<u8").astype(int)
+    offsets = np.fromfile(shards.index_path(tiny, FIRST), "<u8").astype(int)
     data = bytearray((tiny / FIRST).read_bytes())
     start = offsets[8] - 1 if place == -1 else offsets[7] + place
     data[start] ^= 0x10
