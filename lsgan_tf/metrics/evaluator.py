@@ -198,6 +198,7 @@ class Evaluator:
     def protocol(self) -> dict[str, Any]:
         """What the scores depend on, as JSON values."""
         network, part = self.extractor.network, self._data.reference
+        settings = dataclasses.asdict(self.settings)
         return {
             "extractor": {
                 "name": network.name,
@@ -215,7 +216,8 @@ class Evaluator:
                 "images": part.count,
                 "image_shape": list(part.dataset.image_shape),
             },
-            "settings": _settings(self.settings),
+            # `images` is the `count` of a score, which may be smaller.
+            "settings": {name: value for name, value in settings.items() if name != "images"},
         }
 
 
@@ -275,9 +277,3 @@ def score_lines(
         }
         for score in scores
     ]
-
-
-def _settings(settings):
-    stored = dataclasses.asdict(settings)
-    del stored["images"]  # that is `count`, which may be smaller
-    return stored

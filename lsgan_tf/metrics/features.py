@@ -87,7 +87,7 @@ class Choice:
             UserError: it is unknown, missing, damaged or of another checksum.
         """
         # Here, since these modules take `FeatureNetwork` from this one.
-        from lsgan_tf.metrics import classifier, inception, keras_applications, saved_model
+        from lsgan_tf.metrics import classifier, inception, pretrained
 
         given = Path(self.features_file) if self.features_file else None
         data_dir, sha256 = Path(self.data_dir), self.features_sha256
@@ -95,7 +95,7 @@ class Choice:
             return inception.load(given, data_dir, sha256)
         if self.features.startswith(KERAS_PREFIX):
             name = self.features.removeprefix(KERAS_PREFIX)
-            return keras_applications.load(name, given, sha256)
+            return pretrained.load_application(name, given, sha256)
         if given:
             raise UserError(
                 f"--features_file goes with --features={INCEPTION} and keras:NAME; "
@@ -106,7 +106,7 @@ class Choice:
         chosen = Path(self.features)
         if classifier.is_one(chosen):
             return classifier.load(chosen, sha256)
-        return saved_model.load(chosen, sha256)
+        return pretrained.load_file(chosen, sha256)
 
 
 class Outputs(NamedTuple):
@@ -134,6 +134,7 @@ class Extractor:
         network: the same.
         dimension: length of the features.
         classes: number of logits, or None.
+        repeats_grey: whether grey images are repeated for a network of colour.
 
     Raises:
         UserError: the network does not take such images, or does not return features [N, D].
@@ -154,17 +155,14 @@ class Extractor:
         self._shape = tuple(image_shape)
         self._per_replica = batch_size
         self.batch_size = batch_size * self._strategy.num_replicas_in_sync
-        self._check_channels()
+        self.repeats_grey = self._shape[2] == 1 and network.channels == 3
+        if self._shape[2] == 3 and network.channels == 1:
+            raise UserError(f"--features={network.name} takes grey images, these are in colour.")
         spec = tf.TensorSpec((self.batch_size, *self._shape), tf.uint8)
         self._run = tf.function(self._on_replicas, input_signature=[spec], autograph=False)
         first = self._trial()
         self.dimension = first.features.shape[1]
         self.classes = None if first.logits is None else first.logits.shape[1]
-
-    @property
-    def repeats_grey(self) -> bool:
-        """Whether grey images are repeated for a network of colour."""
-        return self._shape[2] == 1 and self.network.channels == 3
 
     def __call__(self, images: np.ndarray) -> Outputs:
         """Images uint8 [N, H, W, C], any N -> `Outputs`."""
@@ -217,12 +215,6 @@ class Extractor:
             )
         features = tf.cast(features, tf.float32)
         return features, None if logits is None else tf.cast(logits, tf.float32)
-
-    def _check_channels(self):
-        if self._shape[2] == 3 and self.network.channels == 1:
-            raise UserError(
-                f"--features={self.network.name} takes grey images, these are in colour."
-            )
 
     def _trial(self):
         """The outputs of a black image: mistakes show here, before any work is done."""

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from lsgan_tf.metrics import neighbours, scores
-from lsgan_tf.metrics.fid import Moments, frechet_distance
-from lsgan_tf.metrics.inception_score import Posteriors, inception_score, softmax
-from lsgan_tf.metrics.kid import kernel_distance, squared_mmd
+from lsgan_tf.metrics.distributions import (
+    Moments,
+    Posteriors,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    softmax,
+    squared_mmd,
+)
 
 
 def _features(count, dimension=6, seed=0, shift=0.0):

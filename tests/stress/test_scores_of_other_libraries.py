@@ -29,9 +29,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf.metrics import inception_score, kid, neighbours
+from lsgan_tf.metrics import distributions, neighbours
+from lsgan_tf.metrics.distributions import Moments, frechet_distance
 from lsgan_tf.metrics.features import Choice, Extractor
-from lsgan_tf.metrics.fid import Moments, frechet_distance
 
 pytestmark = [
     pytest.mark.stress,
@@ -109,7 +109,7 @@ def posteriors(features):
     """Of the generated images under a random linear classifier, float64 [M, CLASSES]."""
     weights = np.random.default_rng(2).standard_normal((features.fake.shape[1], CLASSES))
     logits = features.fake @ weights
-    values = inception_score.softmax(3.0 * logits / logits.std()).astype(np.float64)
+    values = distributions.softmax(3.0 * logits / logits.std()).astype(np.float64)
     values[0] = np.eye(CLASSES)[3]  # with 0 log 0
     return values
 
@@ -163,7 +163,7 @@ def subsets(features):
 
 def assert_equal_kid(features, distance):
     """Compares the mean squared MMD of the subsets with that of `distance`."""
-    ours = np.mean([kid.squared_mmd(*subset) for subset in subsets(features)])
+    ours = np.mean([distributions.squared_mmd(*subset) for subset in subsets(features)])
     theirs = np.mean([float(distance(subset)) for subset in subsets(features)])
     assert_equal(ours, theirs)
 
@@ -212,9 +212,9 @@ def logits_of(posteriors):
 
 def test_inception_score_of_torch_fidelity(posteriors):
     library = pytest.importorskip("torch_fidelity.metric_isc")
-    ours = inception_score.inception_score(posteriors)
+    ours = distributions.inception_score(posteriors)
     theirs = library.isc_features_to_metric(
-        logits_of(posteriors), inception_score.SPLITS, shuffle=False
+        logits_of(posteriors), distributions.SPLITS, shuffle=False
     )
     assert_equal(ours.mean, theirs[library.KEY_METRIC_ISC_MEAN])
     assert_equal(ours.std, theirs[library.KEY_METRIC_ISC_STD])
@@ -223,12 +223,12 @@ def test_inception_score_of_torch_fidelity(posteriors):
 def test_inception_score_of_torchmetrics(posteriors):
     library = pytest.importorskip("torchmetrics.image.inception")
     torch = pytest.importorskip("torch")
-    count = len(posteriors) // inception_score.SPLITS * inception_score.SPLITS
-    metric = library.InceptionScore(feature=torch.nn.Identity(), splits=inception_score.SPLITS)
+    count = len(posteriors) // distributions.SPLITS * distributions.SPLITS
+    metric = library.InceptionScore(feature=torch.nn.Identity(), splits=distributions.SPLITS)
     metric.update(logits_of(posteriors[:count]))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         order = torch.randperm(count).numpy()
         torch.manual_seed(0)
         theirs, _ = metric.compute()
-    assert_equal(inception_score.inception_score(posteriors[order]).mean, float(theirs))
+    assert_equal(distributions.inception_score(posteriors[order]).mean, float(theirs))
