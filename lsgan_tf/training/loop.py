@@ -17,8 +17,8 @@ from lsgan_tf.runs.run_directory import DataFacts
 from lsgan_tf.training import build, devices
 from lsgan_tf.training.cadences import Cadences
 from lsgan_tf.training.recorder import NoRecorder, Recorder
+from lsgan_tf.utils.command_line import StopRequest
 from lsgan_tf.utils.errors import UserError
-from lsgan_tf.utils.signals import StopRequest
 
 _CALL_SECONDS = 0.5  # how long a call of the compiled graph takes: a signal waits for its end
 _MOST_STEPS = 1000  # of one call

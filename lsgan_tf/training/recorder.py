@@ -5,7 +5,7 @@ import functools
 import shlex
 
 from lsgan_tf.inference import sampler
-from lsgan_tf.inference.real_examples import SEARCHED
+from lsgan_tf.inference.classes import SEARCHED
 from lsgan_tf.metrics.measurements import GivenUp
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available
@@ -59,7 +59,7 @@ class Recorder(contextlib.AbstractContextManager):
             the scoring.
         dataset: the run's data set.
         gan: the compiled `GAN`.
-        stop: the `signals.StopRequest`.
+        stop: the `command_line.StopRequest`.
         workers: how many there are.
     """
 

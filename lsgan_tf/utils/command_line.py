@@ -1,4 +1,4 @@
-"""How the commands start: flags, errors as one message, output that cannot fail, TensorFlow."""
+"""How the commands start, print and stop: flags, errors as one message, tables, signals."""
 
 import contextlib
 import errno
@@ -8,8 +8,9 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 from absl import app, flags, logging
@@ -154,3 +155,50 @@ def _withhold_stderr() -> Iterator[None]:
             if shown:
                 withheld.seek(0)
                 shutil.copyfileobj(withheld, sys.stderr.buffer)
+
+
+class StopRequest:
+    """Notes SIGTERM, SIGHUP and the first SIGINT while active, instead of ending the process.
+
+    A second SIGINT interrupts as usual. SIGHUP, which a closing terminal sends, stays ignored if it
+    was ignored before: `nohup` asks for that.
+
+    Attributes:
+        received: the signal that asked to stop, or None.
+    """
+
+    def __init__(self):
+        self.received: signal.Signals | None = None
+        self._before = {}
+
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are padded to equal width, without spaces at their ends.
+
+    Args:
+        rows: rows of equally many cells.
+
+    Raises:
+        ValueError: the rows are not equally long.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -16,8 +16,8 @@ from lsgan_tf.gan.model import GAN
 from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import build, dry_run, loop
+from lsgan_tf.utils.command_line import StopRequest
 from lsgan_tf.utils.errors import UserError
-from lsgan_tf.utils.signals import StopRequest
 
 
 def _weights(config, step=None):

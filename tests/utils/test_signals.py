@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from lsgan_tf.utils.signals import StopRequest
+from lsgan_tf.utils.command_line import StopRequest
 
 _PROGRAM = """
 import sys
 import time
 from lsgan_tf.utils import command_line
-from lsgan_tf.utils.signals import StopRequest
+from lsgan_tf.utils.command_line import StopRequest
 
 def main():
     with StopRequest() as stop:
