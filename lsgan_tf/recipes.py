@@ -12,7 +12,7 @@ from absl import flags
 
 from lsgan_tf import config
 from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config
-from lsgan_tf.utils import command_line, flagfile, text
+from lsgan_tf.utils import command_line, flagfile
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.flagfile import Flagfile
 from lsgan_tf.utils.settings import LABEL_PRESETS
@@ -144,7 +144,7 @@ def table() -> list[str]:
     Raises:
         UserError: if one of them is malformed.
     """
-    return text.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
+    return command_line.aligned([COLUMNS, *(_row(read(path)) for path in paths())])
 
 
 def _row(recipe):

@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 
 from lsgan_tf.inference import load
-from lsgan_tf.inference.labels import parse_labels
+from lsgan_tf.inference.classes import parse_labels
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
@@ -101,13 +101,13 @@ def _still(trained, generate, z, labels):
 def _reals(trained, labels):
     """A real example of each label, or None if they are not wanted, or neither there nor asked
     for."""
-    from lsgan_tf.inference import real_examples
+    from lsgan_tf.inference import classes
 
     if _REALS.value is False:
         return None
     try:
-        at_most = None if _REALS.value else real_examples.SEARCHED
-        return real_examples.read_examples(trained.run, labels, _DATA_DIR.value, at_most=at_most)
+        at_most = None if _REALS.value else classes.SEARCHED
+        return classes.read_examples(trained.run, labels, _DATA_DIR.value, at_most=at_most)
     except UserError as error:
         if _REALS.value:
             raise UserError(f"--reals: {error}") from error

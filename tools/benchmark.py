@@ -175,7 +175,8 @@ def _input_pipeline(batch):
 
 def _extraction(batch):
     """Medians of the features of a batch of colour images."""
-    from lsgan_tf.metrics.features import Choice, Extractor
+    from lsgan_tf.metrics.extractor import Extractor
+    from lsgan_tf.metrics.features import Choice
 
     network = Choice(_FEATURES.value, data_dir=_DATA_DIR.value).load("")
     extractor = Extractor(network, (32, 32, 3), batch_size=batch, dtype=_DTYPE.value)

@@ -18,7 +18,7 @@ from pathlib import Path
 import tqdm
 from absl import flags
 
-from lsgan_tf.datasets import manifest, pictures, process_pool, shard_writer, writer
+from lsgan_tf.datasets import manifest, pictures, process_pool, shards, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 from tools import converter_flags
@@ -67,7 +67,7 @@ def convert(
     finished = _finished(output_dir, plan)
     if finished and all(map(lmdb_zip.is_zip, splits.values())):
         # LMDBs that are not zipped are listed again below, to see whether they have changed.
-        shutil.rmtree(output_dir / shard_writer.SCRATCH_DIRECTORY, ignore_errors=True)
+        shutil.rmtree(output_dir / shards.SCRATCH_DIRECTORY, ignore_errors=True)
     else:
         for name, path in splits.items():
             file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else files[name]

@@ -28,7 +28,6 @@ __all__ = [
     "test_split",
 ]
 
-_TFDS_PREFIX = "tfds:"
 # "validation" first: some sets of TensorFlow Datasets have no labels in their "test".
 _TEST_SPLITS = ("validation", "test")
 
@@ -57,13 +56,17 @@ def load(name: str, data_dir: str, *, image_size: int = 0, split: str = "train")
     if directory is None:
         from lsgan_tf.datasets import tfds_source
 
-        builder_name = name.removeprefix(_TFDS_PREFIX)
-        return tfds_source.load(name, builder_name, Path(data_dir), image_size, split)
+        return tfds_source.load(name, Path(data_dir), image_size, split)
     if not _is_complete(directory):
         if split != catalog.TRAIN:  # which would show only after a minute of rendering
             raise catalog.no_split(name, split, [catalog.TRAIN])
         _render(name, data_dir)
-    return _converted(name, directory, image_size, split)
+    from lsgan_tf.datasets import decoding, record_reader
+    from lsgan_tf.datasets.dataset import Dataset
+
+    contents, records = record_reader.converted(directory, split)
+    decoder = decoding.converted(contents, image_size)
+    return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())
 
 
 def test_split(name: str, data_dir: str, *, image_size: int = 0) -> Dataset | None:
@@ -91,7 +94,7 @@ def splits(name: str, data_dir: str) -> tuple[str, ...]:
     if directory is None:
         from lsgan_tf.datasets import tfds_source
 
-        return tfds_source.splits(name.removeprefix(_TFDS_PREFIX), Path(data_dir))
+        return tfds_source.splits(name, Path(data_dir))
     return manifest.load(directory).splits if _is_complete(directory) else (catalog.TRAIN,)
 
 
@@ -107,7 +110,7 @@ def facts(name: str, data_dir: str, *, image_size: int = 0) -> Facts:
     if directory is None:
         from lsgan_tf.datasets import tfds_source
 
-        return tfds_source.facts(name, name.removeprefix(_TFDS_PREFIX), Path(data_dir), image_size)
+        return tfds_source.facts(name, Path(data_dir), image_size)
     if not _is_complete(directory):
         return catalog.EMBEDDED[name].resized(image_size)
     from lsgan_tf.datasets import record_reader
@@ -121,7 +124,7 @@ def _directory(name: str, data_dir: Path, image_size: int) -> Path | None:
     """The directory the set is in, or is rendered into; None: TensorFlow Datasets has it."""
     if image_size < 0:
         raise UserError(f"--image_size={image_size} is negative; 0 leaves images as they are")
-    if name.startswith(_TFDS_PREFIX):
+    if name.startswith(catalog.TFDS_PREFIX):
         return None
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise UserError(f"{name!r} is not the name of a data set: a folder within {data_dir}")
@@ -144,12 +147,3 @@ def _render(name: str, data_dir: str) -> None:
     finished = subprocess.run([*command, f"--name={name}", f"--data_dir={data_dir}"], check=False)
     if finished.returncode:
         raise UserError(f"rendering {name} into {data_dir} failed; the reason is printed above")
-
-
-def _converted(name: str, directory: Path, image_size: int, split: str) -> Dataset:
-    from lsgan_tf.datasets import decoding, record_reader
-    from lsgan_tf.datasets.dataset import Dataset
-
-    contents, records = record_reader.converted(directory, split)
-    decoder = decoding.converted(contents, image_size)
-    return Dataset(name, records, decoder, contents.class_names, contents.fingerprint())

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from lsgan_tf.datasets import manifest, shard_writer
+from lsgan_tf.datasets import manifest, shards
 from lsgan_tf.utils.errors import UserError, first_line
 
 
@@ -37,6 +37,8 @@ EMBEDDED = {
     "digits_shift": Facts((28, 28, 1), 10_000, _DIGITS),
     "digits_rotate": Facts((28, 28, 1), 10_000, _DIGITS),
 }
+
+TFDS_PREFIX = "tfds:"  # of a builder of TensorFlow Datasets
 
 # Read from TensorFlow Datasets unless they are converted.
 TFDS_FALLBACKS = {
@@ -125,17 +127,15 @@ def missing(name: str, data_dir: Path) -> UserError:
     It is a `MissingDataset`, except for "mixture", which is no set of images.
     """
     directory = data_dir / name
-    if (directory / shard_writer.SCRATCH_DIRECTORY).is_dir():
+    if (directory / shards.SCRATCH_DIRECTORY).is_dir():
         return MissingDataset(
             f"the conversion into {directory} is not finished. Run the same command again, "
             "it continues."
         )
-    if name in LSUN_SCENES:
-        return MissingDataset(_how_to_get_scene(directory, *LSUN_SCENES[name]))
-    if name == HWDB:
-        return MissingDataset(_how_to_get_hwdb(directory))
-    if name == CATS:
-        return MissingDataset(_how_to_get_cats(directory))
+    if name in _CONVERTED:
+        how = {HWDB: _how_to_get_hwdb, CATS: _how_to_get_cats}.get(name, _how_to_get_scene)
+        start = f"data set {name} is not in {data_dir}. It is made from "
+        return MissingDataset(start + how(directory))
     if name == _MIXTURE:
         return UserError(
             "the Gaussian mixture is not a data set of images. Run its experiment with\n"
@@ -182,11 +182,11 @@ def tfds_directory(data_dir: Path) -> Path:
     return data_dir / "tfds"
 
 
-def _how_to_get_scene(directory: Path, category: str, side: int) -> str:
+def _how_to_get_scene(directory: Path) -> str:
+    category, side = LSUN_SCENES[directory.name]
     archive = f"{category}_train_lmdb.zip"
     return (
-        f"data set {directory.name} is not in {directory.parent}. It is made from LSUN's {archive} "
-        "(gigabytes; bedroom, the largest, is 43 GB):\n"
+        f"LSUN's {archive} (gigabytes; bedroom, the largest, is 43 GB):\n"
         "  git clone https://github.com/fyu/lsun\n"
         f"  python lsun/download.py -c {category}\n"
         f"  python -m tools.convert_lsun --lmdb_dir={archive} --output_dir={directory} "
@@ -199,9 +199,8 @@ def _how_to_get_scene(directory: Path, category: str, side: int) -> str:
 
 def _how_to_get_hwdb(directory: Path) -> str:
     return (
-        f"data set {directory.name} is not in {directory.parent}. It is made from CASIA-HWDB1.0, "
-        "isolated characters in GNT files, one for each writer (for academic use). Download its "
-        "GNT parts from\n"
+        "CASIA-HWDB1.0, isolated characters in GNT files, one for each writer (for academic use). "
+        "Download its GNT parts from\n"
         "  http://www.nlpr.ia.ac.cn/databases/handwriting/Download.html\n"
         "and give the folder of .gnt files or the .zip; what is in an .alz archive, unpack first "
         "(unalz FILE.alz):\n"
@@ -214,9 +213,9 @@ def _how_to_get_cats(directory: Path) -> str:
     files = ("CAT_DATASET_01.zip", "CAT_DATASET_02.zip", "00000003_015.jpg.cat")
     addresses = "".join(f"  {_CAT_ARCHIVE}{file}\n" for file in files)
     return (
-        f"data set {directory.name} is not in {directory.parent}. It is made from the CAT archive "
-        "(Zhang, Sun and Tang, ECCV 2008), photographs of cats with nine landmarks each. Download "
-        f"its two parts and one corrected annotation from the Internet Archive\n{addresses}"
+        "the CAT archive (Zhang, Sun and Tang, ECCV 2008), photographs of cats with nine landmarks "
+        "each. Download its two parts and one corrected annotation from the Internet Archive\n"
+        f"{addresses}"
         "and convert them; add --exclude=setting_up_script.sh, with the script in the folder cats "
         "of https://github.com/xudonmao/improved_LSGAN, to leave out the pictures that the authors "
         "left out:\n"

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from lsgan_tf.datasets import order
-from lsgan_tf.datasets.decoding import Decoder
-from lsgan_tf.datasets.example_reader import ExampleReader, Records
+from lsgan_tf.datasets.decoding import Decoder, ExampleReader
+from lsgan_tf.datasets.record_reader import RecordFiles
 from lsgan_tf.utils.errors import UserError
 
 _BLOCK = 1024  # examples put in order at once
@@ -32,7 +32,7 @@ class Dataset:
     def __init__(
         self,
         name: str,
-        records: Records,
+        records: RecordFiles,
         decoder: Decoder,
         class_names: tuple[str, ...] | None,
         fingerprint: str,
@@ -87,15 +87,8 @@ class Dataset:
         self._check_labelled(labelled)
         if slices_per_step is None:
             slices_per_step = num_slices - slice_offset
-        stream = order.Stream(
-            self.num_examples,
-            seed,
-            step,
-            batch_size,
-            num_slices,
-            slice_offset,
-            slices_per_step,
-        )
+        cut = num_slices, slice_offset, slices_per_step
+        stream = order.Stream(self.num_examples, seed, step, batch_size, *cut)
 
         def read(slice_number: tf.Tensor) -> tf.Tensor:
             examples = tf.numpy_function(
@@ -150,10 +143,7 @@ class Dataset:
         try:
             taken = list(batches.take(-(-count // size)).as_numpy_iterator())
         except tf.errors.OpError as error:
-            explained = self.explain(error)
-            if explained is None:
-                raise
-            raise explained from None
+            raise self.explain(error) or error from None
         images = np.concatenate([batch[0] if labelled else batch for batch in taken])[:count]
         labels = np.concatenate([batch[1] for batch in taken])[:count] if labelled else None
         return _to_bytes(images), labels

@@ -13,9 +13,8 @@ set does not depend on how it is cut into shards.
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -48,59 +47,48 @@ _SMALL_OVERSAMPLING = 8
 
 def plan_printed(count: int = PRINTED_COUNT) -> writer.Plan:
     """How to write `printed_digits`: `count` labelled 28x28 grey images, white ink on black."""
-    return _plan(
-        source="digits rendered from the typefaces in matplotlib",
-        typefaces=TYPEFACES,
-        flags={"name": PRINTED, "count": count, "seed": SEED},
-        jobs=[
-            writer.ShardJob(_printed_records, (start, stop), stop - start)
-            for start, stop in writer.shard_bounds(count)
-        ],
-    )
+    source = "digits rendered from the typefaces in matplotlib"
+    return _plan(PRINTED, count, source, TYPEFACES, render_printed)
 
 
 def plan_small(name: str) -> writer.Plan:
     """How to write SHIFT or ROTATE: 10,000 labelled 28x28 grey images, white ink on black."""
-    count = 10 * SMALL_PER_CLASS
-    return _plan(
-        source=f"digits rendered in {_SMALL_TYPEFACE}",
-        typefaces=(_SMALL_TYPEFACE,),
-        flags={"name": name, "count": count, "seed": SEED},
-        jobs=[
-            writer.ShardJob(_small_records, (start, stop, name == ROTATE), stop - start)
-            for start, stop in writer.shard_bounds(count)
-        ],
-    )
+    source = f"digits rendered in {_SMALL_TYPEFACE}"
+    render = functools.partial(render_small, rotate=name == ROTATE)
+    return _plan(name, 10 * SMALL_PER_CLASS, source, (_SMALL_TYPEFACE,), render)
 
 
 def _plan(
-    source: str, typefaces: tuple[str, ...], flags: dict[str, Any], jobs: list[writer.ShardJob]
+    name: str,
+    count: int,
+    source: str,
+    typefaces: tuple[str, ...],
+    render: Callable[[int], Image.Image],
 ) -> writer.Plan:
+    identity = hashlib.sha256(PIL.__version__.encode())  # of the renderer and the font files
+    for typeface in typefaces:
+        identity.update(typeface_path(typeface).read_bytes())
     return writer.Plan(
         image_shape=(SIZE, SIZE, 1),
         encoding="png",
         class_names=tuple("0123456789"),
         source=source,
-        source_identity=_identity_of(typefaces),
+        source_identity=identity.hexdigest(),
         tool="lsgan_tf.datasets.embedded",
-        flags=flags,
-        jobs=jobs,
+        flags={"name": name, "count": count, "seed": SEED},
+        jobs=[
+            writer.ShardJob(_records, (start, stop, render), stop - start)
+            for start, stop in writer.shard_bounds(count)
+        ],
     )
 
 
-def _printed_records(start: int, stop: int) -> Iterator[writer.Record]:
+def _records(
+    start: int, stop: int, render: Callable[[int], Image.Image]
+) -> Iterator[writer.Record]:
     for index in range(start, stop):
-        yield _record(index, render_printed(index))
-
-
-def _small_records(start: int, stop: int, rotate: bool) -> Iterator[writer.Record]:
-    for index in range(start, stop):
-        yield _record(index, render_small(index, rotate))
-
-
-def _record(index: int, image: Image.Image) -> writer.Record:
-    pixels = np.asarray(image)[..., np.newaxis]
-    return writer.Record(images.encode_png(pixels), label=index % 10)
+        pixels = np.asarray(render(index))[..., np.newaxis]
+        yield writer.Record(images.encode_png(pixels), label=index % 10)
 
 
 def render_printed(index: int) -> Image.Image:
@@ -170,11 +158,3 @@ def draw_glyph(character: str, typeface: str, height: int) -> Image.Image:
 def typeface_path(typeface: str) -> Path:
     """The font file of, for example, "STIXGeneral", which has a free licence."""
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf"
-
-
-def _identity_of(typefaces: tuple[str, ...]) -> str:
-    """Hex digest of the font files and of the renderer's version."""
-    digest = hashlib.sha256(PIL.__version__.encode())
-    for typeface in typefaces:
-        digest.update(typeface_path(typeface).read_bytes())
-    return digest.hexdigest()

@@ -21,18 +21,12 @@ PLANS = {
 }
 
 
-def render(name: str, data_dir: Path, processes: int) -> None:
-    """Renders embedded set `name` into `data_dir/name`, unless it is there.
-
-    Raises:
-        UserError: as `writer.write` does.
-    """
-    writer.write(Path(data_dir) / name, PLANS[name](), processes=processes, wait_for_lock=True)
-
-
 def main() -> None:
-    """Renders the set that the flags name."""
-    render(flags.FLAGS.name, Path(flags.FLAGS.data_dir), flags.FLAGS.processes)
+    """Renders the set that the flags name, unless it is there."""
+    values = flags.FLAGS
+    directory = Path(values.data_dir) / values.name
+    plan = PLANS[values.name]()
+    writer.write(directory, plan, processes=values.processes, wait_for_lock=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Untrusted image files in, square pictures of one kind out. No TensorFlow: a pool uses this."""
 
+import contextlib
 import dataclasses
 import io
 import re
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import deflate
@@ -47,18 +49,12 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         BadImage: whatever is wrong with it, its size included.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            _check_pixels(image)
-            if image.format in ("JPEG", "MPO") and _has_more_scans(data, MAX_JPEG_SCANS):
-                raise BadImage(f"it has more than {MAX_JPEG_SCANS} scans, which take too long")
-            ImageOps.exif_transpose(image, in_place=True)
-            image.load()
-            return _plain(image)
-    except BadImage:
-        raise
-    except Exception as error:  # Pillow's plugins raise nearly anything for damaged files
-        raise BadImage(f"it does not decode: {reason(error)}") from error
+    with _opened(io.BytesIO(data)) as image:
+        if image.format in ("JPEG", "MPO") and _has_more_scans(data, MAX_JPEG_SCANS):
+            raise BadImage(f"it has more than {MAX_JPEG_SCANS} scans, which take too long")
+        ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        return _plain(image)
 
 
 def size(file: BinaryIO) -> tuple[int, int]:
@@ -67,14 +63,22 @@ def size(file: BinaryIO) -> tuple[int, int]:
     Raises:
         BadImage: whatever is wrong with it, as far as the header tells.
     """
+    with _opened(file) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return image.size[::-1] if orientation in _SIDEWAYS else image.size
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """An image file that is not too large; all that fails within the block is a `BadImage`."""
     try:
         with Image.open(file, formats=_FORMATS) as image:
-            _check_pixels(image)
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
-            return image.size[::-1] if orientation in _SIDEWAYS else image.size
+            if image.width * image.height > MAX_PIXELS:
+                raise BadImage(f"{image.width}x{image.height} pixels are too many")
+            yield image
     except BadImage:
         raise
-    except Exception as error:  # as in `decode`
+    except Exception as error:  # Pillow's plugins raise nearly anything for damaged files
         raise BadImage(f"it does not decode: {reason(error)}") from error
 
 
@@ -97,11 +101,6 @@ def _has_more_scans(data: bytes, most: int) -> bool:
             return True
         offset += int.from_bytes(data[offset : offset + 2], "big")
     return False
-
-
-def _check_pixels(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise BadImage(f"{image.width}x{image.height} pixels are too many")
 
 
 def is_grey(image: Image.Image) -> bool:

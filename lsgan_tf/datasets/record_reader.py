@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsgan_tf.datasets import catalog, manifest, shard_writer, tfrecord
+from lsgan_tf.datasets import catalog, manifest, shards, tfrecord
 from lsgan_tf.utils.errors import UserError
 
 _MAX_OPEN_FILES = 256  # further files are opened for each read
@@ -85,10 +85,10 @@ def converted(directory: Path, split: str = "train") -> tuple[manifest.Manifest,
             there are, if `split` is none of them.
     """
     contents = manifest.load(directory)
-    shards = [shard for shard in contents.shards if shard.split == split]
-    if not shards:
+    chosen = [shard for shard in contents.shards if shard.split == split]
+    if not chosen:
         raise catalog.no_split(str(directory), split, contents.splits)
-    return contents, RecordFiles([_indexed(directory, shard) for shard in shards])
+    return contents, RecordFiles([_indexed(directory, shard) for shard in chosen])
 
 
 def scanned(paths: Sequence[Path]) -> RecordFiles:
@@ -122,7 +122,7 @@ def _indexed(directory: Path, shard: manifest.Shard) -> IndexedFile:
 
 
 def _offsets(directory: Path, shard: manifest.Shard, path: Path) -> np.ndarray:
-    index = shard_writer.index_path(directory, shard.file)
+    index = shards.index_path(directory, shard.file)
     try:
         data = index.read_bytes()
     except FileNotFoundError:

@@ -20,29 +20,23 @@ def write(directory: Path, manifest: Manifest) -> None:
     tfds.folder_dataset.write_metadata(
         data_dir=directory,
         features=tfds.features.FeaturesDict(features),
-        split_infos=_split_infos(directory, manifest),
+        split_infos=[_split_info(directory, manifest, split) for split in manifest.splits],
         supervised_keys=None if manifest.class_names is None else ("image", "label"),
         description=f"{manifest.source}, converted by {manifest.tool}",
         check_data=False,  # reads through TensorFlow, which is not worth its seconds here
     )
 
 
-def _split_infos(directory: Path, manifest: Manifest) -> list[tfds.core.SplitInfo]:
-    infos = []
-    for split in manifest.splits:
-        shards = [shard for shard in manifest.shards if shard.split == split]
-        template = tfds.core.ShardedFileTemplate(
+def _split_info(directory: Path, manifest: Manifest, split: str) -> tfds.core.SplitInfo:
+    shards = [shard for shard in manifest.shards if shard.split == split]
+    return tfds.core.SplitInfo(
+        name=split,
+        shard_lengths=[shard.count for shard in shards],
+        num_bytes=sum(shard.bytes for shard in shards),
+        filename_template=tfds.core.ShardedFileTemplate(
             dataset_name=manifest.name,
             split=split,
             filetype_suffix="tfrecord",
             data_dir=directory,
-        )
-        infos.append(
-            tfds.core.SplitInfo(
-                name=split,
-                shard_lengths=[shard.count for shard in shards],
-                num_bytes=sum(shard.bytes for shard in shards),
-                filename_template=template,
-            )
-        )
-    return infos
+        ),
+    )

@@ -22,17 +22,15 @@ _SPLIT = "train"
 _MAX_RETRIES = 5
 
 
-def load(
-    name: str, builder_name: str, data_dir: Path, image_size: int, split_name: str = _SPLIT
-) -> Dataset:
-    """Opens a split of a builder, preparing (downloading) it first if need be.
+def load(name: str, data_dir: Path, image_size: int, split_name: str) -> Dataset:
+    """Opens a split of the builder that `name` has behind "tfds:", or is; prepares it if need be.
 
     Raises:
         UserError: there is no such builder, it cannot be prepared, it is not in TFRecord format,
             it has no such split, it has no image, its images have several sizes and `image_size`
             is 0, a file of it is damaged.
     """
-    builder = _prepared(builder_name, data_dir)
+    builder = _prepared(name, data_dir)
     _check_prepared(name, builder, data_dir, split_name)
     split = builder.info.splits[split_name]
     records = record_reader.scanned([Path(path) for path in split.filepaths])
@@ -47,25 +45,25 @@ def load(
     return Dataset(name, records, decoder, class_names, _fingerprint(builder, split))
 
 
-def splits(builder_name: str, data_dir: Path) -> tuple[str, ...]:
+def splits(name: str, data_dir: Path) -> tuple[str, ...]:
     """The splits of a builder that is prepared; prepares it if need be, as `load` does."""
-    return tuple(_prepared(builder_name, data_dir).info.splits)
+    return tuple(_prepared(name, data_dir).info.splits)
 
 
-def facts(name: str, builder_name: str, data_dir: Path, image_size: int) -> catalog.Facts:
+def facts(name: str, data_dir: Path, image_size: int) -> catalog.Facts:
     """What a builder says about its train split, prepared or not; downloads nothing.
 
     Raises:
         UserError: as `load` does, as far as that shows without preparing or reading it.
     """
-    builder = _builder(builder_name, data_dir)
+    builder = _builder(name, data_dir)
     count = None
     if builder.is_prepared():
         _check_prepared(name, builder, data_dir)
         count = builder.info.splits[_SPLIT].num_examples
-    elif builder_name in catalog.TFDS_FALLBACKS:
+    elif known := catalog.TFDS_FALLBACKS.get(_builder_name(name)):
         # The class names of cifar10 are in its download; until then the builder has numbers.
-        return catalog.TFDS_FALLBACKS[builder_name].resized(image_size)
+        return known.resized(image_size)
     image_key, label_key = _keys(name, builder.info.features)
     shape = _image_shape(name, builder.info.features[image_key], image_size)
     return catalog.Facts(shape, count, _class_names(name, builder.info.features, label_key))
@@ -83,8 +81,12 @@ def _check_prepared(
         )
 
 
-def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
-    builder = _builder(builder_name, data_dir)
+def _builder_name(name: str) -> str:
+    return name.removeprefix(catalog.TFDS_PREFIX)
+
+
+def _prepared(name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+    builder = _builder(name, data_dir)
     if builder.is_prepared():
         return builder
     try:
@@ -94,7 +96,7 @@ def _prepared(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False)
             )
     except Exception as error:  # builders, their hosts and the network fail in their own ways
-        raise catalog.not_downloaded(builder_name, data_dir, error) from error
+        raise catalog.not_downloaded(_builder_name(name), data_dir, error) from error
     return builder
 
 
@@ -109,8 +111,9 @@ def _fewer_retries() -> Iterator[None]:
         downloader.MAX_RETRIES = usual
 
 
-def _builder(builder_name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
+def _builder(name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
     """The builder in `data_dir`, or in TensorFlow Datasets' own place if it is ready only there."""
+    builder_name = _builder_name(name)
     directories = (str(catalog.tfds_directory(data_dir)), None)
     try:
         local, shared = (

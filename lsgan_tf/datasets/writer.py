@@ -27,9 +27,9 @@ from typing import Any
 import filelock
 import tqdm
 
-from lsgan_tf.datasets import manifest, process_pool, shard_writer, unfinished
+from lsgan_tf.datasets import manifest, process_pool, shards
 from lsgan_tf.datasets.manifest import Manifest, Skipped, text
-from lsgan_tf.datasets.shard_writer import Record, ShardJob, ShardResult
+from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 
@@ -111,7 +111,7 @@ def check_target(directory: Path) -> Path:
     try:
         with _locked(directory, wait_for_lock=False):
             if not (directory / manifest.FILE_NAME).exists():
-                unfinished.check(directory, dataset_name(directory))
+                shards.check_unfinished(directory, dataset_name(directory))
     except OSError as error:
         raise files.write_error(error, directory) from error
     if not LOADABLE_NAME.fullmatch(directory.name):
@@ -156,10 +156,10 @@ def write(
         with _locked(directory, wait_for_lock):
             finished = _finished(directory, plan)
             if finished is None:
-                unfinished.claim(directory, dataset_name(directory), plan.fingerprint())
+                shards.claim_directory(directory, dataset_name(directory), plan.fingerprint())
                 results = _write_shards(directory, plan, processes, max_bad)
                 finished = _complete(directory, plan, results)
-            shutil.rmtree(directory / shard_writer.SCRATCH_DIRECTORY, ignore_errors=True)
+            shutil.rmtree(directory / shards.SCRATCH_DIRECTORY, ignore_errors=True)
     except OSError as error:
         raise files.write_error(error, directory) from error
     return finished
@@ -214,11 +214,11 @@ def _write_shards(
     results: dict[str, ShardResult | None] = {}
     missing: list[process_pool.Task] = []
     kept = 0
-    files = shard_writer.file_names(dataset_name(directory), [job.split for job in plan.jobs])
+    files = shards.file_names(dataset_name(directory), [job.split for job in plan.jobs])
     for job, file in zip(plan.jobs, files, strict=True):
-        results[file] = shard_writer.finished_shard(directory, file)
+        results[file] = shards.finished_shard(directory, file)
         if results[file] is None:
-            missing.append(process_pool.Task(shard_writer.write_shard, (job, directory, file)))
+            missing.append(process_pool.Task(shards.write_shard, (job, directory, file)))
         else:
             kept += job.expected
     total = sum(job.expected for job in plan.jobs)
@@ -228,7 +228,7 @@ def _write_shards(
             # Beyond --max_bad it continues, to say how many there are: the restart is then short.
             if bad := _skipped(results)[0]:
                 bar.set_postfix(bad=bad)
-            if bad > max_bad + shard_writer.MAX_LISTED_SKIPS:
+            if bad > max_bad + shards.MAX_LISTED_SKIPS:
                 missing.clear()
     _check_bad(directory, results, max_bad, total)
     return results
@@ -238,7 +238,7 @@ def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped
     """How many images were skipped, and the first of them."""
     complete = [result for result in results.values() if result]
     listed = itertools.chain.from_iterable(result.skipped for result in complete)
-    first = tuple(itertools.islice(listed, shard_writer.MAX_LISTED_SKIPS))
+    first = tuple(itertools.islice(listed, shards.MAX_LISTED_SKIPS))
     return sum(result.skipped_count for result in complete), first
 
 
@@ -250,7 +250,7 @@ def _check_bad(
         return
     at_least = "" if all(results.values()) else "at least "
     lines = [f"{skip.where}: {skip.why}" for skip in listed]
-    path = directory / shard_writer.SCRATCH_DIRECTORY / shard_writer.SKIPPED_LIST
+    path = directory / shards.SCRATCH_DIRECTORY / shards.SKIPPED_LIST
     files.write_bytes(path, "\n".join([*lines, ""]).encode())
     shown = "".join(f"\n  {line}" for line in lines[:5])
     more = f"\n  and {count - 5} more, listed in {path}" if count > 5 else ""

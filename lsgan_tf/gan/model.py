@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
-from lsgan_tf.gan import compatibility, ema, latents, penalties
+from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.objectives import LeastSquares
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
-from lsgan_tf.gan.stepping import SteppingModel
+from lsgan_tf.gan.stepping import SteppingModel, split_batch
 from lsgan_tf.networks import normalization
 from lsgan_tf.utils.settings import check_schedule
 
@@ -81,10 +81,10 @@ class GAN(SteppingModel):
         name="gan",
     ):
         super().__init__(name=name)
-        compatibility.check_pair(generator, discriminator)
+        _check_pair(generator, discriminator)
         check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
-            compatibility.check_penalised(discriminator)
+            penalties.check_penalised(discriminator)
         if not 0.0 <= ema_decay < 1.0:
             raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
         if not loss_scale > 0.0:
@@ -169,7 +169,7 @@ class GAN(SteppingModel):
             raise ValueError(f"{len(batches)} batches for n_critic={self.n_critic} steps of D.")
         # Nothing may move before the batches are there: without them there is no step to count.
         with tf.control_dependencies(tf.nest.flatten(batches)):
-            batches = [compatibility.split_batch(b, self.generator.num_classes) for b in batches]
+            batches = [split_batch(b, self.generator.num_classes) for b in batches]
             if self.schedule == "simultaneous":
                 self._step_simultaneously(*batches[0])
             else:
@@ -317,3 +317,12 @@ class GAN(SteppingModel):
 
     def compile_from_config(self, config):
         self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
+
+
+def _check_pair(generator, discriminator):
+    """Checks that two networks fit each other and that the latent distribution is known."""
+    for trait in ("image_shape", "num_classes"):
+        of_g, of_d = getattr(generator, trait), getattr(discriminator, trait)
+        if of_g != of_d:
+            raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
+    latents.check(generator.latent_distribution)

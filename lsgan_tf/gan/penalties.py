@@ -16,6 +16,25 @@ import tensorflow as tf
 from keras import ops
 
 from lsgan_tf.gan.objectives import Serializable
+from lsgan_tf.networks import normalization
+
+
+class NotPenalisable(ValueError):
+    """A gradient penalty on a discriminator with batch norm."""
+
+
+def check_penalised(discriminator: keras.Model) -> None:
+    """Checks that a gradient penalty may be put on D.
+
+    Raises:
+        NotPenalisable: if it has batch norm.
+    """
+    if normalization.has_batch_norm(discriminator):
+        raise NotPenalisable(
+            "A gradient penalty takes the gradient of D at each example by itself, and "
+            f"{type(discriminator).__name__} has batch norm, which mixes the examples of a "
+            "batch. Take a discriminator with layer norm or with none."
+        )
 
 
 class Penalty(Protocol):

@@ -7,8 +7,6 @@ several workers always (keras#19246, keras#20585).
 import keras
 import tensorflow as tf
 
-from lsgan_tf.gan.compatibility import split_batch
-
 
 class SteppingModel(keras.Model):
     """A model whose `train_step` takes `n_critic` batches.
@@ -127,3 +125,31 @@ class SteppingModel(keras.Model):
 def _join(parts):
     """What a data set's `map` spreads over arguments, as one: examples, or (examples, labels)."""
     return parts if len(parts) > 1 else parts[0]
+
+
+def split_batch(batch, num_classes: int) -> tuple:
+    """Splits a batch into the examples and what the networks take beside them.
+
+    Args:
+        batch: examples [N, ...] or (examples, labels [N]).
+        num_classes: number of labels the networks are conditioned on, or 0.
+
+    Returns:
+        (examples, (labels,)), or (examples, ()) for networks without labels.
+
+    Raises:
+        ValueError: if labels are missing, or if the batch is of more parts than two.
+    """
+    parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+    if len(parts) > 2:
+        raise ValueError(
+            f"A batch of {len(parts)} parts; give the images alone or (images, labels)."
+        )
+    if num_classes == 0:
+        return parts[0], ()
+    if len(parts) < 2 or parts[1] is None:
+        raise ValueError(
+            f"This GAN is conditioned on {num_classes} labels, and the batches have none: give "
+            f"(images, labels), the labels integers [N] below {num_classes}."
+        )
+    return parts[0], (parts[1],)

@@ -20,7 +20,7 @@ from lsgan_tf.networks.base import Generator
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import DataFacts, Run
-from lsgan_tf.utils import images, text
+from lsgan_tf.utils import command_line, images
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.score_directions import format_score, heading
 
@@ -87,11 +87,10 @@ def score_checkpoints(job: Job, chosen: str) -> None:
     first = next(loaded)  # before the reference takes its time: it may not be there
     score = _scorer(job)
     rows = [
-        (f"step {trained.step}, {trained.weights}", score(job, trained))
+        (f"step {trained.step}, {trained.weights}", score(trained))
         for trained in itertools.chain([first], loaded)
     ]
-    print("\n".join(text.aligned(_rows(rows))))
-    print(f"{job.run.scores}, {gallery.write(job.run)}")
+    _show(job.run, rows)
 
 
 def _load_each(job, steps):
@@ -116,18 +115,12 @@ def score_real(job: Job) -> None:
     data = RealImages.of_floor(dataset, test, job.settings.images)
     evaluator = job.make_evaluator(data)
     scores, fake = evaluator.score_test_split()
+    what = f"real ({data.test_split})"
+    protocol = evaluator.protocol()
     job.run.append_scores(
-        score_lines(
-            scores,
-            evaluator.protocol(),
-            step=None,
-            images=f"real ({data.test_split})",
-            count=fake.count,
-            weights=None,
-        )
+        score_lines(scores, protocol, step=None, images=what, count=fake.count, weights=None)
     )
-    print("\n".join(text.aligned(_rows([(f"real ({data.test_split})", scores)]))))
-    print(f"{job.run.scores}, {gallery.write(job.run)}")
+    _show(job.run, [(what, scores)])
 
 
 def score_generator(
@@ -163,28 +156,23 @@ def _scorer(job):
         RealImages.of_generators(job.open_dataset(), job.settings.images)
     )
 
-    def score(job, trained):
+    def score(trained):
         scores, fake, generated = score_generator(evaluator, trained.generator, trained.class_names)
-        _append(job, trained, scores, evaluator.protocol(), fake.count)
+        lines = score_lines(
+            scores,
+            evaluator.protocol(),
+            step=trained.step,
+            images="generated",
+            count=fake.count,
+            weights=trained.weights,
+            generator_dtype="float32",
+        )
+        job.run.append_scores(lines)
         path = job.run.directory / f"neighbours-{trained.step:07d}.png"
         print(_neighbours(evaluator, fake, generated, path))
         return scores
 
     return score
-
-
-def _append(job, trained, scores, protocol, count):
-    job.run.append_scores(
-        score_lines(
-            scores,
-            protocol,
-            step=trained.step,
-            images="generated",
-            count=count,
-            weights=trained.weights,
-            generator_dtype="float32",
-        )
-    )
 
 
 def _neighbours(evaluator, fake, generated, path):
@@ -200,13 +188,12 @@ def _neighbours(evaluator, fake, generated, path):
     return write_picture(path, images.grid(np.concatenate(rows), count + 1))
 
 
-def _rows(scored):
-    """A table, arrows showing which way is better: a row for each (name, scores)."""
+def _show(run, scored):
+    """Prints a table with a row for each (name, scores), and what was written into the run."""
     head = [heading(score.name, score.title) for score in scored[0][1]]
-    return [
-        ("", *head),
-        *((name, *(_cell(score) for score in scores)) for name, scores in scored),
-    ]
+    rows = [(name, *map(_cell, scores)) for name, scores in scored]
+    print("\n".join(command_line.aligned([("", *head), *rows])))
+    print(f"{run.scores}, {gallery.write(run)}")
 
 
 def _cell(score):

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -11,19 +10,6 @@ from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils.errors import UserError
 
 MOST_IMAGES = 1024
-
-
-class Traits(NamedTuple):
-    """What the signatures need to know of a generator."""
-
-    latent_dim: int
-    latent_distribution: str
-    value_range: tuple[float, float]
-    num_classes: int
-
-    @classmethod
-    def of(cls, generator: Generator) -> "Traits":
-        return cls(*(getattr(generator, name) for name in cls._fields))
 
 
 class Server(tf.Module):
@@ -42,9 +28,12 @@ class Server(tf.Module):
 
     def __init__(self, generator: Generator, class_names: tuple[str, ...] | None = None):
         super().__init__(name="lsgan")
-        # A closure, not the network itself: Keras would save its own functions beside ours.
+        # A closure and numbers, not the network itself: Keras would save its own functions too.
         self._forward = lambda *inputs: generator(*inputs, training=False)
-        self._traits = Traits.of(generator)
+        self._latent_dim = generator.latent_dim
+        self._latent_distribution = generator.latent_distribution
+        self._value_range = generator.value_range
+        self._num_classes = generator.num_classes
         self._variables = [variable.value for variable in generator.variables]
         self._class_names = class_names
         if class_names is not None:
@@ -58,7 +47,7 @@ class Server(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
         """The signatures by name, as `tf.saved_model.save` takes them."""
-        z = tf.TensorSpec([None, self._traits.latent_dim], tf.float32, "latents")
+        z = tf.TensorSpec([None, self._latent_dim], tf.float32, "latents")
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
         if self._class_names is None:
@@ -81,7 +70,7 @@ class Server(tf.Module):
         inputs = [self._checked_latents(z)]
         if labels is not None:
             inputs.append(tf.cast(self._checked_ids(labels, tf.shape(z)[0]), tf.int32))
-        low, high = self._traits.value_range
+        low, high = self._value_range
         images = self._forward(*inputs)
         return tf.clip_by_value((images - low) / (high - low), 0.0, 1.0)
 
@@ -89,13 +78,13 @@ class Server(tf.Module):
         shape = tf.shape(z)
         return _checked(
             z,
-            tf.equal(shape[1], self._traits.latent_dim),
-            f"latents must be float32 [N, {self._traits.latent_dim}]; their shape is",
+            tf.equal(shape[1], self._latent_dim),
+            f"latents must be float32 [N, {self._latent_dim}]; their shape is",
             shape,
         )
 
     def _checked_ids(self, labels, count):
-        classes = self._traits.num_classes
+        classes = self._num_classes
         labels = _checked(
             labels,
             tf.equal(tf.size(labels), count),
@@ -119,9 +108,7 @@ class Server(tf.Module):
         if labels is not None:
             ids = self._ids_of_names(labels)
             labels = tf.gather(ids, tf.range(count) % tf.size(ids))
-        z = latents.draw(
-            self._traits.latent_distribution, count, self._traits.latent_dim, seed=seed, step=-1
-        )
+        z = latents.draw(self._latent_distribution, count, self._latent_dim, seed=seed, step=-1)
         pixels = tf.cast(tf.round(self._images(z, labels) * 255.0), tf.uint8)
         png_bytes = tf.map_fn(
             tf.io.encode_png, pixels, fn_output_signature=tf.TensorSpec([], tf.string)

@@ -1,1 +1,1 @@
-"""Scores of generated images: features.py turns images into features, one small file per score."""
+"""Scores of generated images: features.py turns images into features, scores.py compares them."""

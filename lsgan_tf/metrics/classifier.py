@@ -18,15 +18,16 @@ import tensorflow as tf
 from keras import layers
 
 from lsgan_tf.datasets.dataset import Part
-from lsgan_tf.metrics import saved_model
-from lsgan_tf.metrics.features import FeatureNetwork, sha256_of
-from lsgan_tf.utils import files
+from lsgan_tf.metrics import pretrained
+from lsgan_tf.metrics.extractor import FeatureNetwork, sha256_of
+from lsgan_tf.utils import files, typed_json
 from lsgan_tf.utils.errors import UserError
 
 FEATURES = 128  # length of the last hidden layer
 _WIDTHS = (32, 64, 128)
 _SMALLEST = 8  # sides above this many pixels are halved further
 _HELD_OUT = 0.1  # of a set without a test split
+_REMEDY = "Train it again: python -m lsgan_tf.train_classifier --dataset=NAME"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,10 +196,16 @@ def load(path: Path, sha256: str = "") -> FeatureNetwork:
             f"there is no classifier at {path}. Train it, minutes on two cores:\n"
             "  python -m lsgan_tf.train_classifier --dataset=NAME"
         )
-    facts = _read_facts(path.with_suffix(".json"))
+    described = path.with_suffix(".json")
+    try:
+        facts = typed_json.load(described, Facts)
+    except FileNotFoundError as error:
+        raise UserError(f"{described} is missing. {_REMEDY}") from error
+    except typed_json.InvalidJson as error:
+        raise UserError(f"{error} {_REMEDY}") from error
     if sha256_of(path) != facts.sha256:
         raise UserError(f"{path} is not the file that its .json describes. {_REMEDY}")
-    network = saved_model.load(path, sha256)
+    network = pretrained.load_file(path, sha256)
     return dataclasses.replace(
         network,
         name=f"classifier of {facts.dataset}",
@@ -206,17 +213,3 @@ def load(path: Path, sha256: str = "") -> FeatureNetwork:
         test_accuracy=facts.test_accuracy,
         trained_on=facts.fingerprint,
     )
-
-
-_REMEDY = "Train it again: python -m lsgan_tf.train_classifier --dataset=NAME"
-
-
-def _read_facts(path: Path) -> Facts:
-    try:
-        stored = json.loads(path.read_bytes())
-        names = stored["class_names"]
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError("class_names must be strings")
-        return Facts(**{**stored, "class_names": tuple(names)})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is missing or damaged ({error!r}). {_REMEDY}") from error

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from lsgan_tf.datasets.dataset import Dataset, Numbered, Part
-from lsgan_tf.metrics.features import BATCH_SIZE, Choice, Extractor
+from lsgan_tf.metrics.extractor import BATCH_SIZE, Extractor
+from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.measurements import Measured, measure, measure_real
 from lsgan_tf.metrics.scores import Score, Settings, compare
 from lsgan_tf.utils.errors import UserError
@@ -198,6 +199,7 @@ class Evaluator:
     def protocol(self) -> dict[str, Any]:
         """What the scores depend on, as JSON values."""
         network, part = self.extractor.network, self._data.reference
+        settings = dataclasses.asdict(self.settings)
         return {
             "extractor": {
                 "name": network.name,
@@ -215,7 +217,8 @@ class Evaluator:
                 "images": part.count,
                 "image_shape": list(part.dataset.image_shape),
             },
-            "settings": _settings(self.settings),
+            # `images` is the `count` of a score, which may be smaller.
+            "settings": {name: value for name, value in settings.items() if name != "images"},
         }
 
 
@@ -275,9 +278,3 @@ def score_lines(
         }
         for score in scores
     ]
-
-
-def _settings(settings):
-    stored = dataclasses.asdict(settings)
-    del stored["images"]  # that is `count`, which may be smaller
-    return stored

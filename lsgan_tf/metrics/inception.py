@@ -13,17 +13,17 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
 import tqdm
 from google.protobuf.message import DecodeError
 
-from lsgan_tf.metrics.features import INCEPTION, FeatureNetwork, check_sha256, sha256_of
+from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256, sha256_of
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, first_line
 
+NAME = "inception-2015"
 FILE_NAME = "classify_image_graph_def.pb"
 ADDRESS = (
     "https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/"
@@ -101,7 +101,7 @@ def load(path: Path | None, data_dir: Path, sha256: str = "") -> FeatureNetwork:
     graph = _graph(path)
     _check_answer(path, graph)
     return FeatureNetwork(
-        INCEPTION,
+        NAME,
         checksum,
         "bilinear to 299x299, in the network",
         3,
@@ -125,22 +125,25 @@ def download(path: Path, address: str = ADDRESS) -> None:
     files.make_parent(path)
     archive = path.with_name("inception-2015-12-05.tgz")
     try:
-        with files.replacing(archive) as file:
-            _fetch(address, file)
+        with (
+            files.replacing(archive) as file,
+            tqdm.tqdm(unit="B", unit_scale=True, desc=FILE_NAME, disable=None) as bar,
+        ):
+            for chunk in _chunks(address):
+                file.write(chunk)
+                bar.update(len(chunk))
         files.write_bytes(path, _from_archive(archive))
         print(f"{path}: sha256 {sha256_of(path)}")
     except ValueError as error:
-        raise _not_available(path, address, error) from error
+        raise UserError(
+            f"the Inception network of 2015 could not be downloaded ({error}). Fetch\n  {address}\n"
+            f"by other means and put its {FILE_NAME} at {path}, or name the file with "
+            "--features_file. Without it: --features=classifier compares features of a classifier "
+            "of the data set itself (python -m lsgan_tf.train_classifier --dataset=NAME)."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             archive.unlink(missing_ok=True)
-
-
-def _fetch(address: str, file: BinaryIO) -> None:
-    with tqdm.tqdm(unit="B", unit_scale=True, desc=FILE_NAME, disable=None) as bar:
-        for chunk in _chunks(address):
-            file.write(chunk)
-            bar.update(len(chunk))
 
 
 def _chunks(address: str) -> Iterator[bytes]:
@@ -157,15 +160,6 @@ def _chunks(address: str) -> Iterator[bytes]:
         raise ValueError(getattr(error, "reason", None) or error) from error
     if total is not None and str(received) != total:
         raise ValueError(f"{received} of {total} bytes came")
-
-
-def _not_available(path: Path, address: str, reason: ValueError) -> UserError:
-    return UserError(
-        f"the Inception network of 2015 could not be downloaded ({reason}). Fetch\n  {address}\n"
-        f"by other means and put its {FILE_NAME} at {path}, or name the file with "
-        "--features_file. Without it: --features=classifier compares features of a classifier of "
-        "the data set itself (python -m lsgan_tf.train_classifier --dataset=NAME)."
-    )
 
 
 def _from_archive(path: Path) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 import tqdm
 
 from lsgan_tf.datasets.dataset import Numbered, Part
-from lsgan_tf.metrics.features import Extractor
+from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import Moments
 from lsgan_tf.metrics.inception_score import InceptionScore, Posteriors, softmax
 from lsgan_tf.utils import files
@@ -24,10 +24,6 @@ _CACHE_FORMAT = 1  # of the files that keep what was measured of real images
 
 class GivenUp(Exception):
     """A stop was asked for while images were measured."""
-
-
-def _never():
-    return False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ def measure(
     *,
     keep: int,
     what: str,
-    stop: Callable[[], bool] = _never,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Measured:
     """Extracts the features of a set of images; draws a progress bar on a terminal.
 
@@ -105,46 +101,6 @@ def _check_finite(outputs, first, what, extractor):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Key:
-    """Everything that changes what is measured. Files are named by its digest."""
-
-    dataset: str
-    fingerprint: str  # of the records
-    split: str
-    start: int  # positions in the split's fixed random order
-    stop: int
-    image_shape: tuple[int, int, int]  # after resizing
-    network: str
-    sha256: str  # of the network's weights
-    resize: str
-    dtype: str
-    kept: int
-
-    @classmethod
-    def of(cls, extractor: Extractor, part: Part, split: str, keep: int) -> "Key":
-        """The key of a part of this split under an extractor."""
-        dataset, network = part.dataset, extractor.network
-        return cls(
-            dataset.name,
-            dataset.fingerprint,
-            split,
-            part.start,
-            part.stop,
-            tuple(dataset.image_shape),
-            network.name,
-            network.sha256,
-            network.resize,
-            extractor.dtype,
-            keep,
-        )
-
-    def file(self, directory: Path) -> Path:
-        """The file that keeps it."""
-        text = json.dumps([_CACHE_FORMAT, dataclasses.asdict(self)], sort_keys=True)
-        return Path(directory) / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
-
-
 def measure_real(
     extractor: Extractor,
     part: Part,
@@ -152,7 +108,7 @@ def measure_real(
     split: str,
     keep: int,
     directory: Path,
-    stop: Callable[[], bool] = _never,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Measured:
     """Measures real images, or reads what was measured of them before.
 
@@ -172,7 +128,7 @@ def measure_real(
         UserError: as `measure` does.
     """
     keep = min(keep, part.count)
-    path = Key.of(extractor, part, split, keep).file(directory)
+    path = _cache_file(Path(directory), extractor, part, split, keep)
     if path.exists():
         try:
             return _read(path, part, keep, extractor)
@@ -185,6 +141,26 @@ def measure_real(
     except UserError as error:  # the scores do not depend on the file
         print(f"warning: what was measured of real images is not kept: {error}")
     return measured
+
+
+def _cache_file(directory, extractor, part, split, kept):
+    """The file, named by a digest of everything that changes what is measured."""
+    dataset, network = part.dataset, extractor.network
+    key = {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split": split,
+        "start": part.start,  # positions in the split's fixed random order
+        "stop": part.stop,
+        "image_shape": dataset.image_shape,  # after resizing
+        "network": network.name,
+        "sha256": network.sha256,
+        "resize": network.resize,
+        "dtype": extractor.dtype,
+        "kept": kept,
+    }
+    text = json.dumps([_CACHE_FORMAT, key], sort_keys=True)
+    return directory / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 
 def _write(path, measured):

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lsgan_tf.metrics.features import INCEPTION, Extractor
+from lsgan_tf.metrics import inception
+from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import frechet_distance
 from lsgan_tf.metrics.kid import kernel_distance
 from lsgan_tf.metrics.measurements import Measured
@@ -56,9 +57,17 @@ def compare(
         asked: the labels that the images were conditioned on, ids [N] of the classifier's classes;
             None if they were not, or if the extractor is no classifier.
     """
+    fid = frechet_distance(real.moments, fake.moments)
+    kid = kernel_distance(
+        real.features,
+        fake.features,
+        subsets=settings.kid_subsets,
+        subset_size=settings.kid_subset_size,
+        seed=settings.seed,
+    )
     scores = [
-        Score("fid", _defined_on(extractor, "FID"), frechet_distance(real.moments, fake.moments)),
-        _kid(real, fake, extractor, settings),
+        Score("fid", _defined_on(extractor, "FID"), fid),
+        Score("kid", _defined_on(extractor, "KID"), kid.mean, {"std": kid.std}),
     ]
     if fake.inception_score is not None:
         title = "Inception score" if _is_inception(extractor) else "class score"
@@ -68,18 +77,6 @@ def compare(
     if extractor.network.class_names is not None:
         scores += _compare_classes(real.predicted, fake.predicted, extractor, asked)
     return scores
-
-
-def _kid(real, fake, extractor, settings):
-    distance = kernel_distance(
-        real.features,
-        fake.features,
-        subsets=settings.kid_subsets,
-        subset_size=settings.kid_subset_size,
-        seed=settings.seed,
-    )
-    title = _defined_on(extractor, "KID")
-    return Score("kid", title, distance.mean, {"std": distance.std})
 
 
 def _compare_neighbours(real, fake, settings):
@@ -106,7 +103,7 @@ def _compare_classes(real, fake, extractor, asked):
 
 
 def _is_inception(extractor):
-    return extractor.network.name == INCEPTION
+    return extractor.network.name == inception.NAME
 
 
 def _defined_on(extractor, title):

@@ -52,9 +52,8 @@ def build(
     try:
         return pair.make(shape, num_classes)
     except ValueError as error:
-        raise UserError(
-            f"{error} Set --image_size to one it takes, for example {_nearest_side(shape)}."
-        ) from error
+        side = max(dcgan.SMALLEST_SIDE, min(shape[:2]))
+        raise UserError(f"{error} Set --image_size to one it takes, for example {side}.") from error
 
 
 def _check_shape(name, pair, shape):
@@ -93,7 +92,3 @@ def _check_labels(name, pair, shape, num_classes):
 
 def _format_shape(shape):
     return "x".join(map(str, shape))
-
-
-def _nearest_side(shape):
-    return max(dcgan.SMALLEST_SIDE, min(shape[:2]))

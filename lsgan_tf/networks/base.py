@@ -20,6 +20,7 @@ class Network(keras.Model):
     Attributes:
         image_shape: (height, width, channels) of one image.
         num_classes: number of labels the network is conditioned on, or 0.
+        name: of the Keras model; the argument of every network.
     """
 
     def __init__(
@@ -101,7 +102,6 @@ class LabelledGenerator(Generator):
         image_shape: (height, width, channels) of one image.
         num_classes: number of labels, or 0.
         label_units: length of the mapped label.
-        name: of the Keras model.
     """
 
     def __init__(
@@ -135,7 +135,6 @@ class LabelledDiscriminator(Discriminator):
         image_shape: (height, width, channels) of one image.
         num_classes: number of labels, or 0.
         label_units: length of the mapped label.
-        name: of the Keras model.
     """
 
     def __init__(
@@ -176,3 +175,17 @@ class Pair(NamedTuple):
     description: str
     conditional: bool = False
     needs_labels: bool = False
+
+
+def fixed_pair(
+    make_generator: Callable[..., Generator],
+    make_discriminator: Callable[..., Discriminator],
+    image_shape: tuple[int, ...],
+    description: str,
+) -> Pair:
+    """A pair of one image shape that takes no labels; both are made without arguments."""
+    return Pair(
+        lambda image_shape, num_classes: (make_generator(), make_discriminator()),
+        image_shape,
+        description,
+    )

@@ -42,7 +42,6 @@ class CharacterGenerator(LabelledGenerator):
 
     Args:
         num_classes: number of labels, at least 1.
-        name: of the Keras model.
 
     Raises:
         ValueError: without classes.
@@ -71,7 +70,6 @@ class CharacterDiscriminator(LabelledDiscriminator):
 
     Args:
         num_classes: number of labels, at least 1.
-        name: of the Keras model.
 
     Raises:
         ValueError: without classes.

@@ -10,6 +10,7 @@ from lsgan_tf.networks.base import (
     LabelledDiscriminator,
     LabelledGenerator,
     Pair,
+    fixed_pair,
 )
 from lsgan_tf.networks.layers import STDDEV, conv, deconv, leaky_relu, linear, logit, tanh
 from lsgan_tf.networks.normalization import BatchNormalization
@@ -58,7 +59,6 @@ class DCGANGenerator(LabelledGenerator):
         latent_dim: length of a latent vector.
         num_classes: number of labels to condition on, or 0.
         batch_norm: whether batch norm follows each hidden layer.
-        name: of the Keras model.
 
     Raises:
         ValueError: if the image shape is another.
@@ -97,7 +97,6 @@ class DCGANDiscriminator(LabelledDiscriminator):
         image_shape: (side, side, 1 or 3), the side at least 16.
         num_classes: number of labels to condition on, or 0.
         batch_norm: whether batch norm follows the second to fourth convolution.
-        name: of the Keras model.
 
     Raises:
         ValueError: if the image shape is another.
@@ -148,7 +147,6 @@ class StabilityGenerator(Generator):
 
     Args:
         batch_norm: whether batch norm follows each hidden layer; never so in the authors' code.
-        name: of the Keras model.
     """
 
     def __init__(self, batch_norm: bool = False, name: str | None = None) -> None:
@@ -174,7 +172,6 @@ class StabilityDiscriminator(Discriminator):
 
     Args:
         batch_norm: whether batch norm follows the second to fourth convolution.
-        name: of the Keras model.
     """
 
     def __init__(self, batch_norm: bool = True, name: str | None = None) -> None:
@@ -206,11 +203,9 @@ def _pair(batch_norm, description):
 
 
 def _stability_pair(generator_batch_norm, discriminator_batch_norm, description):
-    return Pair(
-        lambda image_shape, num_classes: (
-            StabilityGenerator(generator_batch_norm),
-            StabilityDiscriminator(discriminator_batch_norm),
-        ),
+    return fixed_pair(
+        lambda: StabilityGenerator(generator_batch_norm),
+        lambda: StabilityDiscriminator(discriminator_batch_norm),
         STABILITY_SHAPE,
         f"64x64 DCGAN, {description} (ICCV 2017)",
     )

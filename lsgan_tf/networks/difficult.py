@@ -8,7 +8,7 @@ batch norm. The residual networks are in residual.py.
 import keras
 from keras import layers, ops
 
-from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.base import Discriminator, Generator, fixed_pair
 from lsgan_tf.networks.layers import (
     fixed_uniform,
     leaky_relu,
@@ -40,7 +40,6 @@ class DifficultGenerator(NormalGenerator):
     Args:
         normalization: "batch", "layer" or "none".
         activation: "relu" or "tanh".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation or activation.
@@ -77,7 +76,6 @@ class DifficultDiscriminator(Discriminator):
     Args:
         normalization: "layer", "batch" or "none".
         activation: "leaky_relu" or "tanh".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation or activation.
@@ -161,7 +159,6 @@ class GatedGenerator(NormalGenerator):
 
     Args:
         normalization: "batch", "layer" or "none".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation.
@@ -190,7 +187,6 @@ class GatedDiscriminator(Discriminator):
 
     Args:
         normalization: "layer", "batch" or "none".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation.
@@ -218,11 +214,8 @@ def _activate(kind, known):
 
 
 def _pair(make_generator, make_discriminator, description):
-    return Pair(
-        lambda image_shape, num_classes: (make_generator(), make_discriminator()),
-        IMAGE_SHAPE,
-        f"64x64: {description} (PAMI 2019)",
-    )
+    description = f"64x64: {description} (PAMI 2019)"
+    return fixed_pair(make_generator, make_discriminator, IMAGE_SHAPE, description)
 
 
 PAIRS = {

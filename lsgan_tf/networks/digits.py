@@ -1,7 +1,5 @@
 """Two pairs for 28-pixel digits, which may be conditioned on labels."""
 
-from collections.abc import Callable
-
 import keras
 from keras import layers
 
@@ -33,7 +31,6 @@ class DigitGenerator(LabelledGenerator):
 
     Args:
         num_classes: number of labels to condition on, or 0.
-        name: of the Keras model.
     """
 
     def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
@@ -56,7 +53,6 @@ class DigitDiscriminator(LabelledDiscriminator):
 
     Args:
         num_classes: number of labels to condition on, or 0.
-        name: of the Keras model.
     """
 
     def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
@@ -85,7 +81,6 @@ class LightGenerator(LabelledGenerator):
 
     Args:
         num_classes: number of labels to condition on, or 0.
-        name: of the Keras model.
     """
 
     def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
@@ -107,7 +102,6 @@ class LightDiscriminator(LabelledDiscriminator):
 
     Args:
         num_classes: number of labels to condition on, or 0.
-        name: of the Keras model.
     """
 
     def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
@@ -124,11 +118,7 @@ class LightDiscriminator(LabelledDiscriminator):
         self.build_variables()
 
 
-def _pair(
-    make_generator: Callable[[int], LabelledGenerator],
-    make_discriminator: Callable[[int], LabelledDiscriminator],
-    description: str,
-) -> Pair:
+def _pair(make_generator, make_discriminator, description):
     return Pair(
         lambda image_shape, num_classes: (
             make_generator(num_classes),

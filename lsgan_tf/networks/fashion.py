@@ -13,7 +13,7 @@ are NHWC: between a linear layer and a map this permutes only the random weights
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.base import Discriminator, Generator, fixed_pair
 from lsgan_tf.networks.layers import (
     STDDEV,
     leaky_relu,
@@ -53,7 +53,6 @@ class FashionGenerator(Generator):
     Args:
         momentum: of batch norm, which then follows each hidden layer; None for no batch norm.
             PyTorch's momentum is one minus this.
-        name: of the Keras model.
     """
 
     latent_distribution = "normal"
@@ -81,7 +80,6 @@ class DeepFashionGenerator(Generator):
     Args:
         momentum: of batch norm, which follows each transposed convolution but not the linear layer;
             None for no batch norm.
-        name: of the Keras model.
     """
 
     latent_distribution = "normal"
@@ -114,7 +112,6 @@ class FashionDiscriminator(Discriminator):
             discriminators here, and the papers', are linear. This one is for least squares with
             labels (0, 1, 1) only: an output in (0, 1) cannot reach a label a = -1, and the cross
             entropies apply a sigmoid themselves.
-        name: of the Keras model.
     """
 
     def __init__(
@@ -140,19 +137,17 @@ class FashionDiscriminator(Discriminator):
 def _pairs(name, make_generator, momentum, description):
     """The pairs NAME, with a linear D, and NAME_sigmoid."""
 
-    def make(sigmoid):
-        return lambda image_shape, num_classes: (
-            make_generator(momentum),
-            FashionDiscriminator(momentum, sigmoid),
+    def pair(sigmoid, remark):
+        return fixed_pair(
+            lambda: make_generator(momentum),
+            lambda: FashionDiscriminator(momentum, sigmoid),
+            IMAGE_SHAPE,
+            f"32x32 grey, {description}{remark}",
         )
 
     return {
-        name: Pair(make(False), IMAGE_SHAPE, f"32x32 grey, {description} (Fashion-MNIST report)"),
-        f"{name}_sigmoid": Pair(
-            make(True),
-            IMAGE_SHAPE,
-            f"32x32 grey, {description}; D ends in a sigmoid, for (0, 1, 1) only",
-        ),
+        name: pair(False, " (Fashion-MNIST report)"),
+        f"{name}_sigmoid": pair(True, "; D ends in a sigmoid, for (0, 1, 1) only"),
     }
 
 

@@ -31,36 +31,38 @@ HE = 4.0
 # bit.
 
 
-def linear(units: int, **kwargs) -> layers.Dense:
+def linear(units: int, initializer: Initializer | None = None, **kwargs) -> layers.Dense:
     """A fully connected layer, [N, inputs] -> [N, units]."""
-    return layers.Dense(
-        units, kernel_initializer=keras.initializers.RandomNormal(stddev=STDDEV), **kwargs
-    )
+    # The default is made only where it is used: every initialiser that is made draws a seed.
+    initializer = initializer or keras.initializers.RandomNormal(stddev=STDDEV)
+    return layers.Dense(units, kernel_initializer=initializer, **kwargs)
 
 
-def conv(filters: int, kernel_size: int = 5, strides: int = 2, **kwargs) -> layers.Conv2D:
+def conv(
+    filters: int,
+    kernel_size: int = 5,
+    strides: int = 2,
+    initializer: Initializer | None = None,
+    **kwargs,
+) -> layers.Conv2D:
     """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters], rounded up."""
+    initializer = initializer or keras.initializers.TruncatedNormal(stddev=STDDEV)
     return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        kernel_initializer=keras.initializers.TruncatedNormal(stddev=STDDEV),
-        **kwargs,
+        filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs
     )
 
 
 def deconv(
-    filters: int, kernel_size: int = 5, strides: int = 2, **kwargs
+    filters: int,
+    kernel_size: int = 5,
+    strides: int = 2,
+    initializer: Initializer | None = None,
+    **kwargs,
 ) -> layers.Conv2DTranspose:
     """A transposed convolution, [N, H, W, C] -> [N, H * strides, W * strides, filters]."""
+    initializer = initializer or keras.initializers.RandomNormal(stddev=STDDEV)
     return layers.Conv2DTranspose(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=STDDEV),
-        **kwargs,
+        filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs
     )
 
 
@@ -179,8 +181,8 @@ def fixed_uniform(stddev: float = STDDEV) -> Initializer:
 
 
 def uniform_linear(units: int, initializer: Initializer | None = None, **kwargs) -> layers.Dense:
-    """A fully connected layer, [N, inputs] -> [N, units]; Glorot weights by default."""
-    return layers.Dense(units, kernel_initializer=initializer or FanUniform(GLOROT), **kwargs)
+    """`linear` with Glorot weights by default."""
+    return linear(units, initializer or FanUniform(GLOROT), **kwargs)
 
 
 def uniform_conv(
@@ -190,34 +192,15 @@ def uniform_conv(
     initializer: Initializer | None = None,
     **kwargs,
 ) -> layers.Conv2D:
-    """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters]; He by default."""
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        kernel_initializer=initializer or FanUniform(HE, strides),
-        **kwargs,
-    )
+    """`conv` with He weights by default."""
+    return conv(filters, kernel_size, strides, initializer or FanUniform(HE, strides), **kwargs)
 
 
 def uniform_deconv(
-    filters: int,
-    kernel_size: int = 5,
-    strides: int = 2,
-    initializer: Initializer | None = None,
-    **kwargs,
+    filters: int, kernel_size: int = 5, initializer: Initializer | None = None
 ) -> layers.Conv2DTranspose:
-    """A transposed convolution, [N, H, W, C] -> [N, H * strides, W * strides, filters]; He by
-    default."""
-    return layers.Conv2DTranspose(
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        kernel_initializer=initializer or FanUniform(HE, strides),
-        **kwargs,
-    )
+    """`deconv` with strides of 2 and He weights by default."""
+    return deconv(filters, kernel_size, 2, initializer or FanUniform(HE, 2))
 
 
 def uniform_logit(initializer: Initializer | None = None) -> layers.Dense:

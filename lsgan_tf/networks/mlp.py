@@ -8,7 +8,7 @@ that library's initial weights and 10 normal latents, and one in TensorFlow, wit
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.base import Discriminator, Generator, fixed_pair
 from lsgan_tf.networks.layers import sigmoid, torch_linear
 from lsgan_tf.utils.errors import check_known
 
@@ -35,7 +35,6 @@ class PerceptronGenerator(Generator):
 
     Args:
         original: "pytorch" or "tensorflow".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another original.
@@ -66,7 +65,6 @@ class PerceptronDiscriminator(Discriminator):
 
     Args:
         original: "pytorch" or "tensorflow", whose initial weights to take.
-        name: of the Keras model.
 
     Raises:
         ValueError: on another original.
@@ -87,11 +85,9 @@ class PerceptronDiscriminator(Discriminator):
 
 
 def _pair(original, description):
-    return Pair(
-        lambda image_shape, num_classes: (
-            PerceptronGenerator(original),
-            PerceptronDiscriminator(original),
-        ),
+    return fixed_pair(
+        lambda: PerceptronGenerator(original),
+        lambda: PerceptronDiscriminator(original),
         IMAGE_SHAPE,
         f"28x28, one hidden layer a side: {description}",
     )

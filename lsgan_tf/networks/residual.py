@@ -8,7 +8,7 @@ not count.
 import keras
 from keras import layers, ops
 
-from lsgan_tf.networks.base import Discriminator, Pair
+from lsgan_tf.networks.base import Discriminator, fixed_pair
 from lsgan_tf.networks.difficult import IMAGE_SHAPE, NormalGenerator
 from lsgan_tf.networks.layers import (
     GLOROT,
@@ -118,7 +118,6 @@ class ResidualGenerator(NormalGenerator):
 
     Args:
         normalization: "batch", "layer" or "none".
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation.
@@ -156,7 +155,6 @@ class ResidualDiscriminator(Discriminator):
         normalization: "layer", "batch" or "none".
         divisor: of the logit. It is 5 in WGAN-GP's `gan_64x64.py` and in the authors'
             `others/gan_64x64.py`; their `resnet/` does not divide.
-        name: of the Keras model.
 
     Raises:
         ValueError: on another normalisation.
@@ -201,13 +199,15 @@ def _divide_by(divisor):
 
 
 PAIRS = {
-    "difficult_residual": Pair(
-        lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator()),
+    "difficult_residual": fixed_pair(
+        ResidualGenerator,
+        ResidualDiscriminator,
         IMAGE_SHAPE,
         "64x64: residual networks of 101 layers (PAMI 2019)",
     ),
-    "difficult_residual_fifth": Pair(
-        lambda image_shape, num_classes: (ResidualGenerator(), ResidualDiscriminator(divisor=5.0)),
+    "difficult_residual_fifth": fixed_pair(
+        ResidualGenerator,
+        lambda: ResidualDiscriminator(divisor=5.0),
         IMAGE_SHAPE,
         "64x64: residual networks of 101 layers, D's logit divided by 5 (WGAN-GP)",
     ),

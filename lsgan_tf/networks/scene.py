@@ -6,7 +6,7 @@ A DCGAN pair whose generator has two extra stride-1 layers, after VGG.
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator, Pair
+from lsgan_tf.networks.base import Discriminator, Generator, fixed_pair
 from lsgan_tf.networks.layers import (
     conv,
     deconv,
@@ -64,9 +64,7 @@ class SceneDiscriminator(Discriminator):
 
 
 PAIRS = {
-    "scene": Pair(
-        lambda image_shape, num_classes: (SceneGenerator(), SceneDiscriminator()),
-        IMAGE_SHAPE,
-        "112x112 scenes, VGG-style (ICCV 2017)",
+    "scene": fixed_pair(
+        SceneGenerator, SceneDiscriminator, IMAGE_SHAPE, "112x112 scenes, VGG-style (ICCV 2017)"
     )
 }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lsgan_tf.runs import score_log
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.runs.score_log import LoggedScore, Protocol
-from lsgan_tf.utils import files, text
+from lsgan_tf.utils import command_line, files
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.score_directions import BETTER
 
@@ -80,7 +80,7 @@ def table(runs: Iterable[Run]) -> list[str]:
     names, tables = _read_tables(runs)
     lines = []
     for one in tables:
-        lines += [one.heading, *text.aligned(_to_cells(one)), ""]
+        lines += [one.heading, *command_line.aligned(_to_cells(one)), ""]
     if not any(one.runs == set(names) for one in tables):
         lines.append(
             "No protocol is shared by all runs: numbers of different tables do not compare. Score "

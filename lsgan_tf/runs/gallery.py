@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import struct
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,16 +119,17 @@ def _real_images(run: Run) -> _Picture | None:
 def _sections(run: Run, scores: list[LoggedScore]) -> list[_Section]:
     cards, kept = _Cards(run, scores), available(run.checkpoints)
     note = "The newest first. A click on a command selects it." if kept else "There is none yet."
-    sections = [_section("Checkpoints", note, map(cards.of_checkpoint, reversed(kept)))]
+    of_checkpoints = [cards.card(step, is_kept=True) for step in reversed(kept)]
+    sections = [_section("Checkpoints", note, of_checkpoints)]
     others = sorted(cards.sampled_steps - set(kept), reverse=True)
     if others:
         note = "Only the samples are left; --keep_checkpoints is how many checkpoints are kept."
-        sections.append(_section("Samples of other steps", note, map(cards.of_sample, others)))
+        of_samples = [cards.card(step, is_kept=False) for step in others]
+        sections.append(_section("Samples of other steps", note, of_samples))
     return sections
 
 
-def _section(heading: str, note: str, cards: Iterable[_Card]) -> _Section:
-    cards = list(cards)
+def _section(heading: str, note: str, cards: list[_Card]) -> _Section:
     widths = [card.picture.width for card in cards if card.picture]
     return _Section(heading, note, max([*widths, _NARROWEST]) + _PADDING, cards)
 
@@ -151,27 +151,16 @@ class _Cards:
             self._scores.setdefault(score.step, []).append(score)
         self.sampled_steps = self._sizes.keys()
 
-    def of_checkpoint(self, step: int) -> _Card:
-        """The card of a step whose checkpoint is kept."""
-        best = self._best if self._best and self._best.step == step else None
-        return self._card(
-            step,
-            picture=self._picture(step, enlarge=True),
-            badge=f"best {best.score}: {best.value:.4g}" if best else "",
-            commands=self._commands(step),
-        )
-
-    def of_sample(self, step: int) -> _Card:
-        """The card of a step that has only its samples left."""
-        picture = self._picture(step, enlarge=False)
-        return self._card(step, picture=picture, badge="", commands=[])
-
-    def _card(self, step, **facts):
+    def card(self, step: int, *, is_kept: bool) -> _Card:
+        """The card of a step whose checkpoint is kept, or that has only its samples left."""
+        best = self._best if is_kept and self._best and self._best.step == step else None
         return _Card(
             step=step,
+            badge=f"best {best.score}: {best.value:.4g}" if best else "",
+            picture=self._picture(step, enlarge=is_kept),
             losses=self._describe_losses(step),
             scores=_group(self._scores.get(step, [])),
-            **facts,
+            commands=self._commands(step) if is_kept else [],
         )
 
     def _picture(self, step, enlarge):

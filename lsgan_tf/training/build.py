@@ -4,11 +4,10 @@ import keras
 
 from lsgan_tf import networks
 from lsgan_tf.config import Config
-from lsgan_tf.gan.compatibility import NotPenalisable
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.objectives import LeastSquares, Objective, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.gan.optimizers import Adam, RMSProp
-from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates, Penalty
+from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates, NotPenalisable, Penalty
 from lsgan_tf.networks import normalization
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.utils.errors import UserError

@@ -5,7 +5,7 @@ import functools
 import shlex
 
 from lsgan_tf.inference import sampler
-from lsgan_tf.inference.real_examples import SEARCHED
+from lsgan_tf.inference.classes import SEARCHED
 from lsgan_tf.metrics.measurements import GivenUp
 from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available

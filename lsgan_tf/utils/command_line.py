@@ -1,4 +1,4 @@
-"""How the commands start: flags, errors as one message, output that cannot fail, TensorFlow."""
+"""How the commands start and print: flags, errors as one message, tables."""
 
 import contextlib
 import errno
@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -154,3 +154,19 @@ def _withhold_stderr() -> Iterator[None]:
             if shown:
                 withheld.seek(0)
                 shutil.copyfileobj(withheld, sys.stderr.buffer)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are padded to equal width, without spaces at their ends.
+
+    Args:
+        rows: rows of equally many cells.
+
+    Raises:
+        ValueError: the rows are not equally long.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

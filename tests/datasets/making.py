@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import process_pool, shard_writer, writer
+from lsgan_tf.datasets import process_pool, shards, writer
 
 CLASS_NAMES = ("even", "odd")
 
@@ -131,7 +131,7 @@ def flip(path, *offsets):
 
 def offsets(directory, file):
     """The offsets of a shard's records, and its size, from its index."""
-    return np.fromfile(shard_writer.index_path(directory, file), "<u8").astype(int)
+    return np.fromfile(shards.index_path(directory, file), "<u8").astype(int)
 
 
 def run_without_pool(monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import example, record_reader, shard_writer, tfrecord
+from lsgan_tf.datasets import example, record_reader, shards, tfrecord
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
@@ -24,7 +24,7 @@ def rewrite_record(directory, number, payload):
     data = path.read_bytes()
     data = data[: offsets[number]] + tfrecord.frame(payload) + data[offsets[number + 1] :]
     path.write_bytes(data)
-    shard_writer.index_path(directory, FIRST).unlink()
+    shards.index_path(directory, FIRST).unlink()
     making.change_json(
         directory / "manifest.json", lambda values: values["shards"][0].update(bytes=len(data))
     )
@@ -43,7 +43,7 @@ def test_index_and_scan_agree(made):
 
 
 def test_missing_index_only_costs_time(tiny):
-    shard_writer.index_path(tiny, FIRST).unlink()
+    shards.index_path(tiny, FIRST).unlink()
     _, records = record_reader.converted(tiny)
     assert len(records) == 50
 
@@ -75,7 +75,7 @@ def test_count_that_differs_from_the_manifest(tiny):
 
 
 def test_damaged_index(tiny):
-    path = shard_writer.index_path(tiny, FIRST)
+    path = shards.index_path(tiny, FIRST)
     offsets = np.fromfile(path, "<u8")
     for damaged in (offsets[:-1], offsets[::-1], offsets + np.uint64(8), offsets[:0]):
         path.write_bytes(damaged.tobytes())

@@ -13,7 +13,7 @@ import filelock
 import pytest
 import tensorflow_datasets as tfds
 
-from lsgan_tf.datasets import manifest, shard_writer, writer
+from lsgan_tf.datasets import manifest, shards, writer
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
@@ -78,9 +78,7 @@ def test_a_broken_state_file_costs_its_shard_only(tmp_path, made):
     with pytest.raises(UserError, match="--max_bad=0"):
         writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1)
     for number, state in enumerate((b"[]", b"{")):
-        path = shard_writer.state_path(
-            tmp_path / "tiny", f"tiny-train.tfrecord-0000{number}-of-00002"
-        )
+        path = shards.state_path(tmp_path / "tiny", f"tiny-train.tfrecord-0000{number}-of-00002")
         path.write_bytes(state)
     done = writer.write(tmp_path / "tiny", making.plan(50, bad=(1,)), processes=1, max_bad=1)
     assert sum(shard.count for shard in done.shards) == 49
@@ -226,7 +224,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, undisturbed):
 
 
 def test_the_pool_imports_no_tensorflow():
-    modules = "writer, shard_writer, pictures, digits, embedded"
+    modules = "writer, shards, pictures, digits, embedded"
     code = (
         f"import sys; from lsgan_tf.datasets import {modules}; import tools.convert_images; "
         "assert not {'tensorflow', 'tensorflow_datasets', 'matplotlib.pyplot'} & set(sys.modules)"

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from lsgan_tf.gan.compatibility import NotPenalisable, check_penalised
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.optimizers import Adam
+from lsgan_tf.gan.penalties import NotPenalisable, check_penalised
 from tests.tiny import TinyDiscriminator, TinyGenerator
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.gan.compatibility import NotPenalisable
 from lsgan_tf.gan.model import GAN, latents
 from lsgan_tf.gan.objectives import LeastSquares
-from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates
+from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates, NotPenalisable
 from tests.tiny import (
     PointDiscriminator,
     PointGenerator,

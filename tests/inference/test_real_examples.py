@@ -5,7 +5,7 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.config import Config
-from lsgan_tf.inference import real_examples
+from lsgan_tf.inference import classes
 from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 from tools import convert_images
@@ -39,29 +39,29 @@ def greys(images):
 
 
 def test_each_label_has_an_example_of_its_class(run):
-    assert greys(real_examples.read_examples(run, [2, 0, 1, 2])) == [20, 0, 10, 20]
+    assert greys(classes.read_examples(run, [2, 0, 1, 2])) == [20, 0, 10, 20]
 
 
 def test_a_bounded_search_leaves_grey_what_it_has_not_met(run):
-    found = greys(real_examples.read_examples(run, [0, 1, 2], at_most=1))
+    found = greys(classes.read_examples(run, [0, 1, 2], at_most=1))
     assert found.count(128) == 2 and set(found) < {0, 10, 20, 128}
 
 
 def test_classes_of_a_set_that_was_made_again_go_by_name(run, tmp_path):
     convert(tmp_path / "now" / "set", "cab")
-    assert greys(real_examples.read_examples(run, [2, 0, 1], str(tmp_path / "now"))) == [20, 0, 10]
+    assert greys(classes.read_examples(run, [2, 0, 1], str(tmp_path / "now"))) == [20, 0, 10]
 
 
 def test_a_class_that_the_set_lost_is_named(run, tmp_path):
     convert(tmp_path / "now" / "set", "ca")
     with pytest.raises(UserError, match="data set set has no class 'b' now"):
-        real_examples.read_examples(run, [0, 1], str(tmp_path / "now"))
+        classes.read_examples(run, [0, 1], str(tmp_path / "now"))
 
 
 def test_images_of_another_shape_are_refused(run, tmp_path):
     convert(tmp_path / "now" / "set", "abc", side=10)
     with pytest.raises(UserError, match="has images of 10x10x1 now, this run of 8x8x1"):
-        real_examples.read_examples(run, [0], str(tmp_path / "now"))
+        classes.read_examples(run, [0], str(tmp_path / "now"))
 
 
 @pytest.mark.parametrize("name", ["set", "printed_digits", "fashion_mnist"])
@@ -69,5 +69,5 @@ def test_a_set_that_is_not_there_is_not_made(run, tmp_path, name):
     _, data = run.read()
     run.claim(Config(dataset=name, data_dir=str(tmp_path / "no"), conditional=True), data)
     with pytest.raises(UserError, match=f"{name} is not in {tmp_path}/no. --data_dir says where"):
-        real_examples.read_examples(run, [0])
+        classes.read_examples(run, [0])
     assert not (tmp_path / "no").exists()

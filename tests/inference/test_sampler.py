@@ -8,8 +8,8 @@ from absl import flags
 from PIL import Image
 
 from lsgan_tf import datasets, sample
-from lsgan_tf.inference import load, real_examples, sampler
-from lsgan_tf.inference.labels import parse_labels
+from lsgan_tf.inference import classes, load, sampler
+from lsgan_tf.inference.classes import parse_labels
 from lsgan_tf.training import loop
 from lsgan_tf.utils.errors import UserError
 
@@ -124,7 +124,7 @@ def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_
 
 
 def test_only_an_explicit_reals_searches_everything(run_sample, conditional, monkeypatch):
-    monkeypatch.setattr(real_examples, "SEARCHED", 0)
+    monkeypatch.setattr(classes, "SEARCHED", 0)
     rows = [
         np.asarray(Image.open(run_sample(run_dir=conditional, num=2, labels="a", reals=wanted)))
         for wanted in (None, True)

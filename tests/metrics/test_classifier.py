@@ -8,7 +8,8 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.metrics import classifier
-from lsgan_tf.metrics.features import Choice, Extractor
+from lsgan_tf.metrics.extractor import Extractor
+from lsgan_tf.metrics.features import Choice
 from lsgan_tf.utils.errors import UserError
 from tools import convert_images
 

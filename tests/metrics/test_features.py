@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.metrics import features, measurements, saved_model
-from lsgan_tf.metrics.features import Choice, Extractor
+from lsgan_tf.metrics import measurements, pretrained
+from lsgan_tf.metrics.extractor import Extractor, sha256_of
+from lsgan_tf.metrics.features import Choice
 from lsgan_tf.utils.errors import UserError
 from tests.metrics import networks as made
 
@@ -32,10 +33,10 @@ def test_features_and_logits_of_a_keras_file(grey_file):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50])
 def test_neither_the_batch_nor_the_devices_change_features(grey_file, replicas, batch_size):
-    alone = Extractor(saved_model.load(grey_file), (8, 8, 1), batch_size=23)(IMAGES)
+    alone = Extractor(pretrained.load_file(grey_file), (8, 8, 1), batch_size=23)(IMAGES)
     strategy = replicas(4)
     with strategy.scope():
-        network = saved_model.load(grey_file)
+        network = pretrained.load_file(grey_file)
     shared = Extractor(network, (8, 8, 1), batch_size=batch_size, strategy=strategy)
     assert shared.batch_size == 4 * batch_size
     for one, other in zip(alone, shared(IMAGES), strict=True):
@@ -52,11 +53,11 @@ def test_grey_images_are_repeated_for_a_network_of_colour(tmp_path):
 
 def test_colour_images_for_a_grey_network_are_refused(grey_file):
     with pytest.raises(UserError, match="takes grey images, these are in colour"):
-        Extractor(saved_model.load(grey_file), (8, 8, 3))
+        Extractor(pretrained.load_file(grey_file), (8, 8, 3))
 
 
 def test_images_of_another_size_are_resized(grey_file):
-    extractor = Extractor(saved_model.load(grey_file), (16, 16, 1))
+    extractor = Extractor(pretrained.load_file(grey_file), (16, 16, 1))
     large = IMAGES.repeat(2, axis=1).repeat(2, axis=2)
     assert "8x8" in extractor.network.resize
     assert extractor(large).features.shape == (23, 3)
@@ -72,7 +73,7 @@ def test_bfloat16_stays_where_it_was_asked_for(tmp_path):
         return {"features": tf.reduce_mean(tf.nn.conv2d(hidden, second, 1, "SAME"), axis=(1, 2))}
 
     path = made.saved_model(tmp_path / "net", forward)
-    network = saved_model.load(path)
+    network = pretrained.load_file(path)
     before = Extractor(network, (8, 8, 3))(COLOUR).features
     half = Extractor(network, (8, 8, 3), dtype="bfloat16")(COLOUR).features
     after = Extractor(network, (8, 8, 3))(COLOUR).features
@@ -150,7 +151,7 @@ def test_networks_that_give_no_features(tmp_path, make, name, message):
 
 
 def test_a_wrong_checksum_is_refused_and_the_right_one_is_not(grey_file):
-    right = features.sha256_of(grey_file)
+    right = sha256_of(grey_file)
     assert Choice(str(grey_file), features_sha256=right).load("any").sha256 == right
     with pytest.raises(UserError, match=f"has sha256 {right}, not 1234"):
         Choice(str(grey_file), features_sha256="1234").load("any")
@@ -183,7 +184,7 @@ class _Set:
 
 
 def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
-    extractor = Extractor(saved_model.load(grey_file), (8, 8, 1), batch_size=5)
+    extractor = Extractor(pretrained.load_file(grey_file), (8, 8, 1), batch_size=5)
     labels = np.arange(23, dtype=np.int32)
     found = measurements.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
     everything = extractor(IMAGES)
@@ -195,13 +196,13 @@ def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
 
 
 def test_measuring_too_few_images(grey_file):
-    extractor = Extractor(saved_model.load(grey_file), (8, 8, 1))
+    extractor = Extractor(pretrained.load_file(grey_file), (8, 8, 1))
     with pytest.raises(UserError, match="1 generated images: a score needs at least two"):
         measurements.measure(extractor, _Set(IMAGES[:1]), keep=9, what="generated images")
 
 
 def test_features_that_are_not_numbers_are_told(grey_file):
-    network = saved_model.load(grey_file)
+    network = pretrained.load_file(grey_file)
 
     def forward(images):
         features, logits = network.forward(images)

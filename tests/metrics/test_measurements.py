@@ -5,8 +5,8 @@ import pytest
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets.dataset import Part
-from lsgan_tf.metrics import measurements, saved_model
-from lsgan_tf.metrics.features import Extractor
+from lsgan_tf.metrics import measurements, pretrained
+from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import frechet_distance
 from tests.metrics import networks as made
 
@@ -14,7 +14,7 @@ from tests.metrics import networks as made
 @pytest.fixture(scope="module")
 def extractor(tmp_path_factory):
     path = made.keras_file(tmp_path_factory.mktemp("net") / "net.keras", classes=3)
-    return Extractor(saved_model.load(path), (8, 8, 1), batch_size=20)
+    return Extractor(pretrained.load_file(path), (8, 8, 1), batch_size=20)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_everything_that_changes_it_has_a_file_of_its_own(extractor, part, tmp_p
     half = Extractor(extractor.network, (8, 8, 1), batch_size=20, dtype="bfloat16")
     _measured(half, part, tmp_path)
     other = made.keras_file(tmp_path / "other.keras", classes=3, features=4)
-    _measured(Extractor(saved_model.load(other), (8, 8, 1)), part, tmp_path)
+    _measured(Extractor(pretrained.load_file(other), (8, 8, 1)), part, tmp_path)
     assert len(list(tmp_path.glob("*.npz"))) == 7
     _measured(Extractor(extractor.network, (8, 8, 1), batch_size=7), part, tmp_path)
     assert len(list(tmp_path.glob("*.npz"))) == 7  # the batch changes nothing

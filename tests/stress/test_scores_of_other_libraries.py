@@ -30,7 +30,8 @@ import pytest
 from PIL import Image
 
 from lsgan_tf.metrics import inception_score, kid, neighbours
-from lsgan_tf.metrics.features import Choice, Extractor
+from lsgan_tf.metrics.extractor import Extractor
+from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.fid import Moments, frechet_distance
 
 pytestmark = [

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lsgan_tf.datasets import manifest, pictures, shard_writer
+from lsgan_tf.datasets import manifest, pictures, shards
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.utils.errors import UserError, first_line
 from tools.verifying.faults import Faults, read_small_file
@@ -30,7 +30,7 @@ def load_manifest(directory: Path) -> Manifest:
     if not os.path.isdir(directory):  # False as well where the path is too long
         raise UserError(f"--dataset_dir={directory} is not a directory")
     if not os.path.exists(directory / manifest.FILE_NAME):
-        if os.path.isdir(directory / shard_writer.SCRATCH_DIRECTORY):
+        if os.path.isdir(directory / shards.SCRATCH_DIRECTORY):
             raise UserError(
                 f"the conversion into {directory} is not finished. Run the same command again, "
                 "it continues."
@@ -73,12 +73,12 @@ def check(directory: Path, contents: Manifest, faults: Faults) -> list[str]:
         f"{file} has no index: its records are searched each time it is opened"
         for file in listed
         if os.path.exists(directory / file)
-        and not os.path.lexists(shard_writer.index_path(directory, file))
+        and not os.path.lexists(shards.index_path(directory, file))
     ]
 
 
 def _check_names(contents: Manifest, faults: Faults) -> None:
-    names = shard_writer.file_names(contents.name, [shard.split for shard in contents.shards])
+    names = shards.file_names(contents.name, [shard.split for shard in contents.shards])
     for shard, expected in zip(contents.shards, names, strict=True):
         if shard.file != expected:
             faults.add(manifest.FILE_NAME, f"it lists {shard.file} where {expected} belongs")
@@ -103,10 +103,10 @@ def _check_files(directory: Path, contents: Manifest, faults: Faults) -> None:
     for name in _names(directory, faults):
         if ".tfrecord" in name and name not in listed:
             faults.add(name, f"{manifest.FILE_NAME} does not list it")
-    indices = {shard_writer.index_path(directory, file).name for file in listed}
-    for name in _names(directory / shard_writer.INDEX_DIRECTORY, faults):
+    indices = {shards.index_path(directory, file).name for file in listed}
+    for name in _names(directory / shards.INDEX_DIRECTORY, faults):
         if name not in indices:
-            faults.add(f"{shard_writer.INDEX_DIRECTORY}/{name}", "it is the index of no shard")
+            faults.add(f"{shards.INDEX_DIRECTORY}/{name}", "it is the index of no shard")
 
 
 def _names(directory: Path, faults: Faults) -> list[str]:

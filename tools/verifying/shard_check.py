@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lsgan_tf.datasets import example, pictures, process_pool, shard_writer, tfrecord
+from lsgan_tf.datasets import example, pictures, process_pool, shards, tfrecord
 from lsgan_tf.datasets.manifest import Manifest
 from tools.verifying.contact_sheet import Gallery
 from tools.verifying.faults import Faults, read_small_file
@@ -91,7 +91,7 @@ def check_shard(number: int, directory: Path, contents: Manifest) -> ShardReport
 
 def _check_file(report: ShardReport, directory: Path, contents: Manifest) -> None:
     shard = contents.shards[report.number]
-    path, index_path = directory / shard.file, shard_writer.index_path(directory, shard.file)
+    path, index_path = directory / shard.file, shards.index_path(directory, shard.file)
     index_name = f"{index_path.parent.name}/{index_path.name}"
     try:
         index = read_small_file(index_path) if os.path.lexists(index_path) else None
