@@ -227,9 +227,13 @@ class Run:
         """Writes reals.png from uint8 [H, W, C]."""
         files.write_bytes(self.directory / "reals.png", images.encode_png(picture))
 
+    def sample_path(self, step: int) -> Path:
+        """Where the sample grid of a step is."""
+        return self.samples / f"{step:07d}.png"
+
     def write_sample(self, step: int, picture: np.ndarray) -> Path:
         """Writes samples/STEP.png from uint8 [H, W, C]; returns its path."""
-        path = self.samples / f"{step:07d}.png"
+        path = self.sample_path(step)
         files.write_bytes(path, images.encode_png(picture))
         return path
 

@@ -141,7 +141,10 @@ class Recorder(contextlib.AbstractContextManager):
             self._show_reals()
             self._logbook.config(config.to_flagfile())
             self.sample(0)
-        elif self._scores.is_owed(step):
+            return
+        if not self._run.sample_path(step).exists():  # killed after the checkpoint was saved
+            self.sample(step)
+        if self._scores.is_owed(step):
             self.score(step)
 
     def timed(self) -> contextlib.AbstractContextManager:
@@ -164,11 +167,11 @@ class Recorder(contextlib.AbstractContextManager):
         print(f"step {step}: {path}", flush=True)
 
     def save(self, step: int) -> None:
-        """Saves a checkpoint first, then what shows it: its samples and the gallery."""
-        self._checkpoints.save()
-        self._saved = step
+        """Saves a checkpoint; each has its samples in the gallery."""
         if self._sampled != step:
             self.sample(step)
+        self._checkpoints.save()
+        self._saved = step
         self._write_gallery()
 
     def score(self, step: int) -> None:

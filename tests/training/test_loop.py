@@ -281,6 +281,15 @@ def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch):
     assert checkpoints.available(Run(config.run_dir).checkpoints) == [3]
 
 
+def test_a_sample_that_a_kill_prevented_is_made_up_for(tiny_config):
+    loop.train(tiny_config(train_steps=5))
+    path = Run(tiny_config().run_dir).sample_path(5)
+    expected = path.read_bytes()
+    path.unlink()
+    loop.train(tiny_config())
+    assert path.read_bytes() == expected
+
+
 def test_a_second_interrupt_is_obeyed():
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGINT)
