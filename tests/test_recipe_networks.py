@@ -99,7 +99,7 @@ def _first_step(config, shape):
     classes = len(class_names) if class_names else 0
     pair = _pair(config.network, shape, classes, config.dtype_policy)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "pair", lambda *_: pair)
+        patch.setattr(networks, "build", lambda *_: pair)
         gan = build.gan(config, shape, class_names)
     batches = [_batch(gan.generator, number) for number in range(gan.n_critic)]
     metrics = {name: float(value) for name, value in gan.train_step(*batches).items()}
