@@ -165,9 +165,8 @@ def test_a_second_compile_takes_effect():
     before = _weights(gan)
     gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0))
     _train(strategy, gan, steps=1)
-    trainable = [v.numpy() for v in gan.generator.trainable_variables]
-    for value in trainable:
-        assert any(np.array_equal(value, old) for old in before)
+    for variable in gan.generator.trainable_variables:
+        assert any(np.array_equal(variable.numpy(), old) for old in before)
 
 
 def test_fit_with_stock_callbacks(replicas, tmp_path):
