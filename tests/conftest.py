@@ -1,6 +1,10 @@
-"""Shared by all tests: a CPU split in four to try replicas on, small data sets, real data."""
+"""Shared by all tests: a CPU split in four to try replicas on, small data sets,
+tiny runs, real data."""
 
+import dataclasses
+import functools
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,25 @@ def pytest_configure(config):
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * LOGICAL_DEVICES
     )
+
+
+@pytest.fixture(autouse=True)
+def single_precision_afterwards():
+    """A test may set Keras' dtype policy, as a run does: the next one starts with float32."""
+    import keras
+
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def float64():
+    """Everything in float64, until the end of the test."""
+    import keras
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +76,17 @@ def data_dir(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def tiny_network(monkeypatch):
+@pytest.fixture(scope="session")
+def feature_network(tmp_path_factory):
+    """The file of a network for images of the tiny set: three features, three classes."""
+    from tests import feature_networks
+
+    folder = tmp_path_factory.mktemp("features")
+    return feature_networks.keras_file(folder / "net.keras", classes=3)
+
+
+@pytest.fixture(scope="session")
+def tiny_network():
     """Registers `--network=tiny`, a pair of a few hundred weights for 8x8 images."""
     from lsgan_tf import networks
     from lsgan_tf.networks.base import Pair
@@ -63,27 +95,58 @@ def tiny_network(monkeypatch):
     def make(image_shape, num_classes):
         return tiny.TinyGenerator(num_classes), tiny.TinyDiscriminator(num_classes)
 
-    pair = Pair(make, tiny.SHAPE, "for tests", conditional=True)
-    monkeypatch.setitem(networks.PAIRS, "tiny", pair)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(networks.PAIRS, "tiny", Pair(make, tiny.SHAPE, "for tests", conditional=True))
+        yield
+
+
+def _tiny_config(**changes):
+    from lsgan_tf.config import Config
+
+    settings = {
+        "dataset": "tiny",
+        "network": "tiny",
+        "batch_size": 12,
+        "train_steps": 12,
+        "log_every": 3,
+        "sample_every": 6,
+        "checkpoint_every": 4,
+    }
+    return Config(**{**settings, **changes})
 
 
 @pytest.fixture
 def tiny_config(data_dir, tiny_network, tmp_path):
-    """Makes the Config of a run that takes a second."""
-    from lsgan_tf.config import Config
+    """Makes the Config of a run that takes a second or two, most of it to trace the graph."""
+    return functools.partial(_tiny_config, data_dir=str(data_dir), run_dir=str(tmp_path / "run"))
 
-    def make(**changes):
-        settings = {
-            "dataset": "tiny",
-            "data_dir": str(data_dir),
-            "network": "tiny",
-            "run_dir": str(tmp_path / "run"),
-            "batch_size": 12,
-            "train_steps": 12,
-            "log_every": 3,
-            "sample_every": 6,
-            "checkpoint_every": 4,
-        }
-        return Config(**{**settings, **changes})
 
-    return make
+@pytest.fixture(scope="session")
+def trained_once(data_dir, tiny_network, tmp_path_factory):
+    """Trains the tiny run of these flags when it is first asked for; returns its Config.
+
+    All tests share the run directory: they may add files, and must change none.
+    """
+    from lsgan_tf.training import loop
+
+    @functools.cache
+    def train(**changes):
+        run_dir = tmp_path_factory.mktemp("trained") / "run"
+        config = _tiny_config(data_dir=str(data_dir), run_dir=str(run_dir), **changes)
+        loop.train(config)
+        return config
+
+    return train
+
+
+@pytest.fixture
+def trained_copy(trained_once, tmp_path):
+    """The Config of a copy of such a run, for the test alone."""
+
+    def copy(**changes):
+        config = trained_once(**changes)
+        copied = dataclasses.replace(config, run_dir=str(tmp_path / "run"))
+        shutil.copytree(config.run_dir, copied.run_dir)
+        return copied
+
+    return copy

@@ -3,30 +3,19 @@
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from tests.metrics.networks import keras_file
-
-
-def _command(name, *arguments):
-    return [sys.executable, "-m", f"lsgan_tf.{name}", *arguments]
-
-
-def _run(name, *arguments):
-    done = subprocess.run(_command(name, *arguments), capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+from tests.commands import command_line, run_command
+from tests.feature_networks import keras_file
 
 
 @pytest.fixture(scope="module")
 def run_dir(data_dir, tmp_path_factory):
     directory = tmp_path_factory.mktemp("commands") / "run"
-    done = _run(
+    done = run_command(
         *("train", "--dataset=small", f"--data_dir={data_dir}", "--network=light"),
         *(f"--run_dir={directory}", "--batch_size=4", "--train_steps=4", "--ema_decay=0.5"),
         *("--log_every=2", "--checkpoint_every=2"),
@@ -38,36 +27,25 @@ def run_dir(data_dir, tmp_path_factory):
 
 @pytest.mark.slow
 def test_sample_and_export(run_dir, tmp_path):
-    done = _run("sample", f"--run_dir={run_dir}", "--num=4")
+    done = run_command("sample", f"--run_dir={run_dir}", "--num=4")
     assert done.returncode == 0, done.stderr
     assert Image.open(run_dir / "sample-0000004-ema-seed0.png").size == (62, 62)
     strip = tmp_path / "strip.png"
-    walk = _run("sample", f"--run_dir={run_dir}", "--num=2", "--interpolate", f"--output={strip}")
+    walk = run_command(
+        "sample", f"--run_dir={run_dir}", "--num=2", "--interpolate", f"--output={strip}"
+    )
     assert walk.returncode == 0, walk.stderr
     assert Image.open(strip).size == (302, 32)
-    exported = _run("export", f"--run_dir={run_dir}", "--version=3", "--checkpoint=2")
+    exported = run_command("export", f"--run_dir={run_dir}", "--version=3", "--checkpoint=2")
     assert exported.returncode == 0, exported.stderr
     assert (run_dir / "export" / "3" / "saved_model.pb").exists()
     assert "ema weights of step 2" in exported.stdout
 
 
 @pytest.mark.slow
-def test_the_recipe_of_a_run_repeats_it(run_dir, data_dir, tmp_path):
-    again = tmp_path / "again"
-    done = _run(
-        *("train", f"--flagfile={run_dir}/recipe.flags", f"--data_dir={data_dir}"),
-        f"--run_dir={again}",
-    )
-    assert done.returncode == 0, done.stderr
-    for name in ("samples/0000004.png", "reals.png"):
-        one, other = (np.asarray(Image.open(folder / name)) for folder in (run_dir, again))
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.slow
 def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
     network = keras_file(tmp_path / "net.keras", features=4, side=28)
-    scored = _run(
+    scored = run_command(
         *("evaluate", f"--run_dir={run_dir}", "--checkpoint=all", "--images=50"),
         *(f"--features={network}", "--logical_devices=2", "--batch_size=20"),
     )
@@ -76,19 +54,19 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
     assert {"scores.jsonl", "gallery.html", "neighbours-0000004.png"} <= {
         path.name for path in run_dir.iterdir()
     }
-    alone = _run("evaluate", "--compare")
+    alone = run_command("evaluate", "--compare")
     assert alone.returncode == 1 and "which runs?" in alone.stderr
     again = tmp_path / "again"
     shutil.copytree(run_dir, again)
     picture = tmp_path / "curves.png"
-    compared = _run("evaluate", "--compare", run_dir, again, f"--output={picture}")
+    compared = run_command("evaluate", "--compare", run_dir, again, f"--output={picture}")
     assert compared.returncode == 0, compared.stderr
     assert compared.stdout.count(" 2     ema") == compared.stdout.count(" 4     ema") == 2
     assert Image.open(picture).format == "PNG"
 
 
 @pytest.mark.parametrize(
-    ("name", "own"),
+    ("name", "flag"),
     [
         ("sample", "--[no]separate"),
         ("export", "--version"),
@@ -96,23 +74,23 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
         ("train_classifier", "--epochs"),
     ],
 )
-def test_help_shows_the_flags(name, own):
-    out = _run(name, "--help").stdout
-    assert own in out
+def test_help_shows_the_flags(name, flag):
+    out = run_command(name, "--help").stdout
+    assert flag in out
     if name != "train_classifier":
         assert "--run_dir" in out and "--checkpoint" in out
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path):
     for name in ("sample", "export", "evaluate"):
-        done = _run(name, f"--run_dir={tmp_path}")
+        done = run_command(name, f"--run_dir={tmp_path}")
         assert done.returncode == 1
         assert "is not a run directory" in done.stderr
 
 
 def test_an_early_interrupt_leaves_no_traceback():
     process = subprocess.Popen(
-        _command("train", "--dataset=nothing"), stderr=subprocess.PIPE, text=True
+        command_line("train", "--dataset=nothing"), stderr=subprocess.PIPE, text=True
     )
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)

@@ -29,27 +29,27 @@ case $1 in
     *) exec "$REAL" -I -S "$@" ;;
 esac
 """
-# Stands in for a worker: tells what it was given, then does as the environment says.
+# Stands in for a worker: prints what it was given, then does as the environment says.
 WORKER = """
 import json, os, signal, sys, time
 
-def told(name):
-    own = name + "_" + str(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
-    return os.environ.get(own, os.environ.get(name, ""))
+def setting(name):
+    of_this_worker = name + "_" + str(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
+    return os.environ.get(of_this_worker, os.environ.get(name, ""))
 
 def stop(*_):
     print("SIGTERM: saved step 7.", flush=True)
     time.sleep(0.1)
-    sys.exit(int(told("STOPPED") or 0))
+    sys.exit(int(setting("STOPPED") or 0))
 
 signal.signal(signal.SIGTERM, stop)
 print(json.dumps([sys.argv[1:], os.environ["TF_CONFIG"]]), flush=True)
-if told("WAIT"):
-    open(told("WAIT") + str(os.getpid()), "w").close()
+if setting("WAIT"):
+    open(setting("WAIT") + str(os.getpid()), "w").close()
     time.sleep(30)
-print(told("SAY"))
+print(setting("SAY"))
 print("to stderr", file=sys.stderr)
-sys.exit(int(told("STATUS") or 0))
+sys.exit(int(setting("STATUS") or 0))
 """
 
 
@@ -79,8 +79,8 @@ def interrupted(script, *arguments, ready, count, number=signal.SIGTERM, **envir
         while len(list(ready.iterdir())) < count and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=20)
-    return process.returncode, said.splitlines()
+        output, _ = process.communicate(timeout=20)
+    return process.returncode, output.splitlines()
 
 
 def _heed_interrupts():
@@ -124,9 +124,11 @@ def test_local_workers_are_given_flags_and_each_other(environment, monkeypatch):
     lines = done.stdout.splitlines()
     ports = []
     for index in (0, 1):
-        own = [line.removeprefix(f"[{index}] ") for line in lines if line[:4] == f"[{index}] "]
-        assert sorted(own[1:]) == ["to stderr", "ä"]
-        arguments, tf_config = json.loads(own[0])
+        first, *others = (
+            line.removeprefix(f"[{index}] ") for line in lines if line[:4] == f"[{index}] "
+        )
+        assert sorted(others) == ["to stderr", "ä"]
+        arguments, tf_config = json.loads(first)
         assert arguments == [
             *("-u", "-m", "lsgan_tf.train", "--distribution=multi_worker"),
             *("--dataset=photos", "--seed=1 2"),
@@ -139,8 +141,8 @@ def test_local_workers_are_given_flags_and_each_other(environment, monkeypatch):
 
 def test_local_workers_take_the_ports_that_are_asked_for(environment, monkeypatch):
     done = run("local_workers.sh", "3", BASE_PORT="23456", **environment)
-    said = next(line for line in done.stdout.splitlines() if line.startswith("[2] [["))
-    task = task_of(json.loads(said.removeprefix("[2] "))[1], monkeypatch)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("[2] [["))
+    task = task_of(json.loads(line.removeprefix("[2] "))[1], monkeypatch)
     assert task.addresses == ("127.0.0.1:23456", "127.0.0.1:23457", "127.0.0.1:23458")
 
 
@@ -167,7 +169,7 @@ def test_local_workers_pass_signals_on_and_wait(environment, number, stopped, tm
 def manifest():
     """{kind: object} of deploy/kubernetes.yaml."""
     documents = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
-    objects = {each["kind"]: each for each in documents}
+    objects = {document["kind"]: document for document in documents}
     assert len(objects) == len(documents)
     return objects
 
@@ -189,8 +191,13 @@ def container(pod):
 
 
 @pytest.fixture(scope="module")
+def flags(container):
+    return dict(flag.removeprefix("--").split("=", 1) for flag in container["args"])
+
+
+@pytest.fixture(scope="module")
 def variables(container):
-    return {each["name"]: each["value"] for each in container["env"]}
+    return {variable["name"]: variable["value"] for variable in container["env"]}
 
 
 def test_the_manifest_holds_together(manifest, job, pod, container, variables):
@@ -219,21 +226,19 @@ def test_the_job_ends_with_worker_0_and_replaces_what_was_stopped(job, pod, cont
     assert {disruption["action"], undone["action"]} == {"Ignore"}
 
 
-def test_the_mounts_have_their_volumes(pod, container):
-    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    assert mounts.keys() == {each["name"] for each in pod["volumes"]}
-    given = dict(each.removeprefix("--").split("=", 1) for each in container["args"])
-    assert given["data_dir"] == mounts["data"]
-    assert Path(given["run_dir"]).parent == Path(mounts["runs"])
+def test_the_mounts_have_their_volumes(pod, container, flags):
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts.keys() == {volume["name"] for volume in pod["volumes"]}
+    assert flags["data_dir"] == mounts["data"]
+    assert Path(flags["run_dir"]).parent == Path(mounts["runs"])
 
 
-def test_the_manifest_gives_flags_that_there_are(container, variables):
+def test_the_manifest_gives_flags_that_there_are(container, flags, variables):
     fields = {field.name for field in config.dataclasses.fields(config.Config)}
-    given = dict(each.removeprefix("--").split("=", 1) for each in container["args"])
-    assert given.keys() <= fields
-    assert (recipes.RECIPES / f"{given['dataset']}.flags").is_file()
+    assert flags.keys() <= fields
+    assert (recipes.RECIPES / f"{flags['dataset']}.flags").is_file()
     replicas = int(variables["WORKERS"]) * container["resources"]["limits"]["nvidia.com/gpu"]
-    assert int(given["batch_size"]) % replicas == 0
+    assert int(flags["batch_size"]) % replicas == 0
 
 
 def test_the_manifest_is_no_root(pod, container):
@@ -256,8 +261,8 @@ def worker(environment, variables):
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_pod_knows_its_place(worker, index, manifest, monkeypatch):
     done = worker(index, "--dataset=photos", "--seed=1 2", WORKERS="3")
-    said, *_ = done.stdout.splitlines()
-    arguments, tf_config = json.loads(said)
+    first, *_ = done.stdout.splitlines()
+    arguments, tf_config = json.loads(first)
     assert arguments[1:4] == ["-m", "lsgan_tf.train", "--distribution=multi_worker"]
     assert arguments[4:] == ["--dataset=photos", "--seed=1 2"]
     job, service = (manifest[kind]["metadata"]["name"] for kind in ("Job", "Service"))
@@ -273,7 +278,7 @@ OWED = "SIGTERM: the score of step 20 is given up; the same command makes up for
 
 
 @pytest.mark.parametrize(
-    ("index", "said", "status", "expected"),
+    ("index", "output", "status", "expected"),
     [
         (0, FINISHED, 0, 0),
         (0, NOTHING, 0, 0),
@@ -285,10 +290,10 @@ OWED = "SIGTERM: the score of step 20 is given up; the same command makes up for
         (0, FINISHED, 3, 3),
     ],
 )
-def test_the_status_of_a_pod(worker, index, said, status, expected):
-    done = worker(index, SAY=said, STATUS=str(status))
+def test_the_status_of_a_pod(worker, index, output, status, expected):
+    done = worker(index, SAY=output, STATUS=str(status))
     assert done.returncode == expected
-    assert done.stdout.splitlines()[1:] == said.splitlines() or not said
+    assert done.stdout.splitlines()[1:] == output.splitlines() or not output
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
@@ -330,5 +335,5 @@ def test_what_the_image_copies_is_there():
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = [line.split()[1] for line in lines if line.startswith("COPY ")]
     assert {"lsgan_tf", "flags", "deploy", "requirements.txt"} <= set(copied)
-    assert all((DEPLOY.parent / each).exists() for each in copied)
+    assert all((DEPLOY.parent / path).exists() for path in copied)
     assert "USER 1000:1000" in lines

@@ -12,9 +12,10 @@ import lsgan_tf
 README = Path(__file__).resolve().parent.parent / "README.md"
 
 
-def test_importing_the_package_and_reading_flags_does_without_tensorflow():
+def test_importing_the_package_reading_flags_and_comparing_runs_does_without_tensorflow():
     code = (
-        "import sys, lsgan_tf; from lsgan_tf import config, recipes; config.Config(); "
+        "import sys, lsgan_tf, lsgan_tf.runs.comparison; from lsgan_tf import config, recipes; "
+        "config.Config(); recipes.table(); "
         "print(sorted({'tensorflow', 'keras'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,88 +1,20 @@
-"""Every recipe: its header, the networks it names, and a first step of them."""
+"""Every recipe: its header, its settings, its place in the list and the README."""
 
 import dataclasses
-import functools
 import itertools
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
-from lsgan_tf import networks, recipes
+from lsgan_tf import recipes
 from lsgan_tf.config import Config
-from lsgan_tf.training import build
 from lsgan_tf.utils import flagfile
 from lsgan_tf.utils.errors import UserError
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 FIELDS = ["Source", "Command", "Deviations", "Cost", "Expected"]
-CHARACTERS = tuple(map(str, range(3740)))  # as many classes as the paper has
-
-# Trainable parameters of G and of D, and what G makes: from the papers' and the authors' tables.
-SCENE = 15_591_427, 4_333_441, (112, 112, 3)
-CAT = 7_682_051, 4_341_121, (128, 128, 3)
-CIFAR10 = 4_517_891, 4_310_401, (32, 32, 3)
-DIGIT = 4_944_129, 1_252_671, (28, 28, 1)
-BN_G = 12_702_851, 4_316_545, (64, 64, 3)
-BN_GD = 12_702_851, 4_314_753, (64, 64, 3)
-RESIDUAL = "difficult_residual", "difficult_residual_fifth"
-DIFFICULT = {
-    "dcgan": (5_364_739, 4_316_545, (64, 64, 3)),
-    "constant": (444_291, 4_316_545, (64, 64, 3)),
-    "mlp": (7_157_760, 4_316_545, (64, 64, 3)),
-    "no_norm": (5_362_819, 4_314_753, (64, 64, 3)),
-    "gated": (10_724_675, 8_624_897, (64, 64, 3)),
-    "tanh": (5_364_739, 4_316_545, (64, 64, 3)),
-    "residual": (9_189_587, 7_618_801, (64, 64, 3)),
-}
-FASHION = 8_618_753, 24_321, (32, 32, 1)
-FASHION_BN = 8_635_521, 24_513, (32, 32, 1)
-SPECIFIED = {
-    "printed_digits": (1_059_201, 1_813_505, (28, 28, 1)),
-    "fashion_mnist": DIGIT,
-    "default": (5_150_723, 4_316_545, (64, 64, 3)),
-    "lsun_bedroom": SCENE,
-    "lsun_bedroom_gan": SCENE,
-    "lsun_church": SCENE,
-    "lsun_conference_room": SCENE,
-    "lsun_dining_room": SCENE,
-    "lsun_kitchen": SCENE,
-    "hwdb": (9_417_857, 21_392_155, (28, 28, 1)),
-    "stability_bn_g_adam_lsgan": BN_G,
-    "stability_bn_g_adam_gan": BN_G,
-    "stability_bn_g_rmsprop_lsgan": BN_G,
-    "stability_bn_g_rmsprop_gan": BN_G,
-    "stability_bn_gd_adam_lsgan": BN_GD,
-    "stability_bn_gd_adam_gan": BN_GD,
-    "stability_bn_gd_rmsprop_lsgan": BN_GD,
-    "stability_bn_gd_rmsprop_gan": BN_GD,
-    "cifar10": CIFAR10,
-    "cifar10_binary": CIFAR10,
-    "cifar10_dcgan": CIFAR10,
-    "cats": CAT,
-    "cats_binary": CAT,
-    "cats_gan": CAT,
-    "digits_shift": DIGIT,
-    "digits_shift_gan": DIGIT,
-    "digits_rotate": DIGIT,
-    "digits_rotate_gan": DIGIT,
-    **{f"gp_{name}_lsgan": sizes for name, sizes in DIFFICULT.items()},
-    **{f"gp_{name}_wgan": sizes for name, sizes in DIFFICULT.items()},
-    "fashion_gan_no_bn": FASHION,
-    "fashion_gan_bn90": FASHION_BN,
-    "fashion_gan_bn95": FASHION_BN,
-    "fashion_lsgan_no_bn": FASHION,
-    "fashion_lsgan_bn90": FASHION_BN,
-    "fashion_lsgan_bn95": FASHION_BN,
-    "fashion_lsgan_deep": (769_889, 24_513, (32, 32, 1)),
-    "mnist_mlp": (102_544, 100_609, (28, 28, 1)),
-    "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
-}
+DIFFICULT = ("dcgan", "constant", "mlp", "no_norm", "gated", "tanh", "residual")
 ALL = {path.stem: path for path in recipes.paths()}
 
 # What each recipe trains with: from the papers' and the authors' settings, not from flags/.
@@ -186,87 +118,8 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def full_precision_afterwards():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
-def _parameters(network):
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
-
-
-def _batch(generator, number):
-    low, high = generator.value_range or (-1.0, 1.0)
-    shape = (2, *generator.image_shape)
-    images = tf.random.stateless_uniform(shape, (0, number), low, high)
-    return (images, tf.constant([0, 3739])) if generator.num_classes else images
-
-
-@functools.lru_cache(maxsize=2)  # one for each policy
-def _pair(network, shape, classes, policy):
-    """Made once for all recipes with these networks: one step more or less changes no verdict."""
-    keras.config.set_dtype_policy(policy)
-    return networks.build(network, shape, classes)
-
-
-@functools.cache
-def _first_step(config, shape):
-    """(parameters of G, of D, a generated image, metrics) of a step in eager mode, batch 2."""
-    class_names = CHARACTERS if config.conditional else None
-    classes = len(class_names) if class_names else 0
-    pair = _pair(config.network, shape, classes, config.dtype_policy)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_networks", lambda *_: pair)
-        gan = build.gan(config, shape, class_names)
-    batches = [_batch(gan.generator, number) for number in range(gan.n_critic)]
-    metrics = {name: float(value) for name, value in gan.train_step(*batches).items()}
-    labels = (tf.constant([0]),) if classes else ()
-    image = gan.generator(tf.zeros((1, gan.generator.latent_dim)), *labels)[0]
-    return _parameters(gan.generator), _parameters(gan.discriminator), image, metrics
-
-
-def _essence(config, policy):
-    """What decides whether a step runs; recipes that share it share the step.
-
-    A third step of D does what the second did, in bfloat16 the second what the first did, and the
-    optimizers work in float32 under both policies.
-    """
-    full = policy == "float32"
-    decisive = (
-        *("network", "conditional", "objective", "penalty", "penalty_width"),
-        *("schedule", "shared_latents"),
-        *(("optimizer", "loss_scale") if full else ()),
-    )
-    return Config(
-        **{name: getattr(config, name) for name in decisive},
-        n_critic=min(config.n_critic, 2 if full and config.network not in RESIDUAL else 1),
-        dtype_policy=policy,
-    )
-
-
-def _steps():
-    """Every recipe under both policies, but the residual networks' two under one each: a double
-    backpropagation through 101 layers takes ten seconds, and the combinations left out differ only
-    in what the smaller networks cover."""
-    spared = {("gp_residual_wgan", "float32"), ("gp_residual_lsgan", "mixed_bfloat16")}
-    every = itertools.product(ALL, ("float32", "mixed_bfloat16"))
-    return [case for case in every if case not in spared]
-
-
-@pytest.mark.parametrize(("name", "policy"), _steps())
-def test_networks_of_the_specified_sizes_take_a_finite_step(name, policy):
-    *sizes, shape = SPECIFIED[name]
-    config = recipes.read(ALL[name]).config
-    *built, image, metrics = _first_step(_essence(config, policy), shape)
-    assert built == sizes
-    assert image.shape == shape and image.dtype == tf.float32
-    assert np.isfinite(list(metrics.values())).all(), metrics
-    assert metrics["d_gradient_norm"] > 0 and metrics["g_gradient_norm"] > 0
-
-
-def test_every_recipe_has_its_lines_in_the_tables_above():
-    assert ALL.keys() == SPECIFIED.keys() == SETTINGS.keys()
+def test_every_recipe_has_its_line_in_the_table_above():
+    assert ALL.keys() == SETTINGS.keys()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -352,13 +205,8 @@ def test_the_list_has_a_line_for_each_in_columns(tmp_path, monkeypatch):
     ]
 
 
-def test_listing_does_without_tensorflow():
-    code = (
-        "import sys; from lsgan_tf import recipes; print(len(recipes.table())); "
-        "assert 'tensorflow' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == len(ALL) + 1
+def test_every_recipe_is_listed():
+    assert len(recipes.table()) == len(ALL) + 1
 
 
 def _expand(pattern):

@@ -42,9 +42,9 @@ def random_pair(seed=0, points=7):
     ],
 )
 def test_delta_of_normal_distributions(mean, deviation, expected):
-    found = theory.delta(normal(0), normal(mean, deviation), STEP)
-    assert found == pytest.approx(expected, abs=6e-9)
-    assert theory.delta(normal(mean, deviation), normal(0), STEP) == pytest.approx(found)
+    distance = theory.delta(normal(0), normal(mean, deviation), STEP)
+    assert distance == pytest.approx(expected, abs=6e-9)
+    assert theory.delta(normal(mean, deviation), normal(0), STEP) == pytest.approx(distance)
 
 
 def test_the_other_numbers_of_two_normal_distributions():
@@ -205,65 +205,3 @@ def test_where_the_gradient_of_the_generator_vanishes(objective, score, slope):
         loss = objective.generator(scores)
     # The numbers are given to five digits or more.
     assert float(tape.gradient(loss, scores)[0, 0]) == pytest.approx(slope, rel=1e-5)
-
-
-def test_lists_grids_of_two_dimensions_and_numbers_for_weights_are_taken():
-    p, q = np.reshape([0.1, 0.2, 0.3, 0.4], (2, 2)), np.full((2, 2), 0.25)
-    flat = theory.delta(p.ravel().tolist(), q.ravel().tolist())
-    assert theory.delta(p, q) == pytest.approx(flat)
-    assert theory.delta(10 * p, 10 * q, np.full((2, 2), 0.1)) == pytest.approx(flat)
-    assert theory.delta(10 * p, 10 * q, 0.1) == pytest.approx(flat)
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        theory.delta,
-        theory.jensen_shannon,
-        theory.regular_criterion,
-        lambda *densities: theory.extended_criterion(*densities[:2], 0, 1, 1, *densities[2:]),
-        lambda p, q, *weights: theory.discriminator_loss(p, p, q, 0, 1, *weights),
-    ],
-    ids=["delta", "shannon", "regular", "extended", "discriminator"],
-)
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([0.5, 0.5], [1.0]), "one shape"),
-        (([0.5, 0.5], [0.5, 0.5], [1.0]), "one shape"),
-        (([1.5, -0.5], [0.5, 0.5]), "p holds negative values, the least is -0.5"),
-        (([0.5, 0.5], [math.nan, 0.5]), "q holds values that are not finite"),
-        (([0.5, 0.5], [0.5, 0.5], -1.0), "weights holds negative"),
-        (([0.5, 0.5], [0.5, 0.6]), "q integrates to 1.1"),
-        (([0.5, 0.5], [0.5, 0.5], 2.0), "p integrates to 2"),
-        (([], []), "p integrates to 0"),
-    ],
-)
-def test_what_is_no_pair_of_densities_is_refused(function, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        function(*arguments)
-
-
-def test_disjoint_densities_whose_quadrature_is_a_little_above_one_are_taken():
-    p, q = [1 + 5e-7, 0.0], [0.0, 1 + 5e-7]
-    assert theory.discriminator_loss_at(theory.delta(p, q), 0, 1) == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("value", [-0.001, 2.001, math.nan])
-def test_a_delta_out_of_bounds_is_refused(value):
-    with pytest.raises(ValueError, match="lies in"):
-        theory.extended_criterion_at(value, *BINARY)
-    with pytest.raises(ValueError, match="lies in"):
-        theory.discriminator_loss_at(value, 0, 1)
-
-
-def test_scores_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"scores have shape \(1,\), the densities \(2,\)"):
-        theory.discriminator_loss([0.5], P, Q, 0, 1)
-
-
-def test_values_that_are_no_values_are_refused_by_the_optimal_discriminator():
-    with pytest.raises(ValueError, match="p holds negative"):
-        theory.optimal_discriminator([-1.0], [1.0], 0, 1)
-    with pytest.raises(ValueError, match="one shape"):
-        theory.pearson_chi_squared([1.0], [0.5, 0.5])

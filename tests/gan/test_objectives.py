@@ -81,8 +81,8 @@ class TestEveryObjective:
             tape.watch([real, fake])
             d_loss = objective.discriminator(real, fake)
             g_loss = objective.generator(fake)
-        found = [*tape.gradient(d_loss, [real, fake]), tape.gradient(g_loss, fake)]
-        for gradient, numbers in zip(found, expected, strict=True):
+        gradients = [*tape.gradient(d_loss, [real, fake]), tape.gradient(g_loss, fake)]
+        for gradient, numbers in zip(gradients, expected, strict=True):
             np.testing.assert_allclose(gradient[:, 0], numbers, rtol=1e-6)
 
     def test_generator_loss_descends_towards_real(self, case):

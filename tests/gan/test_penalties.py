@@ -91,9 +91,9 @@ def test_dragan_takes_the_spread_of_the_global_batch(replicas):
         dataset = tf.data.Dataset.from_tensor_slices(real).batch(4)
         batch = next(iter(strategy.experimental_distribute_dataset(dataset)))
         run = tf.function(lambda batch, strategy=strategy: strategy.run(points, (batch,)))
-        found = np.concatenate(strategy.experimental_local_results(run(batch)))
+        taken = np.concatenate(strategy.experimental_local_results(run(batch)))
         spread = np.sqrt(13 - 2.5**2)
-        np.testing.assert_allclose(found, real + spread, rtol=1e-6)
+        np.testing.assert_allclose(taken, real + spread, rtol=1e-6)
 
 
 def test_gradient_norms_of_a_line_and_of_a_parabola():
@@ -136,9 +136,9 @@ def test_value_is_the_mean_over_images():
         return tf.reduce_sum(0.5 * images**2, axis=(1, 2, 3))
 
     # alpha = 0: the points are the real images, with gradients (1, 3) and (-1, 1).
-    found = penalties.compute(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
+    value = penalties.compute(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
     expected = 4 * ((np.sqrt(10) - 1) ** 2 + (np.sqrt(2) - 1) ** 2) / 2
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(value) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_flat_discriminator_has_a_finite_penalty_and_derivative():
@@ -157,17 +157,6 @@ def test_one_flat_image_leaves_the_derivative_of_the_others():
         value = penalties.compute(Interpolates(weight=1.0), logit, images, images, _random())
     assert float(value) == pytest.approx((1 + 9**2) / 2)
     assert float(tape.gradient(value, weight)) == pytest.approx(2 * 9 * 5 / 2)
-
-
-@pytest.fixture
-def float64():
-    """Everything in float64, until the end of the test."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before[0])
-    keras.config.set_dtype_policy(before[1])
 
 
 def _images(shape, seed=0):
@@ -236,7 +225,8 @@ BATCH = {name: 1 if name == "residual" else 2 for name in DISCRIMINATORS}
     ("name", "penalty"),
     [
         *[(name, AroundData()) for name in DISCRIMINATORS],
-        *[(name, Interpolates()) for name in DISCRIMINATORS if name != "residual"],
+        # Among the data, too, the activations that are flat where AroundData takes its points.
+        *[(name, Interpolates()) for name in ("tanh", "gated")],
     ],
 )
 def test_derivative_over_the_weights_of_the_difficult_architectures(float64, name, penalty):
@@ -249,22 +239,14 @@ def test_derivative_over_the_weights_of_the_difficult_architectures(float64, nam
     assert abs(exact) > 1e-3 and difference == pytest.approx(exact, rel=1e-5)
 
 
-@pytest.fixture
-def policy():
-    """Sets a dtype policy until the end of the test."""
-    before = keras.config.dtype_policy()
-    yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
-
-
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_penalty_and_gradients_in_single_and_half_precision(policy, name):
+def test_penalty_and_gradients_in_single_and_half_precision(name):
     keras.utils.set_random_seed(0)
     real = _images((BATCH[name], 64, 64, 3))
     penalty = AroundData(target=0.0)  # near its target a slope would leave nothing but rounding
-    found, weights = [], None
+    outcomes, weights = [], None
     for precision in ("float32", "mixed_bfloat16"):
-        policy(precision)
+        keras.config.set_dtype_policy(precision)
         discriminator = DISCRIMINATORS[name]()
         if weights is not None:
             discriminator.set_weights(weights)
@@ -274,6 +256,6 @@ def test_penalty_and_gradients_in_single_and_half_precision(policy, name):
         gradients = _gradients(tape, value, discriminator)
         assert value.dtype == tf.float32
         assert all(np.isfinite(gradient.numpy()).all() for gradient in gradients)
-        found.append([float(value), float(tf.linalg.global_norm(gradients))])
+        outcomes.append([float(value), float(tf.linalg.global_norm(gradients))])
     # Half precision keeps 8 bits: 0.4 % a rounding, which 101 layers add up to per cents.
-    np.testing.assert_allclose(found[1], found[0], rtol=0.1)
+    np.testing.assert_allclose(outcomes[1], outcomes[0], rtol=0.1)

@@ -43,15 +43,6 @@ CASES = {
 }
 
 
-@pytest.fixture
-def float64():
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
 def _pair(name, shape):
     """A pair whose biases, scales and offsets are no zeros and ones, which hide mistakes."""
     keras.utils.set_random_seed(1)

@@ -70,8 +70,8 @@ def test_simultaneous():
     of_g = hand.generator_gradient(z)  # through D as it was
     hand.update("st", of_d)
     hand.update("wv", of_g)
-    found, _ = _train_step([x], schedule="simultaneous")
-    assert found == pytest.approx(hand.weights(), rel=1e-5)
+    weights, _ = _train_step([x], schedule="simultaneous")
+    assert weights == pytest.approx(hand.weights(), rel=1e-5)
     alternating, _ = _train_step([x])
     assert alternating != pytest.approx(hand.weights(), rel=1e-5)
 
@@ -88,8 +88,8 @@ def test_three_critic_steps_each_on_a_batch_and_latents_of_its_own(shared):
         )
         hand.update("st", hand.discriminator_gradient(x, g))
     hand.update("wv", hand.generator_gradient(_z(2 if shared else 3)))
-    found, results = _train_step(BATCHES, n_critic=3, shared_latents=shared)
-    assert found == pytest.approx(hand.weights(), rel=1e-5)
+    weights, results = _train_step(BATCHES, n_critic=3, shared_latents=shared)
+    assert weights == pytest.approx(hand.weights(), rel=1e-5)
     assert results["d_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
@@ -102,8 +102,8 @@ def test_one_critic_step_with_latents_of_the_generators_own():
     hand = ByHand()
     hand.update("st", hand.discriminator_gradient(BATCHES[0], hand.generate(_z())))
     hand.update("wv", hand.generator_gradient(_z(1)))
-    found, _ = _train_step(BATCHES[:1], shared_latents=False)
-    assert found == pytest.approx(hand.weights(), rel=1e-5)
+    weights, _ = _train_step(BATCHES[:1], shared_latents=False)
+    assert weights == pytest.approx(hand.weights(), rel=1e-5)
 
 
 @pytest.mark.parametrize("schedule", ["alternating", "simultaneous"])
@@ -115,8 +115,8 @@ def test_a_penalty_on_the_slope_of_a_line(penalty, schedule):
     of_g = hand.generator_gradient(z)
     hand.update("st", (d_s + 2 * 2 * (hand.s - 1), d_t))
     hand.update("wv", hand.generator_gradient(z) if schedule == "alternating" else of_g)
-    found, results = _train_step([x], penalty=penalty, schedule=schedule)
-    assert found == pytest.approx(hand.weights(), rel=1e-5)
+    weights, results = _train_step([x], penalty=penalty, schedule=schedule)
+    assert weights == pytest.approx(hand.weights(), rel=1e-5)
     assert results["d_penalty"] == pytest.approx(2 * 0.2**2, rel=1e-5)
 
 
@@ -128,9 +128,7 @@ def test_the_loss_scale_multiplies_gradients_and_not_what_is_logged():
     assert logged["d_gradient_norm"] == pytest.approx(64 * expected["d_gradient_norm"], rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("penalty", "classes"), [(AroundData(), 3), (DRAGAN(), 0), (Interpolates(), 0)]
-)
+@pytest.mark.parametrize(("penalty", "classes"), [(AroundData(), 3), (DRAGAN(), 0)])
 def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, classes):
     """1 and 2 replicas, two critic steps of a penalised D: the same losses and weights."""
     images = np.random.default_rng(0).uniform(-1, 1, (48, 8, 8, 1)).astype(np.float32)

@@ -43,8 +43,8 @@ def test_each_label_has_an_example_of_its_class(run):
 
 
 def test_a_bounded_search_leaves_grey_what_it_has_not_met(run):
-    found = greys(classes.read_examples(run, [0, 1, 2], at_most=1))
-    assert found.count(128) == 2 and set(found) < {0, 10, 20, 128}
+    shown = greys(classes.read_examples(run, [0, 1, 2], at_most=1))
+    assert shown.count(128) == 2 and set(shown) < {0, 10, 20, 128}
 
 
 def test_classes_of_a_set_that_was_made_again_go_by_name(run, tmp_path):

@@ -4,49 +4,37 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
 from PIL import Image
 
 from lsgan_tf import datasets, sample
 from lsgan_tf.inference import classes, load, sampler
 from lsgan_tf.inference.classes import parse_labels
-from lsgan_tf.training import loop
 from lsgan_tf.utils.errors import UserError
+from tests.commands import run_main
 
 
 @pytest.fixture
-def trained(tiny_config):
-    config = tiny_config(ema_decay=0.5)
-    loop.train(config)
-    return config.run_dir
+def trained(trained_once):
+    return trained_once(ema_decay=0.5).run_dir
 
 
 @pytest.fixture
-def conditional(tiny_config):
-    config = tiny_config(conditional=True)
-    loop.train(config)
-    return config.run_dir
+def conditional(trained_once):
+    return trained_once(conditional=True).run_dir
 
 
 @pytest.fixture
-def run_sample(monkeypatch, capsys):
+def run_sample(capsys):
     """Runs the command in this process; returns the path that it prints. What it says on stderr
     stays to be read."""
 
     def run(**arguments):
         capsys.readouterr()
-        with monkeypatch.context() as patch:
-            for name, value in arguments.items():
-                patch.setattr(flags.FLAGS[name], "value", value)
-            sample.main()
-        said = capsys.readouterr()
-        sys.stderr.write(said.err)
-        return said.out.split(":")[0]
+        run_main(sample, **arguments)
+        printed = capsys.readouterr()
+        sys.stderr.write(printed.err)
+        return printed.out.split(":")[0]
 
-    if "run_dir" not in flags.FLAGS:
-        load.define_flags()
-    if not flags.FLAGS.is_parsed():
-        flags.FLAGS(sys.argv[:1])
     return run
 
 
@@ -117,8 +105,8 @@ def test_the_grid_of_a_conditional_run_has_eight_full_rows(run_sample, condition
 def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_path, capsys):
     path = run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path))
     assert Image.open(path).size == (22, 22)
-    said = capsys.readouterr().err
-    assert f"without real examples: data set tiny is not in {tmp_path}. --data_dir" in said
+    message = f"without real examples: data set tiny is not in {tmp_path}. --data_dir"
+    assert message in capsys.readouterr().err
     with pytest.raises(UserError, match="--reals: data set tiny is not in"):
         run_sample(run_dir=conditional, num=4, labels="a,b", data_dir=str(tmp_path), reals=True)
 
@@ -126,8 +114,8 @@ def test_without_the_data_set_there_is_no_real_row(run_sample, conditional, tmp_
 def test_only_an_explicit_reals_searches_everything(run_sample, conditional, monkeypatch):
     monkeypatch.setattr(classes, "SEARCHED", 0)
     rows = [
-        np.asarray(Image.open(run_sample(run_dir=conditional, num=2, labels="a", reals=wanted)))
-        for wanted in (None, True)
+        np.asarray(Image.open(run_sample(run_dir=conditional, num=2, labels="a", reals=reals)))
+        for reals in (None, True)
     ]
     assert (rows[0][2:10, 2:10] == 128).all() and (rows[1][2:10, 2:10] != 128).any()
 

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from lsgan_tf.inference import load, sampler, serving
-from lsgan_tf.training import loop
 from lsgan_tf.utils.errors import UserError
 from tests.tiny import TinyGenerator
 
@@ -61,43 +60,51 @@ if extra:
             ),
             text,
         )
-    found = model.signatures["class_names"]()["class_names"].numpy().tolist()
-    assert found == [b"a", b"b", b"c"], found
-print("served")
+    class_names = model.signatures["class_names"]()["class_names"].numpy().tolist()
+    assert class_names == [b"a", b"b", b"c"], class_names
+
+from tensorflow.python.tools import saved_model_cli
+sys.argv[1:] = ["show", "--all", "--dir", sys.argv[1]]
+saved_model_cli.main()
 """
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "conditional"])
-def trained(tiny_config, request):
-    config = tiny_config(conditional=request.param, ema_decay=0.5)
-    loop.train(config)
-    return load.load(config.run_dir)
-
-
-def test_a_process_with_only_tensorflow_is_served(trained, tmp_path):
-    generator, names = trained.generator, trained.class_names
-    serving.save(serving.Server(generator, names), tmp_path / "export" / "1")
-    z = sampler.draw_latents(generator, 4, seed=9)
-    np.save(tmp_path / "z.npy", z)
-    kind = "plain" if names is None else "conditional"
+def _run_client(program, *arguments, folder):
+    """Runs a program in another process and folder; returns what it prints."""
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", CLIENT, str(tmp_path / "export" / "1")),
-            *(str(tmp_path / "z.npy"), kind, str(tmp_path / "out.npy")),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    labels = None if names is None else np.int32([0, 1, 2, 0])
+    return done.stdout
+
+
+@pytest.mark.parametrize("conditional", [False, True], ids=["plain", "conditional"])
+def test_a_process_with_only_tensorflow_is_served(trained_once, tmp_path, conditional):
+    config = trained_once(conditional=True) if conditional else trained_once(ema_decay=0.5)
+    trained = load.load(config.run_dir)
+    generator, names = trained.generator, trained.class_names
+    for _ in range(2):  # the second replaces the first and leaves nothing behind
+        serving.save(serving.Server(generator, names), tmp_path / "export" / "1")
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["1"]
+    z = sampler.draw_latents(generator, 4, seed=9)
+    np.save(tmp_path / "z.npy", z)
+    kind = "conditional" if conditional else "plain"
+    shown = _run_client(CLIENT, "export/1", "z.npy", kind, "out.npy", folder=tmp_path)
+    labels = np.int32([0, 1, 2, 0]) if conditional else None
     served = np.rint(np.load(tmp_path / "out.npy") * 255)
     here = sampler.Sampler(generator)(z, labels)
     assert np.abs(served - here).max() <= 1
     # `generate` draws the latents that `sample --seed` draws.
     picture = np.asarray(Image.open(io.BytesIO((tmp_path / "out.npy.png").read_bytes())))
     assert np.abs(picture.astype(int) - here[0, ..., 0]).max() <= 1
+    # What saved_model_cli shows.
+    for text in (
+        *("signature_def['serving_default']", "inputs['latents']", "outputs['images']"),
+        *("shape: (-1, 5)", "shape: (-1, 8, 8, 1)"),
+        *("signature_def['generate']", "inputs['count']", "inputs['seed']", "outputs['png_bytes']"),
+    ):
+        assert text in shown, text
+    assert ("inputs['labels']" in shown) == conditional
 
 
 CHARACTERS = """
@@ -127,43 +134,16 @@ else:
 def test_a_character_is_asked_for_by_name(tmp_path):
     generator = TinyGenerator(3)
     serving.save(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
-    client = [sys.executable, "-c", CHARACTERS, str(tmp_path / "1"), str(tmp_path)]
-    done = subprocess.run(client, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    _run_client(CHARACTERS, "1", ".", folder=tmp_path)
     here = sampler.Sampler(generator)(sampler.draw_latents(generator, 2, seed=9), np.int32([1, 1]))
     for index, drawn in enumerate(here):
         served = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)
         assert np.abs(served - drawn[..., 0]).max() <= 1  # rounded after another order of sums
 
 
-def test_exporting_again_replaces_and_leaves_nothing_behind(trained, tmp_path):
-    server = serving.Server(trained.generator, trained.class_names)
-    for _ in range(2):
-        serving.save(server, tmp_path / "export" / "1")
-    assert [path.name for path in (tmp_path / "export").iterdir()] == ["1"]
-
-
-def test_what_is_no_export_is_not_replaced(trained, tmp_path):
+def test_what_is_no_export_is_not_replaced(tmp_path):
     (tmp_path / "2024").mkdir()
     (tmp_path / "2024" / "holiday.jpg").write_bytes(b"precious")
     with pytest.raises(UserError, match="is no SavedModel"):
-        serving.save(serving.Server(trained.generator, trained.class_names), tmp_path / "2024")
+        serving.save(serving.Server(TinyGenerator(), None), tmp_path / "2024")
     assert (tmp_path / "2024" / "holiday.jpg").read_bytes() == b"precious"
-
-
-def test_signatures_are_readable(trained, tmp_path):
-    serving.save(serving.Server(trained.generator, trained.class_names), tmp_path / "1")
-    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
-    done = subprocess.run(
-        [*command, "show", "--all", "--dir", str(tmp_path / "1")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for text in (
-        *("signature_def['serving_default']", "inputs['latents']", "outputs['images']"),
-        *("shape: (-1, 5)", "shape: (-1, 8, 8, 1)"),
-        *("signature_def['generate']", "inputs['count']", "inputs['seed']", "outputs['png_bytes']"),
-    ):
-        assert text in done.stdout, text
-    assert ("inputs['labels']" in done.stdout) == (trained.class_names is not None)

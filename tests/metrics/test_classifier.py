@@ -51,7 +51,7 @@ def test_it_learns_and_says_how_well(trained):
     assert facts.test_accuracy > 0.9
     assert facts.tested_on == "60 images of the test split"
     assert facts.class_names == ("dark", "grey", "light")
-    assert sorted(each.name for each in path.parent.iterdir()) == ["shades.json", "shades.keras"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["shades.json", "shades.keras"]
 
 
 def test_it_is_found_by_the_data_set(shades, trained):

@@ -11,7 +11,7 @@ from lsgan_tf.metrics import measurements, pretrained
 from lsgan_tf.metrics.extractor import Extractor, sha256_of
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.utils.errors import UserError
-from tests.metrics import networks as made
+from tests import feature_networks
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 1), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (23, 8, 8, 3), np.uint8)
@@ -19,16 +19,16 @@ COLOUR = np.random.default_rng(1).integers(0, 256, (23, 8, 8, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def grey_file(tmp_path_factory):
-    return made.keras_file(tmp_path_factory.mktemp("grey") / "net.keras", classes=4)
+    return feature_networks.keras_file(tmp_path_factory.mktemp("grey") / "net.keras", classes=4)
 
 
 def test_features_and_logits_of_a_keras_file(grey_file):
     extractor = Extractor(Choice(str(grey_file)).load("any"), (8, 8, 1), batch_size=10)
     assert (extractor.dimension, extractor.classes) == (3, 4)
-    found = extractor(IMAGES)
+    outputs = extractor(IMAGES)
     expected = keras.saving.load_model(grey_file)(IMAGES.astype(np.float32))
-    np.testing.assert_allclose(found.features, expected["features"], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.logits, expected["logits"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs.features, expected["features"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs.logits, expected["logits"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50])
@@ -44,7 +44,7 @@ def test_neither_the_batch_nor_the_devices_change_features(grey_file, replicas, 
 
 
 def test_grey_images_are_repeated_for_a_network_of_colour(tmp_path):
-    path = made.saved_model(tmp_path / "means", made.channel_means)
+    path = feature_networks.saved_model(tmp_path / "means", feature_networks.channel_means)
     extractor = Extractor(Choice(str(path)).load("any"), (8, 8, 1))
     assert extractor.repeats_grey
     means = IMAGES.mean(axis=(1, 2))
@@ -72,7 +72,7 @@ def test_bfloat16_stays_where_it_was_asked_for(tmp_path):
         hidden = tf.nn.relu(tf.nn.conv2d(images / 255.0, kernel, 1, "SAME"))
         return {"features": tf.reduce_mean(tf.nn.conv2d(hidden, second, 1, "SAME"), axis=(1, 2))}
 
-    path = made.saved_model(tmp_path / "net", forward)
+    path = feature_networks.saved_model(tmp_path / "net", forward)
     network = pretrained.load_file(path)
     before = Extractor(network, (8, 8, 3))(COLOUR).features
     half = Extractor(network, (8, 8, 3), dtype="bfloat16")(COLOUR).features
@@ -93,32 +93,36 @@ def test_a_network_of_keras_applications(tmp_path):
     network = Choice("keras:MobileNetV2", str(path)).load("any")
     assert network.resize == "bilinear, antialiased, to 224x224"
     images = COLOUR[:2]
-    found = Extractor(network, (8, 8, 3), batch_size=2)(images).features
+    extracted = Extractor(network, (8, 8, 3), batch_size=2)(images).features
     resized = tf.image.resize(tf.cast(images, tf.float32), (224, 224), antialias=True)
     expected = model(resized / 127.5 - 1.0, training=False)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(extracted, expected, rtol=1e-3, atol=1e-5)
     with pytest.raises(UserError, match="has sha256 [0-9a-f]{64}, not 00"):
         Choice("keras:MobileNetV2", str(path), "00").load("any")
 
 
 def _not_images(path):
-    return made.saved_model(path, lambda x: {"features": x}, shape=(None, 7))
+    return feature_networks.saved_model(path, lambda x: {"features": x}, shape=(None, 7))
 
 
 def _two_outputs(path):
-    return made.saved_model(path, lambda x: {"a": x[:, 0, 0], "b": x[:, 0, 0]})
+    return feature_networks.saved_model(path, lambda x: {"a": x[:, 0, 0], "b": x[:, 0, 0]})
 
 
 def _not_vectors(path):
-    return made.saved_model(path, lambda x: {"features": x})
+    return feature_networks.saved_model(path, lambda x: {"features": x})
 
 
 def _one_for_all(path):
-    return made.saved_model(path, lambda x: {"features": tf.reduce_mean(x, axis=(0, 1))})
+    return feature_networks.saved_model(
+        path, lambda x: {"features": tf.reduce_mean(x, axis=(0, 1))}
+    )
 
 
 def _failing(path):
-    return made.saved_model(path, lambda x: {"features": tf.ensure_shape(x, (None, 9, 9, 3))[0, 0]})
+    return feature_networks.saved_model(
+        path, lambda x: {"features": tf.ensure_shape(x, (None, 9, 9, 3))[0, 0]}
+    )
 
 
 def _without_signature(path):
@@ -186,13 +190,13 @@ class _Set:
 def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
     extractor = Extractor(pretrained.load_file(grey_file), (8, 8, 1), batch_size=5)
     labels = np.arange(23, dtype=np.int32)
-    found = measurements.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
-    everything = extractor(IMAGES)
-    assert found.count == 23
-    np.testing.assert_array_equal(found.features, everything.features[:12])
-    np.testing.assert_array_equal(found.predicted, everything.logits.argmax(axis=1))
-    np.testing.assert_array_equal(found.labels, labels)
-    np.testing.assert_allclose(found.moments.mean, everything.features.mean(axis=0), rtol=1e-5)
+    measured = measurements.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
+    outputs = extractor(IMAGES)
+    assert measured.count == 23
+    np.testing.assert_array_equal(measured.features, outputs.features[:12])
+    np.testing.assert_array_equal(measured.predicted, outputs.logits.argmax(axis=1))
+    np.testing.assert_array_equal(measured.labels, labels)
+    np.testing.assert_allclose(measured.moments.mean, outputs.features.mean(axis=0), rtol=1e-5)
 
 
 def test_measuring_too_few_images(grey_file):

@@ -17,7 +17,7 @@ from lsgan_tf.metrics import inception
 from lsgan_tf.metrics.extractor import Extractor, sha256_of
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.utils.errors import UserError
-from tests.metrics import networks as made
+from tests import feature_networks
 
 
 def _known(path, monkeypatch):
@@ -32,7 +32,7 @@ def _known(path, monkeypatch):
 
 @pytest.fixture
 def graph(tmp_path, monkeypatch):
-    path = made.frozen_inception(tmp_path / inception.FILE_NAME)
+    path = feature_networks.frozen_inception(tmp_path / inception.FILE_NAME)
     _known(path, monkeypatch)
     return path
 
@@ -48,14 +48,14 @@ def test_features_and_logits_without_bias(graph, tmp_path):
     assert network.name == "inception-2015" and network.sha256 == sha256_of(graph)
     extractor = Extractor(network, (12, 10, 3), batch_size=4)
     images = np.random.default_rng(0).integers(0, 256, (7, 12, 10, 3), np.uint8)
-    found = extractor(images)
-    assert found.features.shape == (7, 16) and found.logits.shape == (7, 5)
+    outputs = extractor(images)
+    assert outputs.features.shape == (7, 16) and outputs.logits.shape == (7, 5)
     weights = next(
         tf.make_ndarray(node.attr["value"].tensor)
         for node in tf.compat.v1.GraphDef.FromString(graph.read_bytes()).node
         if node.name == "softmax/weights"
     )
-    np.testing.assert_allclose(found.logits, found.features @ weights, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs.logits, outputs.features @ weights, rtol=1e-4, atol=1e-5)
 
 
 def test_a_network_of_other_sizes_is_refused(graph, tmp_path, monkeypatch):
@@ -68,15 +68,15 @@ def test_a_network_of_other_sizes_is_refused(graph, tmp_path, monkeypatch):
 def test_the_batch_norm_of_2015(scaled):
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, scaled or not."""
     mean, variance, offset, scale = np.random.default_rng(0).uniform(0.5, 2.0, (4, 3))
-    graph = made.old_graph()
-    made.old_batch_norm(graph, "x", "norm", (mean, variance, offset, scale), scaled)
+    graph = feature_networks.old_graph()
+    feature_networks.old_batch_norm(graph, "x", "norm", (mean, variance, offset, scale), scaled)
     inception._update_batch_norm(next(node for node in graph.node if node.name == "norm"), graph)
     images = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
-    found = tf.function(lambda x: tf.graph_util.import_graph_def(graph, {"x:0": x}, ["norm:0"])[0])(
-        tf.constant(images)
-    )
+    normalised = tf.function(
+        lambda x: tf.graph_util.import_graph_def(graph, {"x:0": x}, ["norm:0"])[0]
+    )(tf.constant(images))
     expected = (images - mean) / np.sqrt(variance + 0.001) * (scale if scaled else 1.0) + offset
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(normalised, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_archive_serves_as_well(graph, tmp_path):
@@ -85,7 +85,7 @@ def test_the_archive_serves_as_well(graph, tmp_path):
 
 
 def test_another_network_is_refused_by_its_answer(graph, tmp_path):
-    other = made.frozen_inception(tmp_path / "other.pb", weights_seed=1)
+    other = feature_networks.frozen_inception(tmp_path / "other.pb", weights_seed=1)
     with pytest.raises(UserError, match=r"other.pb is not the Inception.*answers a test image"):
         inception.load(other, tmp_path)
 
@@ -202,7 +202,7 @@ def test_the_true_first_layers_give_the_known_answer(real_data, tmp_path, monkey
     monkeypatch.setattr(inception, "LOGITS", 5)
     network = inception.load(path, tmp_path)
     photograph = tf.io.decode_png((real_data / "lsun_layout/church_png/0.png").read_bytes(), 3)
-    found = Extractor(network, photograph.shape, batch_size=1)(photograph[None].numpy())
+    outputs = Extractor(network, photograph.shape, batch_size=1)(photograph[None].numpy())
     expected = model.signatures["serving_default"](tf.cast(photograph[None], tf.float32))
-    np.testing.assert_allclose(found.features, expected["features"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs.features, expected["features"], rtol=1e-4, atol=1e-5)
     assert io.BytesIO(path.read_bytes()).getbuffer().nbytes < inception._MOST_BYTES

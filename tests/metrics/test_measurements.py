@@ -8,12 +8,12 @@ from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics import measurements, pretrained
 from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import frechet_distance
-from tests.metrics import networks as made
+from tests import feature_networks
 
 
 @pytest.fixture(scope="module")
 def extractor(tmp_path_factory):
-    path = made.keras_file(tmp_path_factory.mktemp("net") / "net.keras", classes=3)
+    path = feature_networks.keras_file(tmp_path_factory.mktemp("net") / "net.keras", classes=3)
     return Extractor(pretrained.load_file(path), (8, 8, 1), batch_size=20)
 
 
@@ -48,7 +48,7 @@ def test_everything_that_changes_it_has_a_file_of_its_own(extractor, part, tmp_p
     _measured(extractor, Part(part.dataset, 1, 61), tmp_path)
     half = Extractor(extractor.network, (8, 8, 1), batch_size=20, dtype="bfloat16")
     _measured(half, part, tmp_path)
-    other = made.keras_file(tmp_path / "other.keras", classes=3, features=4)
+    other = feature_networks.keras_file(tmp_path / "other.keras", classes=3, features=4)
     _measured(Extractor(pretrained.load_file(other), (8, 8, 1)), part, tmp_path)
     assert len(list(tmp_path.glob("*.npz"))) == 7
     _measured(Extractor(extractor.network, (8, 8, 1), batch_size=7), part, tmp_path)
@@ -81,8 +81,8 @@ def test_a_damaged_file_is_measured_again(extractor, part, tmp_path, capsys, dam
 def test_a_directory_that_cannot_be_written_is_warned_of(extractor, part, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
-    found = _measured(extractor, part, blocked / "reference")
-    assert found.count == 60
+    measured = _measured(extractor, part, blocked / "reference")
+    assert measured.count == 60
     assert "warning: what was measured of real images is not kept" in capsys.readouterr().out
 
 
@@ -101,6 +101,6 @@ def test_an_interruption_leaves_no_file(extractor, part, tmp_path, monkeypatch):
         _measured(extractor, part, tmp_path / "reference")
     assert not list(tmp_path.rglob("*.npz"))
     monkeypatch.undo()
-    found = _measured(extractor, part, tmp_path / "reference")
+    measured = _measured(extractor, part, tmp_path / "reference")
     plain = measurements.measure(extractor, part, keep=25, what="images")
-    np.testing.assert_array_equal(found.features, plain.features)
+    np.testing.assert_array_equal(measured.features, plain.features)

@@ -35,8 +35,8 @@ class TestMoments:
     def test_restored(self):
         moments = Moments.of(_features(10))
         again = Moments.restored(moments.count, moments.mean, moments.covariance)
-        for each in (moments, again):
-            each.update(_features(5, seed=1))
+        for state in (moments, again):
+            state.update(_features(5, seed=1))
         np.testing.assert_allclose(again.covariance, moments.covariance, rtol=1e-12)
 
     def test_one_vector_has_no_covariance(self):
@@ -92,11 +92,11 @@ class TestKernel:
 
     def test_subsets(self):
         one, other = _features(60), _features(80, seed=1, shift=0.5)
-        found = kernel_distance(one, other, subsets=20, subset_size=30, seed=3)
-        assert found == kernel_distance(one, other, subsets=20, subset_size=30, seed=3)
-        assert found != kernel_distance(one, other, subsets=20, subset_size=30, seed=4)
-        assert found.std > 0.0
-        assert abs(found.mean - squared_mmd(one, other)) < found.std
+        distance = kernel_distance(one, other, subsets=20, subset_size=30, seed=3)
+        assert distance == kernel_distance(one, other, subsets=20, subset_size=30, seed=3)
+        assert distance != kernel_distance(one, other, subsets=20, subset_size=30, seed=4)
+        assert distance.std > 0.0
+        assert abs(distance.mean - squared_mmd(one, other)) < distance.std
 
     def test_whole_sets_have_one_subset(self):
         one, other = _features(20), _features(20, seed=1)
@@ -117,15 +117,17 @@ class TestInceptionScore:
     def test_by_hand(self):
         """Two images, p = (3/4, 1/4) and (1/4, 3/4), marginal (1/2, 1/2)."""
         divergence = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
-        found = inception_score(np.array([[0.75, 0.25], [0.25, 0.75]]), splits=1)
-        assert found.mean == pytest.approx(math.exp(divergence))
+        score = inception_score(np.array([[0.75, 0.25], [0.25, 0.75]]), splits=1)
+        assert score.mean == pytest.approx(math.exp(divergence))
 
     def test_splits_are_stretches_of_the_order(self):
         """As the authors cut them: 7 images in 3 splits are 0-1, 2-3 and 4-6."""
         posteriors = softmax(3.0 * _features(7))
         parts = [posteriors[:2], posteriors[2:4], posteriors[4:]]
-        each = [inception_score(part, splits=1).mean for part in parts]
-        assert inception_score(posteriors, splits=3) == pytest.approx((np.mean(each), np.std(each)))
+        means = [inception_score(part, splits=1).mean for part in parts]
+        assert inception_score(posteriors, splits=3) == pytest.approx(
+            (np.mean(means), np.std(means))
+        )
 
     @pytest.mark.parametrize("size", [1, 3, 50])
     def test_batches_change_nothing(self, size):
@@ -196,19 +198,20 @@ class TestNeighbours:
         new images of the distribution are neither."""
         training, new = _features(1000, 4), _features(500, 4, seed=1)
         one, copies = np.repeat(new[:1], 500, axis=0), training[:500] + 1e-6
-        found = {}
-        for name, fake in (("new", new), ("one", one), ("copies", copies)):
-            found[name] = {
+        measured = {
+            name: {
                 **neighbours.precision_recall(training, fake)._asdict(),
                 **neighbours.density_coverage(training, fake)._asdict(),
                 **neighbours.duplicates(training, fake)._asdict(),
             }
-        assert found["one"]["recall"] < 0.01 and found["one"]["coverage"] < 0.05
-        assert found["one"]["repeats"] == 1.0 and found["one"]["duplicates"] in (0.0, 1.0)
-        assert found["copies"]["duplicates"] == 1.0 and found["copies"]["repeats"] < 0.05
-        assert found["copies"]["coverage"] > 0.85 and found["copies"]["recall"] > 0.85
-        assert found["new"]["duplicates"] < 0.05 and found["new"]["repeats"] < 0.05
-        assert found["new"]["coverage"] > 0.85
+            for name, fake in (("new", new), ("one", one), ("copies", copies))
+        }
+        assert measured["one"]["recall"] < 0.01 and measured["one"]["coverage"] < 0.05
+        assert measured["one"]["repeats"] == 1.0 and measured["one"]["duplicates"] in (0.0, 1.0)
+        assert measured["copies"]["duplicates"] == 1.0 and measured["copies"]["repeats"] < 0.05
+        assert measured["copies"]["coverage"] > 0.85 and measured["copies"]["recall"] > 0.85
+        assert measured["new"]["duplicates"] < 0.05 and measured["new"]["repeats"] < 0.05
+        assert measured["new"]["coverage"] > 0.85
 
 
 class TestClasses:

@@ -10,13 +10,9 @@ from keras import layers
 from lsgan_tf import networks
 from lsgan_tf.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lsgan_tf.networks.layers import conv
-from lsgan_tf.utils.errors import UserError
+from tests.networks.network_checks import shapes_of
 
 STABILITY_SHAPE = (64, 64, 3)
-
-
-def _named(network, name):
-    return [v for v in network.trainable_variables if v.name == name]
 
 
 @pytest.mark.parametrize(
@@ -26,8 +22,8 @@ def _named(network, name):
 def test_any_side_from_16_on(side, grid):
     generator = DCGANGenerator((side, side, 1))
     discriminator = DCGANDiscriminator((side, side, 1))
-    assert _named(generator, "kernel")[0].shape == (100, grid * grid * 512)
-    assert _named(discriminator, "kernel")[-1].shape == (grid * grid * 512, 1)
+    assert shapes_of(generator, "kernel")[0] == (100, grid * grid * 512)
+    assert shapes_of(discriminator, "kernel")[-1] == (grid * grid * 512, 1)
     images = generator(tf.ones((2, 100)))
     assert images.shape == (2, side, side, 1)
     assert discriminator(images).shape == (2, 1)
@@ -68,7 +64,8 @@ def test_each_transposed_convolution_is_the_transpose_of_the_convolution_from_it
 def test_batch_norm_is_in_every_hidden_layer_or_in_none(batch_norm, of_g, of_d):
     generator = DCGANGenerator((16, 16, 3), batch_norm=batch_norm)
     discriminator = DCGANDiscriminator((16, 16, 3), batch_norm=batch_norm)
-    assert (len(_named(generator, "gamma")), len(_named(discriminator, "gamma"))) == (of_g, of_d)
+    gammas = [len(shapes_of(network, "gamma")) for network in (generator, discriminator)]
+    assert gammas == [of_g, of_d]
     x = tf.random.stateless_uniform((3, 16, 16, 3), (0, 0), -1, 1)
     difference = discriminator(x, training=True) - discriminator(x, training=False)
     assert bool(np.any(difference)) == batch_norm
@@ -79,10 +76,6 @@ def test_other_shapes_are_refused(shape):
     for network in (DCGANGenerator, DCGANDiscriminator):
         with pytest.raises(ValueError, match="square images of 1 or 3 channels and a side of at"):
             network(shape)
-
-
-def _shapes(network, name):
-    return [tuple(variable.shape) for variable in _named(network, name)]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +89,14 @@ def _shapes(network, name):
 def test_the_layers_of_the_stability_pairs_are_those_of_the_tables(name, in_g, in_d):
     generator, discriminator = networks.build(name, STABILITY_SHAPE)
     # Transposed kernels are height, width, out, in.
-    assert _shapes(generator, "kernel") == [
+    assert shapes_of(generator, "kernel") == [
         (1024, 4 * 4 * 512),
         (5, 5, 256, 512),
         (5, 5, 128, 256),
         (5, 5, 64, 128),
         (5, 5, 3, 64),
     ]
-    assert _shapes(discriminator, "kernel") == [
+    assert shapes_of(discriminator, "kernel") == [
         (5, 5, 3, 64),
         (5, 5, 64, 128),
         (5, 5, 128, 256),
@@ -111,8 +104,8 @@ def test_the_layers_of_the_stability_pairs_are_those_of_the_tables(name, in_g, i
         (4 * 4 * 512, 1),
     ]
     # The first of G is one of the 512 channels, not of the 8192 units.
-    assert _shapes(generator, "gamma") == [(512,), (256,), (128,), (64,)] * in_g
-    assert _shapes(discriminator, "gamma") == [(128,), (256,), (512,)] * in_d
+    assert shapes_of(generator, "gamma") == [(512,), (256,), (128,), (64,)] * in_g
+    assert shapes_of(discriminator, "gamma") == [(128,), (256,), (512,)] * in_d
 
 
 def test_without_batch_norm_an_image_depends_on_its_latents_alone():
@@ -130,16 +123,3 @@ def test_the_latents_and_pixels_of_the_stability_pairs_are_the_authors():
     generator, _ = networks.build("stability_bn_g", STABILITY_SHAPE)
     assert (generator.latent_dim, generator.latent_distribution) == (1024, "uniform")
     assert generator.value_range == (-1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("shape", "classes", "message"),
-    [
-        ((112, 112, 3), 0, "takes images of 64x64x3.*--image_size=64"),
-        ((64, 64, 1), 0, "--channels=colour"),
-        (STABILITY_SHAPE, 10, "takes no labels"),
-    ],
-)
-def test_what_does_not_fit_the_stability_pairs_is_refused(shape, classes, message):
-    with pytest.raises(UserError, match=message):
-        networks.build("stability_bn_g", shape, classes)

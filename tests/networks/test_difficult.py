@@ -23,22 +23,12 @@ from lsgan_tf.networks.normalization import (
     flatten_layers,
 )
 from lsgan_tf.networks.residual import Bottleneck, DepthToSpace
+from tests.networks.network_checks import assert_saved_and_loaded, count_parameters
 
 SHAPE = (64, 64, 3)
 RNG = np.random.default_rng(0)
 
-# Trainable parameters of G and D, and what normalises them.
-SIZES = {
-    "difficult_dcgan": (5_364_739, 4_316_545),
-    "difficult_dcgan_bn": (5_364_739, 4_316_545),
-    "difficult_constant": (444_291, 4_316_545),
-    "difficult_mlp": (7_157_760, 4_316_545),
-    "difficult_no_norm": (5_362_819, 4_314_753),
-    "difficult_gated": (10_724_675, 8_624_897),
-    "difficult_tanh": (5_364_739, 4_316_545),
-    "difficult_residual": (9_189_587, 7_618_801),
-    "difficult_residual_fifth": (9_189_587, 7_618_801),
-}
+# How many layers of G and of D are normalised, and by what in D.
 NORMS = {
     "difficult_dcgan": (4, 3, LayerNormalization),
     "difficult_dcgan_bn": (4, 3, BatchNormalization),
@@ -59,18 +49,13 @@ def _pair(name):
     return networks.build(name, SHAPE)
 
 
-def _parameters(network):
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
-
-
 def _kinds(network, *kinds):
     return [layer for layer in flatten_layers(network) if isinstance(layer, kinds)]
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_sizes_and_norms(name):
+@pytest.mark.parametrize("name", NORMS)
+def test_norms(name):
     generator, discriminator = _pair(name)
-    assert (_parameters(generator), _parameters(discriminator)) == SIZES[name]
     of_g, of_d, in_d = NORMS[name]
     norms_of_g = _kinds(generator, BatchNormalization, LayerNormalization)
     assert [type(layer) for layer in norms_of_g] == [BatchNormalization] * of_g
@@ -261,8 +246,7 @@ def test_the_divisor_divides_the_logit_and_is_saved(tmp_path):
     (_, plain), (_, divided) = map(_pair, ("difficult_residual", "difficult_residual_fifth"))
     x = RNG.uniform(-1, 1, (2, *SHAPE)).astype(np.float32)
     np.testing.assert_allclose(divided(x), plain(x) / 5, rtol=1e-5, atol=1e-7)
-    divided.save(tmp_path / "n.keras")
-    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "n.keras")(x), divided(x))
+    assert_saved_and_loaded(divided, tmp_path, x)
 
 
 def test_with_layer_norm_a_logit_depends_on_its_image_alone():
@@ -275,9 +259,10 @@ def test_with_layer_norm_a_logit_depends_on_its_image_alone():
 
 
 def test_step_without_a_recipe_is_finite():
-    """The other pairs take theirs in the tests of the recipes."""
+    """The sizes and the steps of the other pairs are in `tests/test_recipe_networks.py`."""
     # Copies: the initial weights of the pair belong to other tests.
     pair = _pair("difficult_dcgan_bn")
+    assert tuple(map(count_parameters, pair)) == (5_364_739, 4_316_545)
     generator, discriminator = (type(n).from_config(n.get_config()) for n in pair)
     gan = GAN(generator, discriminator)
     gan.compile()
@@ -301,12 +286,10 @@ def test_step_without_a_recipe_is_finite():
 )
 def test_arguments_and_weights_are_saved(make, tmp_path):
     network = make()
-    network.save(tmp_path / "n.keras")
-    loaded = keras.saving.load_model(tmp_path / "n.keras")
-    assert loaded.get_config() == network.get_config()
     inputs = (128,) if "Generator" in type(network).__name__ else SHAPE
     x = RNG.normal(size=(1, *inputs)).astype(np.float32)
-    np.testing.assert_array_equal(loaded(x), network(x))
+    loaded = assert_saved_and_loaded(network, tmp_path, x)
+    assert loaded.get_config() == network.get_config()
 
 
 def test_the_layers_are_serialisable():

@@ -9,13 +9,10 @@ from lsgan_tf import networks
 from lsgan_tf.networks.fashion import FashionDiscriminator, FashionGenerator
 from lsgan_tf.networks.layers import torch_conv, torch_deconv
 from lsgan_tf.networks.normalization import BatchNormalization, find_batch_norms, flatten_layers
+from tests.networks.network_checks import count_parameters
 
 SHAPE = (32, 32, 1)
 RNG = np.random.default_rng(0)
-
-
-def _parameters(network):
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +27,7 @@ def _parameters(network):
 @pytest.mark.parametrize("suffix", ["", "_sigmoid"])
 def test_sizes_and_norms(name, suffix, of_g, of_d, momenta):
     generator, discriminator = networks.build(name + suffix, SHAPE)
-    assert (_parameters(generator), _parameters(discriminator)) == (of_g, of_d)
+    assert (count_parameters(generator), count_parameters(discriminator)) == (of_g, of_d)
     norms = find_batch_norms(generator) + find_batch_norms(discriminator)
     assert [norm.momentum for norm in norms] == momenta
     assert all(norm.epsilon == 1e-5 for norm in norms)
@@ -127,13 +124,3 @@ def test_initial_weights():
                 bound = (9 * layer.kernel.shape[2]) ** -0.5
                 assert layer.kernel.numpy().std() == pytest.approx(0.02, rel=0.15)
                 assert 0 < np.abs(layer.bias.numpy()).max() <= bound
-
-
-@pytest.mark.parametrize("name", ["fashion_bn95_sigmoid", "fashion_deep"])
-def test_networks_serialise(name, tmp_path):
-    generator, discriminator = networks.build(name, SHAPE)
-    for network, inputs in ((generator, (2, 1024)), (discriminator, (2, *SHAPE))):
-        network.save(tmp_path / "n.keras")
-        loaded = keras.saving.load_model(tmp_path / "n.keras")
-        x = tf.random.stateless_uniform(inputs, (0, 2), -1, 1)
-        np.testing.assert_array_equal(loaded(x), network(x))

@@ -1,4 +1,4 @@
-"""The perceptrons for MNIST: sizes, latents, initial weights."""
+"""The perceptrons for MNIST: latents, initial weights."""
 
 import keras
 import numpy as np
@@ -12,17 +12,12 @@ from lsgan_tf.networks.normalization import flatten_layers
 SHAPE = (28, 28, 1)
 
 
-def _parameters(network):
-    return sum(int(np.prod(v.shape)) for v in network.trainable_variables)
-
-
 @pytest.mark.parametrize(
-    ("name", "of_g", "latent_dim", "distribution"),
-    [("mlp", 102_544, 10, "normal"), ("mlp_tf", 109_456, 64, "uniform")],
+    ("name", "latent_dim", "distribution"),
+    [("mlp", 10, "normal"), ("mlp_tf", 64, "uniform")],
 )
-def test_sizes_latents_and_range(name, of_g, latent_dim, distribution):
+def test_latents_and_range(name, latent_dim, distribution):
     generator, discriminator = networks.build(name, SHAPE)
-    assert (_parameters(generator), _parameters(discriminator)) == (of_g, 100_609)
     assert (generator.latent_dim, generator.latent_distribution) == (latent_dim, distribution)
     images = generator(tf.fill((2, latent_dim), 1000.0)).numpy()
     assert generator.value_range == (0, 1)
@@ -57,13 +52,3 @@ def test_another_original_is_refused():
     for network in (PerceptronGenerator, PerceptronDiscriminator):
         with pytest.raises(ValueError, match="'keras'; known: 'pytorch', 'tensorflow'"):
             network("keras")
-
-
-@pytest.mark.parametrize("original", ["pytorch", "tensorflow"])
-def test_networks_serialise(original, tmp_path):
-    generator, discriminator = PerceptronGenerator(original), PerceptronDiscriminator(original)
-    for network, inputs in ((generator, (2, generator.latent_dim)), (discriminator, (2, *SHAPE))):
-        network.save(tmp_path / "n.keras")
-        loaded = keras.saving.load_model(tmp_path / "n.keras")
-        x = tf.random.stateless_uniform(inputs, (0, 2), -1, 1)
-        np.testing.assert_array_equal(loaded(x), network(x))

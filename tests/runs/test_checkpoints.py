@@ -2,11 +2,11 @@
 
 import dataclasses
 import resource
-import subprocess
-import sys
+import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lsgan_tf import networks
 from lsgan_tf.runs import checkpoints
@@ -25,9 +25,8 @@ def _restore(config):
 
 
 @pytest.fixture
-def trained(tiny_config):
-    config = tiny_config(ema_decay=0.9)
-    loop.train(config)
+def trained(trained_copy):
+    config = trained_copy(ema_decay=0.5)
     return config, Run(config.run_dir).checkpoints
 
 
@@ -41,20 +40,40 @@ def _truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def _clear(path):
+    path.write_bytes(b"")
+
+
+def _assert_same_state(gan, expected):
+    for variable, other in zip(gan.variables, expected.variables, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), other.numpy(), err_msg=variable.path)
+
+
 @pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
-@pytest.mark.parametrize("damage", [_flip, _truncate, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("damage", [_flip, _truncate, _clear])
 def test_a_damaged_latest_checkpoint_falls_back(trained, capsys, part, damage):
     config, directory = trained
-    sound, _ = _restore(config)
     damage(directory / f"step-12.{part}")
     gan, step = _restore(config)
     assert step == int(gan.step.numpy()) == 8
     assert "step-12 is damaged" in capsys.readouterr().out
-    loop.train(config)  # and trains on, to the weights of the run that was never damaged
-    again, step = _restore(config)
+    for path in directory.glob("step-12.*"):
+        path.unlink()
+    expected, _ = _restore(config)
+    _assert_same_state(gan, expected)
+
+
+@pytest.mark.parametrize(("damage", "part"), [(_flip, "data-00000-of-00001"), (_truncate, "index")])
+def test_from_a_damaged_checkpoint_a_run_trains_to_the_weights_of_a_sound_one(
+    trained, damage, part
+):
+    config, directory = trained
+    sound, _ = _restore(config)
+    damage(directory / f"step-12.{part}")
+    loop.train(config)
+    trained_again, step = _restore(config)
     assert step == 12
-    for one, other in zip(again.variables, sound.variables, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+    _assert_same_state(trained_again, sound)
 
 
 def test_damaged_later_checkpoints_do_not_push_out_new_ones(trained):
@@ -87,7 +106,7 @@ def test_leftovers_of_a_killed_save_are_removed(trained):
     assert (directory / "step-4-best.data-00000-of-00001").exists()
 
 
-def test_a_checkpoint_of_other_networks_is_refused(trained, tiny_config):
+def test_a_checkpoint_of_other_networks_is_refused(trained):
     config, directory = trained
     before = Run(config.run_dir).read()
     for changes in ({"conditional": True}, {"optimizer": "rmsprop"}, {"ema_decay": 0.0}):
@@ -130,32 +149,33 @@ def test_a_damaged_checkpoint_is_named_when_sampling(trained, capsys):
     assert "step-12 is damaged" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_a_full_disk_keeps_the_checkpoint_before(data_dir, tmp_path):
+def test_a_full_disk_keeps_the_checkpoint_before(trained, monkeypatch, capsys):
     """A limit on the size of files stands for the full disk: writing past it fails the same way."""
-    command = [
-        *(sys.executable, "-m", "lsgan_tf.train", "--dataset=small", f"--data_dir={data_dir}"),
-        *("--network=light", "--batch_size=4", f"--run_dir={tmp_path}/run", "--sample_every=100"),
-        "--checkpoint_every=2",
+    config, directory = trained
+    longer = dataclasses.replace(config, train_steps=14)
+    original = tf.train.Checkpoint.write
+
+    def write_limited(checkpoint, path):
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**10, limits[1]))  # a checkpoint takes 20 KB
+        try:
+            return original(checkpoint, path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.Checkpoint, "write", write_limited)
+        with pytest.raises(UserError, match="checkpoint of step 14 could not be written") as error:
+            loop.train(longer)
+    assert "(File too large)" in str(error.value)
+    assert "That of step 12 is intact" in str(error.value)
+    assert sorted(path.name.split(".")[0] for path in directory.glob("*.index")) == [
+        *("step-12", "step-4", "step-8"),
     ]
-    first = subprocess.run([*command, "--train_steps=2"], capture_output=True, text=True)
-    assert first.returncode == 0, first.stderr
-
-    def limit():
-        import signal
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # a checkpoint takes 15 MB
-
-    second = subprocess.run(
-        [*command, "--train_steps=4"], capture_output=True, text=True, preexec_fn=limit
-    )
-    assert second.returncode == 1
-    assert "error: The checkpoint of step 4 could not be written" in second.stderr
-    assert "(File too large)" in second.stderr
-    assert "That of step 2 is intact" in second.stderr
-    assert "Traceback" not in second.stderr
-    third = subprocess.run([*command, "--train_steps=4"], capture_output=True, text=True)
-    assert third.returncode == 0, third.stderr
-    assert "resuming" in third.stdout and "from step 2 to 4" in third.stdout
-    assert checkpoints.available(tmp_path / "run" / "checkpoints") == [2, 4]
+    capsys.readouterr()
+    loop.train(longer)
+    out = capsys.readouterr().out
+    assert "resuming" in out and "from step 12 to 14" in out
+    assert checkpoints.available(directory) == [8, 12, 14]

@@ -93,16 +93,27 @@ def test_a_shape_of_no_image_is_refused(run, shape):
         run.read()
 
 
-def test_a_run_of_an_older_version_is_read_with_defaults(run, capsys):
+def test_a_run_of_an_older_version_is_read_with_defaults_and_goes_on(run, capsys):
     """It lacks newer flags and the number of replicas."""
     run.claim(_config(run, seed=3), DATA, replicas=2)
     path = run.directory / "config.json"
     stored = json.loads(path.read_text())
-    del stored["replicas"], stored["config"]["eval_every"]
+    del stored["replicas"]
+    for name in ("eval_every", "penalty", "n_critic", "schedule", "beta_2"):
+        del stored["config"][name]
     path.write_text(json.dumps(stored))
     assert run.read() == (_config(run, seed=3), DATA)
     run.check(_config(run, seed=3), DATA, replicas=4)
     assert capsys.readouterr().out == ""
+
+
+def test_without_shared_statistics_another_number_of_replicas_needs_consent(run):
+    config = _config(run, sync_batch_norm=False)
+    run.claim(config, DATA, replicas=1)
+    run.check(config, DATA, replicas=1)
+    with pytest.raises(UserError, match="replicas, which matter with --nosync.*was 1, is 2"):
+        run.check(config, DATA, replicas=2)
+    run.check(config, DATA, replicas=2, allow_change=True)
 
 
 def _hold(directory, held, release):

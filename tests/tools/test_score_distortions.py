@@ -8,7 +8,7 @@ from lsgan_tf.datasets.dataset import Part
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.metrics.scores import Settings
-from tests.metrics import networks as made
+from tests import feature_networks
 from tools import score_distortions
 
 
@@ -52,7 +52,7 @@ def test_dropped_classes_are_gone(part, monkeypatch):
 
 def test_the_table_marks_what_must_get_worse(part, tmp_path, monkeypatch):
     monkeypatch.setattr(score_distortions, "_DROPPED", 1)
-    network = made.keras_file(tmp_path / "net.keras", classes=3)
+    network = feature_networks.keras_file(tmp_path / "net.keras", classes=3)
     choice = Choice(str(network), data_dir=str(tmp_path))
     data = RealImages.of_floor(part.dataset, None, 40)
     evaluator = Evaluator(choice, Settings(images=40), data)

@@ -65,11 +65,6 @@ def test_a_tpu_that_is_not_there_is_told():
         devices.strategy(Config(distribution="tpu", tpu="grpc://127.0.0.1:1"))
 
 
-def test_logical_devices_are_of_one_process():
-    with pytest.raises(UserError, match="--logical_devices above 1 needs"):
-        Config(distribution="multi_worker", logical_devices=2)
-
-
 @pytest.mark.parametrize(
     ("settings", "synchronized", "statistics"),
     [

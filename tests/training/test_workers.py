@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import tensorflow as tf
 
 from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import loop
 from tests.local_cluster import environment, free_addresses
+from tests.run_contents import assert_same_variables, read_variables
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
 SETTINGS = {
     "dataset": "small",
@@ -60,11 +60,11 @@ def _train(run_dir, **changes):
 def _worker(launcher, index):
     """The process of a worker, once it is there."""
     deadline = time.monotonic() + 60
-    wanted = json.dumps({"type": "worker", "index": index})
+    task = json.dumps({"type": "worker", "index": index})
     while time.monotonic() < deadline:
         for process in psutil.Process(launcher.pid).children():
             try:
-                if wanted in process.environ().get("TF_CONFIG", ""):
+                if task in process.environ().get("TF_CONFIG", ""):
                     return process
             except psutil.Error:
                 pass  # between fork and exec, or gone
@@ -80,13 +80,6 @@ def _wait_for_step(run_dir, step):
             return
         time.sleep(0.02)
     raise AssertionError(f"step {step} was not reached")
-
-
-def _weights(run_dir):
-    directory = Run(run_dir).checkpoints
-    reader = tf.train.load_checkpoint(str(directory / f"step-{SETTINGS['train_steps']}"))
-    names = [n for n in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in n]
-    return {n: reader.get_tensor(n) for n in names if "save_counter" not in n}
 
 
 def _losses(run_dir):
@@ -110,11 +103,11 @@ def test_two_workers_train_as_one_process(undisturbed, tmp_path):
     alone = dataclasses.replace(together, distribution="mirrored", run_dir=str(tmp_path / "alone"))
     loop.train(alone)
     assert _losses(run_dir) == pytest.approx(_losses(alone.run_dir), rel=1e-3)
-    one, two = _weights(alone.run_dir), _weights(run_dir)
-    assert one.keys() == two.keys()
-    for name in one:
+    variables, expected = read_variables(run_dir), read_variables(alone.run_dir)
+    assert variables.keys() == expected.keys()
+    for name, value in variables.items():
         if "/.ATTRIBUTES" in name and "optimizer" not in name:
-            np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_one_worker_writes_and_speaks(undisturbed):
@@ -150,14 +143,13 @@ def test_nothing_is_lost_when_workers_are_stopped_and_killed(undisturbed, tmp_pa
 
     status, output = _train(run_dir)
     assert status == 0, output
-    expected = _weights(undisturbed[0])
-    for name, value in _weights(run_dir).items():
-        np.testing.assert_array_equal(value, expected[name], err_msg=name)
-    done, whole = _losses(run_dir), _losses(undisturbed[0])
-    stopped = {step for step, _ in done.keys() - whole.keys()}  # undisturbed, no line is due there
-    after = {step - step % 4 + 4 for step in stopped}  # whose means are over fewer steps
-    for step, name in whole.keys() - {(step, name) for step, name in whole if step in after}:
-        assert done[step, name] == whole[step, name]
+    assert_same_variables(read_variables(run_dir), read_variables(undisturbed[0]))
+    losses, expected = _losses(run_dir), _losses(undisturbed[0])
+    stops = {step for step, _ in losses.keys() - expected.keys()}  # no line is due there
+    after_stops = {step - step % 4 + 4 for step in stops}  # whose means are over fewer steps
+    for step, name in expected:
+        if step not in after_stops:
+            assert losses[step, name] == expected[step, name]
 
 
 def test_workers_that_differ_are_told_both_values(tmp_path):
@@ -186,7 +178,6 @@ def test_workers_that_differ_are_told_both_values(tmp_path):
 
 def test_batch_norm_of_each_worker_s_own(tmp_path):
     run_dir = tmp_path / "run"
-    changes = {"network": "light", "train_steps": 2}
-    status, output = _train(run_dir, **changes, sync_batch_norm=False)
+    status, output = _train(run_dir, network="light", train_steps=2, sync_batch_norm=False)
     assert status == 0, output
     assert checkpoints.available(Run(run_dir).checkpoints) == [2]

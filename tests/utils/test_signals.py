@@ -48,6 +48,14 @@ def test_a_signal_is_noted_and_its_handler_comes_back(number, hangup_handler):
     assert signal.getsignal(number) == before
 
 
+def test_a_second_interrupt_is_obeyed():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 def test_hangups_that_nohup_ignores_stay_ignored(hangup_handler):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with StopRequest() as stop:
