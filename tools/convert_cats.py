@@ -57,7 +57,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
 
     Raises:
         UserError: a source cannot be used, more than `max_bad` of its pictures or annotations
-            cannot be used, or as `records.write` does.
+            cannot be used, or as `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     listing = cat_sources.find(sources)

@@ -46,7 +46,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
 
     Raises:
         UserError: a source cannot be used, more than `max_bad` records cannot be used, or as
-            `records.write` does.
+            `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     selection = hwdb_characters.make_selection(options.level1, options.characters)

@@ -45,13 +45,13 @@ def convert(
 
     Args:
         source: becomes the split "train".
-        output_dir: as for `records.write`.
+        output_dir: as for `writer.write`.
         options: how.
         test_source: becomes the split "test".
 
     Raises:
         UserError: a source cannot be used, the two share pictures or disagree on the classes, more
-            than `max_bad` of the images cannot be used, or as `records.write` does.
+            than `max_bad` of the images cannot be used, or as `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     sources = {"train": source} | ({"test": test_source} if test_source else {})

@@ -49,13 +49,13 @@ def convert(
 
     Args:
         lmdb_dir: becomes the split "train".
-        output_dir: as for `records.write`.
+        output_dir: as for `writer.write`.
         options: how.
         val_lmdb: becomes the split "validation".
 
     Raises:
         UserError: an LMDB cannot be used, both are the same, `scratch_dir` lies in `output_dir`,
-            more than `max_bad` of the images cannot be used, or as `records.write` does.
+            more than `max_bad` of the images cannot be used, or as `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     scratch = _scratch(output_dir, options.scratch_dir)
