@@ -119,8 +119,8 @@ def test_one_worker_writes_and_speaks(undisturbed):
     assert checkpoints.available(Run(run_dir).checkpoints) == [24, 32, 40]
 
 
-def test_nothing_is_lost_when_workers_are_stopped_and_killed(undisturbed, tmp_path):
-    """SIGTERM to worker 1, then SIGKILL, then on to the end: as if nothing had been."""
+def test_a_signal_to_one_worker_saves_and_loses_nothing(undisturbed, tmp_path):
+    """SIGTERM to worker 1, then on to the end; `make stress` kills workers as well."""
     run_dir = tmp_path / "run"
     launcher = _start(run_dir)
     _wait_for_step(run_dir, 4)
@@ -130,19 +130,9 @@ def test_nothing_is_lost_when_workers_are_stopped_and_killed(undisturbed, tmp_pa
     assert "[0] another worker's signal: saved step " in output
     saved = checkpoints.available(Run(run_dir).checkpoints)[-1]
 
-    launcher = _start(run_dir)
-    _wait_for_step(run_dir, saved + 8)
-    killed = _worker(launcher, 1)
-    killed.kill()
-    start = time.monotonic()
-    output, _ = launcher.communicate(timeout=60)
-    assert time.monotonic() - start < 30
-    assert launcher.returncode == 1, output
-    assert f"[0] resuming {run_dir} from step {saved}" in output
-    assert "[0] error: worker 1 of 2 (127.0.0.1:" in output and "stopped or cannot" in output
-
     status, output = _train(run_dir)
     assert status == 0, output
+    assert f"[0] resuming {run_dir} from step {saved}" in output
     assert_same_variables(read_variables(run_dir), read_variables(undisturbed[0]))
     losses, expected = _losses(run_dir), _losses(undisturbed[0])
     stops = {step for step, _ in losses.keys() - expected.keys()}  # no line is due there
