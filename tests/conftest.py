@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ def real_data():
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set LSGAN_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def hangups():
+    """Has SIGHUP do what it does by default: under `nohup` it is ignored, by this process as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

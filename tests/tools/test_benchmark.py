@@ -17,9 +17,8 @@ def _benchmark(*arguments):
     ("what", "strategy"),
     [
         ("workload=light", ["--logical_devices=2"]),
-        ("workload=digits", ["--baseline"]),
         ("workload=input", []),
-        ("recipe=mnist_mlp", []),
+        ("recipe=mnist_mlp", ["--baseline"]),
     ],
 )
 def test_benchmark_prints_its_figure(what, strategy):

@@ -180,7 +180,7 @@ def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):
     assert f"--run_dir={config.run_dir}" in out
 
 
-def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys):
+def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, hangups):
     config = tiny_config(train_steps=50, sample_every=3, checkpoint_every=100)
     original = Run.write_sample
 

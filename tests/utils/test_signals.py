@@ -29,17 +29,8 @@ command_line.run(main)
 """
 
 
-@pytest.fixture
-def hangup_handler():
-    """Restores the handler of SIGHUP."""
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_is_noted_and_its_handler_comes_back(number, hangup_handler):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def test_a_signal_is_noted_and_its_handler_comes_back(number, hangups):
     before = signal.getsignal(number)
     with StopRequest() as stop:
         assert stop.received is None
@@ -56,7 +47,7 @@ def test_a_second_interrupt_is_obeyed():
             signal.raise_signal(signal.SIGINT)
 
 
-def test_hangups_that_nohup_ignores_stay_ignored(hangup_handler):
+def test_hangups_that_nohup_ignores_stay_ignored(hangups):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with StopRequest() as stop:
         signal.raise_signal(signal.SIGHUP)
