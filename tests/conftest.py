@@ -55,7 +55,7 @@ def real_data():
 
 @pytest.fixture
 def hangups():
-    """Has SIGHUP do what it does by default: under `nohup` it is ignored, by this process as well."""
+    """Gives SIGHUP its default handler; under `nohup` this process ignores it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
