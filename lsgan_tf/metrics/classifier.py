@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from lsgan_tf.datasets.dataset import Part
+from lsgan_tf.datasets.dataset import Dataset, Part
 from lsgan_tf.metrics import pretrained
 from lsgan_tf.metrics.extractor import FeatureNetwork, sha256_of
 from lsgan_tf.utils import files, typed_json
@@ -44,7 +44,7 @@ class Facts:
     sha256: str  # of the .keras file
 
 
-def build(image_shape, num_classes):
+def build(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """The network: images float32 [N, H, W, C] in 0..255 -> {features [N, 128], logits [N, K]}.
 
     Pairs of 3x3 convolutions with batch norm, at widths 32, 64 and 128, each pair halving the side,
@@ -66,11 +66,19 @@ def build(image_shape, num_classes):
     return keras.Model(images, {"features": x, "logits": logits}, name="classifier")
 
 
-def train(dataset, test=None, *, epochs=5, batch_size=128, learning_rate=2e-3, seed=0):
+def train(
+    dataset: Dataset,
+    test: Dataset | None = None,
+    *,
+    epochs: int = 5,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+) -> tuple[keras.Model, Facts]:
     """Trains a classifier.
 
     Args:
-        dataset: a labelled `datasets.pipeline.Dataset`.
+        dataset: a labelled `data set`.
         test: its test split; None: a tenth of `dataset`, held out.
         epochs: passes over the training images.
         batch_size: images a step.

@@ -50,7 +50,7 @@ class Best:
     """The checkpoint that scored best so far: the content of best.json."""
 
     step: int
-    score: str  # a name of `metrics.directions.BETTER`
+    score: str  # a name of `score_directions.BETTER`
     value: float
     protocol: str  # a digest of what the value depends on
 
