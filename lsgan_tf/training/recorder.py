@@ -201,14 +201,16 @@ class Recorder(contextlib.AbstractContextManager):
 
         Whoever asks for the stop may not wait: the checkpoint comes first.
         """
-        if step != self._saved:
+        unsaved = step != self._saved
+        if unsaved:
             self._checkpoints.save()
             self._saved = step
         if step != self._logged:
             self.log(step, metrics)  # else no line would tell of the last steps
-        if step != self._sampled:
-            self.sample(step)
-        self._write_gallery()
+        if unsaved:
+            if step != self._sampled:
+                self.sample(step)
+            self._write_gallery()
         print(self._last_words(step))
 
     def describe_kept_checkpoint(self) -> str:
