@@ -48,6 +48,23 @@ class Config:
     conditional: bool = _option(False, "Condition both networks on the labels.")
     # What to train.
     network: str = _option("dcgan", "Pair of networks; --list_networks names them.")
+    discriminator_norm: str = _option(
+        "pair",
+        "Normalisation of D, of the pairs dcgan, dcgan_no_bn, scene, digit and light; pair: as the "
+        "pair has it.",
+        choices=("pair", *settings.DISCRIMINATOR_NORMS),
+    )
+    base_channels: int = _option(
+        0,
+        "Width of both networks of the pairs dcgan and dcgan_no_bn: channels beside the image, "
+        "8 times as many at the other end; 0: 64.",
+        low=0,
+    )
+    augment: str = _option(
+        "",
+        "What to change at random in all images that D sees, real and generated, separated by "
+        f"commas: {', '.join(settings.AUGMENTATIONS)}. For few images.",
+    )
     objective: str = _option(
         "least_squares",
         "What to minimise. least_squares has the labels below; pearson and binary are least "
@@ -65,17 +82,20 @@ class Config:
     label_c: float = _option(1.0, "Least squares: the value G wants from D.")
     penalty: str = _option(
         "none",
-        "Penalty on D's gradient: around the real images (lsgan_gp, dragan) or between real and "
-        "generated ones (wgan_gp). D must be without batch norm.",
-        choices=("none", "lsgan_gp", "dragan", "wgan_gp"),
+        "Penalty on D's gradient: around the real images (lsgan_gp, dragan), between real and "
+        "generated ones (wgan_gp) or at the real ones (r1). D must be without batch norm.",
+        choices=("none", "lsgan_gp", "dragan", "wgan_gp", "r1"),
     )
     penalty_weight: float = _option(
-        0.0, "Lambda, for losses that are means; 0: as published (150/64, 10, 10).", low=0.0
+        0.0, "Lambda, for losses that are means; 0: as published (150/64, 10, 10, 10).", low=0.0
     )
     penalty_width: float = _option(
         0.0, "Reach of the noise around real images; 0: as published (30, 0.5).", low=0.0
     )
     penalty_target: float = _option(1.0, "The slope of D that costs nothing.", low=0.0)
+    penalty_every: int = _option(
+        1, "Add the penalty to every so-manieth step of D only, times this number.", low=1
+    )
     schedule: str = _option(
         "alternating",
         "alternating: G's step goes through the updated D; simultaneous: both from the same "
@@ -195,6 +215,7 @@ class Config:
     def __post_init__(self):
         self._check_numbers()
         self._check_objective()
+        self._check_augmentation()
         self._check_schedule()
         self._check_scores()
         if self.logical_devices > 1 and self.distribution != "mirrored":
@@ -227,17 +248,31 @@ class Config:
                 "--objective=wasserstein without a penalty has no lower bound: D's logits would "
                 "grow without end. Add --penalty=wgan_gp, and a pair without batch norm in D."
             )
-        if self.penalty_width and self.penalty in ("none", "wgan_gp"):
+        if self.penalty_width and self.penalty in ("none", "wgan_gp", "r1"):
             raise UserError(
                 f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "
                 f"--penalty={self.penalty} has no noise."
             )
-        if self.penalty == "none" and (self.penalty_weight or self.penalty_target != 1.0):
-            given = "penalty_weight" if self.penalty_weight else "penalty_target"
+        if self.penalty == "r1" and self.penalty_target != 1.0:
             raise UserError(
-                f"--{given}={getattr(self, given)} goes with a penalty; add --penalty=lsgan_gp, "
-                "dragan or wgan_gp."
+                f"--penalty_target={self.penalty_target} does not go with --penalty=r1, whose "
+                "target is 0."
             )
+        if self.penalty == "none":
+            for name, default in (("weight", 0.0), ("target", 1.0), ("every", 1)):
+                value = getattr(self, f"penalty_{name}")
+                if value != default:
+                    raise UserError(
+                        f"--penalty_{name}={value} goes with a penalty; add --penalty=lsgan_gp, "
+                        "dragan, wgan_gp or r1."
+                    )
+
+    def _check_augmentation(self):
+        if self.augment:
+            try:
+                settings.check_augmentations(self.augment.split(","))
+            except ValueError as error:
+                raise UserError(f"--augment={self.augment}: {error}") from None
 
     def _check_schedule(self):
         try:

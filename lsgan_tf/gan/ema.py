@@ -34,4 +34,5 @@ def _compute_pace(decay, step, dtype):
     """1 - d, at no less than single precision: a half has no digits left this near to one."""
     precision = tf.float64 if dtype == "float64" else tf.float32
     done = tf.cast(step, precision)
-    return tf.cast(1.0 - tf.minimum(decay, (1.0 + done) / (10.0 + done)), dtype)
+    early = (1.0 + done) / (10.0 + done)
+    return tf.cast(1.0 - tf.minimum(tf.constant(decay, precision), early), dtype)

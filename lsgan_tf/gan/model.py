@@ -3,11 +3,12 @@
 import keras
 import tensorflow as tf
 
+from lsgan_tf.gan import augmentation as augmenting
 from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.objectives import LeastSquares
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
 from lsgan_tf.gan.stepping import SteppingModel, split_batch
-from lsgan_tf.networks import normalization
+from lsgan_tf.networks import normalization, spectral
 from lsgan_tf.utils.settings import check_schedule
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
@@ -44,6 +45,10 @@ class GAN(SteppingModel):
         discriminator: a `networks.base.Discriminator` of the same shape of examples and labels.
         objective: an `objectives.Objective`.
         penalty: a `penalties.Penalty` added to D's loss, or None.
+        penalty_every: add the penalty to every so-manieth step of D, times this number ("lazy";
+            Karras et al., 2020): nearly the same training, in less time.
+        augmentation: an `augmentation.Augmentation` of all that D sees, or None. A penalty is then
+            on D at the augmented examples.
         schedule: "alternating" or "simultaneous".
         n_critic: steps of D to one of G, at least 1; an iteration takes as many batches.
         shared_latents: whether G's step takes the latents of the last of D's.
@@ -62,7 +67,8 @@ class GAN(SteppingModel):
 
     Raises:
         ValueError: if the two networks do not fit each other, if D has batch norm where there is
-            a penalty, or if the schedule is unknown or does not go with the other settings.
+            a penalty, if the augmentation does not take such examples, or if the schedule is
+            unknown or does not go with the other settings.
     """
 
     def __init__(
@@ -72,6 +78,8 @@ class GAN(SteppingModel):
         objective=None,
         penalty=None,
         *,
+        penalty_every=1,
+        augmentation=None,
         schedule="alternating",
         n_critic=1,
         shared_latents=True,
@@ -85,6 +93,13 @@ class GAN(SteppingModel):
         check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
             penalties.check_penalised(discriminator)
+        if penalty_every < 1 or (penalty is None and penalty_every > 1):
+            raise ValueError(
+                f"penalty_every is {penalty_every}; it must be 1 or more, and 1 without a penalty."
+            )
+        if augmentation is not None:
+            augmentation.check_shape(discriminator.image_shape)
+        spectral.check(discriminator)
         if not 0.0 <= ema_decay < 1.0:
             raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
         if not loss_scale > 0.0:
@@ -93,6 +108,8 @@ class GAN(SteppingModel):
         self.discriminator = discriminator
         self.objective = objective or LeastSquares()
         self.penalty = penalty
+        self.penalty_every = penalty_every
+        self.augmentation = augmentation
         self.schedule = schedule
         self.n_critic = n_critic
         self.shared_latents = shared_latents
@@ -186,6 +203,7 @@ class GAN(SteppingModel):
         for number, (real, condition) in enumerate(batches):
             with tf.GradientTape() as generator_tape:
                 fake = self._generate(real, condition, stream=number)
+            spectral.iterate(self.discriminator)
             with tf.GradientTape() as tape:
                 d_loss, _, measured = self._discriminate(real, fake, condition, number)
                 d_share = self._take_share(d_loss, self.discriminator_optimizer)
@@ -195,7 +213,8 @@ class GAN(SteppingModel):
                 fake = self._generate(real, condition, stream=self.n_critic)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
-            fake_logits = self.discriminator(fake, *condition, training=True)
+            seen = self._augment(fake, look=2 * self.n_critic)
+            fake_logits = self.discriminator(seen, *condition, training=True)
             g_loss = self.objective.generator(fake_logits)
             g_share = self._take_share(g_loss, self.generator_optimizer)
         self._update_generator(generator_tape, fake, tape.gradient(g_share, fake), g_loss)
@@ -204,6 +223,7 @@ class GAN(SteppingModel):
         """One step of each, both gradients taken before either is applied."""
         with tf.GradientTape() as generator_tape:
             fake = self._generate(real, condition, stream=0)
+        spectral.iterate(self.discriminator)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
             d_loss, fake_logits, measured = self._discriminate(real, fake, condition, 0)
@@ -228,6 +248,8 @@ class GAN(SteppingModel):
 
     def _discriminate(self, real, fake, condition, number):
         """D's loss in its step of this number: (the loss, logits of the fakes, what to log)."""
+        real = self._augment(real, look=2 * number)
+        fake = self._augment(fake, look=2 * number + 1)
         # Two passes: with batch norm, real and generated examples have statistics of their own.
         real_logits = self.discriminator(real, *condition, training=True)
         fake_logits = self.discriminator(fake, *condition, training=True)
@@ -238,13 +260,28 @@ class GAN(SteppingModel):
             "d_fake": tf.reduce_mean(fake_logits),
         }
         if self.penalty is not None:
-            measured["d_penalty"] = self._penalise(real, fake, condition, number)
-            loss += measured["d_penalty"]
+            loss += self.penalty_every * self._penalise(real, fake, condition, number)
         return loss, fake_logits, measured
 
-    def _penalise(self, real, fake, condition, number):
+    def _augment(self, examples, look):
+        """What D sees of examples when it looks for the `look`-th time in this iteration."""
+        if self.augmentation is None:
+            return examples
+        numbers = latents.draw_uniform_for_replica(
+            (tf.shape(examples)[0], augmenting.DRAWS),
+            seed=self.seed,
+            step=self.step.value,
+            stream=self._first_stream_of_penalty(self.n_critic) + look,  # after all penalties
+        )
+        return self.augmentation(examples, numbers, self.generator.value_range)
+
+    def _first_stream_of_penalty(self, number):
         # After the streams of the latents: n_critic steps of D, and G's.
-        first = self.n_critic + 1 + number * _STREAMS_PER_PENALTY
+        return self.n_critic + 1 + number * _STREAMS_PER_PENALTY
+
+    def _penalise(self, real, fake, condition, number):
+        """The penalty in D's step of this number, 0 where it is left out."""
+        first = self._first_stream_of_penalty(number)
         streams = iter(range(first, first + _STREAMS_PER_PENALTY))
 
         def uniform(shape):
@@ -256,7 +293,16 @@ class GAN(SteppingModel):
         def discriminate(points):
             return self.discriminator(points, *condition, training=True)
 
-        return penalties.compute(self.penalty, discriminate, real, fake, uniform)
+        def compute():
+            return penalties.compute(self.penalty, discriminate, points)
+
+        # Not within the condition, where replicas cannot exchange what the points depend on.
+        points = self.penalty.points(real, fake, uniform)
+        due = (self.step.value * self.n_critic + number) % self.penalty_every == 0
+        lazy = self.penalty_every > 1
+        penalty = tf.cond(due, compute, lambda: tf.zeros([], real.dtype)) if lazy else compute()
+        self._track({"d_penalty": penalty}, due if lazy else True)
+        return penalty
 
     def _take_share(self, loss, optimizer):
         """What this replica adds to the global loss, whose gradient the optimizer takes."""
@@ -291,6 +337,8 @@ class GAN(SteppingModel):
             "discriminator": serialize(self.discriminator),
             "objective": serialize(self.objective),
             "penalty": serialize(self.penalty),
+            "penalty_every": self.penalty_every,
+            "augmentation": serialize(self.augmentation),
             "schedule": self.schedule,
             "n_critic": self.n_critic,
             "shared_latents": self.shared_latents,
@@ -302,7 +350,7 @@ class GAN(SteppingModel):
 
     @classmethod
     def from_config(cls, config):
-        parts = ("generator", "discriminator", "objective", "penalty")
+        parts = ("generator", "discriminator", "objective", "penalty", "augmentation")
         deserialize = keras.saving.deserialize_keras_object
         return cls(**{k: deserialize(v) if k in parts else v for k, v in config.items()})
 

@@ -1,8 +1,9 @@
-"""Gradient penalties on the discriminator: weight * mean (|dD/dx_hat| - target)^2.
+"""Gradient penalties on the discriminator: weight * mean (|dD/dx_hat| - target)^2, and R1.
 
 They differ in the points x_hat at which the gradient is taken. Its L2 norm is over all numbers of
 an example; the mean is over examples. Weights are for losses that are means over the batch, as all
-objectives here are.
+objectives here are. Where images are augmented, x and G(z) are the augmented ones: a penalty is on
+D where D looks.
 
 A penalty treats every example by itself, so D has to as well: with batch norm, dD(x)/dx would
 depend on the rest of the batch. Use layer norm, or none.
@@ -40,9 +41,6 @@ def check_penalised(discriminator: keras.Model) -> None:
 class Penalty(Protocol):
     """What `lsgan_tf.gan.model.GAN` asks of a penalty."""
 
-    weight: float
-    target: float
-
     def points(self, real, fake, uniform):
         """Chooses where the gradient of D is taken.
 
@@ -54,10 +52,20 @@ class Penalty(Protocol):
             Points of the shape of `real`.
         """
 
+    def cost(self, squares):
+        """Computes the penalty, a scalar, from the squared L2 norms [N] of D's gradients."""
+
+
+class _ToTarget(Serializable):
+    """A penalty on how far the slope of D is from `target`."""
+
+    def cost(self, squares):
+        return self.weight * ops.mean(ops.square(_root(squares) - self.target))
+
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
-class AroundData(Serializable):
+class AroundData(_ToTarget):
     """LSGANs-GP (Mao et al., PAMI 2019): around the real examples alone.
 
         x_hat = x + alpha * width * u,    alpha ~ U(0, 1) per example, u ~ U(0, 1) per number of it
@@ -82,7 +90,7 @@ class AroundData(Serializable):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
-class DRAGAN(Serializable):
+class DRAGAN(_ToTarget):
     """Around the real examples, in proportion to their spread (Kodali et al., 2017).
 
         x_hat = x + alpha * width * std(x) * u,    alpha ~ U(0, 1) per example,
@@ -102,7 +110,7 @@ class DRAGAN(Serializable):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 @dataclasses.dataclass(frozen=True)
-class Interpolates(Serializable):
+class Interpolates(_ToTarget):
     """Between the real and the generated examples (WGAN-GP; Gulrajani et al., 2017).
 
     x_hat = x + alpha * (G(z) - x),    alpha ~ U(0, 1) per example
@@ -115,26 +123,46 @@ class Interpolates(Serializable):
         return real + uniform(_shape_of_one_per_example(real)) * (fake - real)
 
 
-def compute(penalty: Penalty, discriminator, real, fake, uniform) -> tf.Tensor:
+@keras.saving.register_keras_serializable("lsgan_tf")
+@dataclasses.dataclass(frozen=True)
+class R1(Serializable):
+    """At the real examples (Mescheder et al., 2018, equation 9): weight / 2 * mean |dD/dx|^2.
+
+    Args:
+        weight: gamma.
+    """
+
+    weight: float = 10.0
+
+    def points(self, real, fake, uniform):
+        return real
+
+    def cost(self, squares):
+        return 0.5 * self.weight * ops.mean(squares)
+
+
+def compute(penalty: Penalty, discriminator, points) -> tf.Tensor:
     """Computes the penalty, a scalar tensor.
 
     Args:
         penalty: a `Penalty`.
         discriminator: a function from examples [N, ...] to logits [N] or [N, 1]; each logit may
             depend on its own example alone.
-        real, fake, uniform: as in `Penalty.points`.
+        points: those of `Penalty.points`.
     """
-    norms = compute_gradient_norms(discriminator, penalty.points(real, fake, uniform))
-    return penalty.weight * ops.mean(ops.square(norms - penalty.target))
+    return penalty.cost(compute_gradient_squares(discriminator, points))
 
 
-def compute_gradient_norms(discriminator, points) -> tf.Tensor:
-    """Computes the L2 norm [N] of the gradient of each logit over its point, of [N, ...]."""
+def compute_gradient_squares(discriminator, points) -> tf.Tensor:
+    """Computes the squared L2 norm [N] of the gradient of each logit over its point, [N, ...]."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         logits = discriminator(points)
     gradients = tape.gradient(logits, points)
-    squares = ops.sum(ops.square(gradients), axis=tuple(range(1, len(points.shape))))
+    return ops.sum(ops.square(gradients), axis=tuple(range(1, len(points.shape))))
+
+
+def _root(squares):
     # The root has no derivative at zero; there, and only there, take none.
     positive = squares > 0
     roots = ops.sqrt(ops.where(positive, squares, 1.0))

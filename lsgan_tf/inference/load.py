@@ -81,7 +81,9 @@ def load(run_dir: str, *, checkpoint: str = "latest", weights: str = "auto") -> 
     if checkpoint == "best":
         checkpoint = _best(run)
     num_classes = len(data.class_names) if config.conditional else 0
-    generator, _ = networks.build(config.network, data.image_shape, num_classes)
+    generator, _ = networks.build(
+        config.network, data.image_shape, num_classes, base_channels=config.base_channels
+    )
     step = restore_generator(generator, run.checkpoints, checkpoint=checkpoint, weights=weights)
     class_names = data.class_names if config.conditional else None
     return Trained(run, generator, class_names, step, weights)

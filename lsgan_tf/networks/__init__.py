@@ -28,7 +28,12 @@ PAIRS: dict[str, Pair] = {
 
 
 def build(
-    name: str, image_shape: Sequence[int], num_classes: int = 0
+    name: str,
+    image_shape: Sequence[int],
+    num_classes: int = 0,
+    *,
+    discriminator_norm: str = "pair",
+    base_channels: int = 0,
 ) -> tuple[Generator, Discriminator]:
     """Makes the generator and the discriminator registered as `name`.
 
@@ -36,21 +41,31 @@ def build(
         name: a key of `PAIRS`.
         image_shape: (height, width, channels) of the data.
         num_classes: number of labels to condition both on, or 0.
+        discriminator_norm: one of `settings.DISCRIMINATOR_NORMS`; "pair": as the pair has it.
+        base_channels: channels of the maps of the largest side but the image; 0: as the pair has
+            it.
 
     Returns:
         The two networks, with their initial weights drawn from Keras' random seed.
 
     Raises:
-        UserError: if the name is unknown, if the pair does not take images of this shape or labels,
-            or if it needs labels and there are none.
+        UserError: if the name is unknown, if the pair does not take images of this shape, labels or
+            one of the two choices, or if it needs labels and there are none.
     """
     if name not in PAIRS:
         raise UserError(f"--network={name} is unknown. Known: {', '.join(PAIRS)}.")
     pair, shape = PAIRS[name], tuple(image_shape)
     _check_shape(name, pair, shape)
     _check_labels(name, pair, shape, num_classes)
+    options = {}
+    if discriminator_norm != "pair":
+        _check_option(name, pair, "norm", f"--discriminator_norm={discriminator_norm}")
+        options["norm"] = discriminator_norm
+    if base_channels:
+        _check_option(name, pair, "base_channels", f"--base_channels={base_channels}")
+        options["base_channels"] = base_channels
     try:
-        return pair.make(shape, num_classes)
+        return pair.make(shape, num_classes, **options)
     except ValueError as error:
         side = max(dcgan.SMALLEST_SIDE, min(shape[:2]))
         raise UserError(f"{error} Set --image_size to one it takes, for example {side}.") from error
@@ -69,6 +84,15 @@ def _check_shape(name, pair, shape):
         f"--network={name} takes images of {_format_shape(expected)}, the data set has "
         f"{_format_shape(shape)}. {advice}, or take --network=dcgan."
     )
+
+
+def _check_option(name, pair, option, flag):
+    if option not in pair.options:
+        able = [key for key, other in PAIRS.items() if option in other.options]
+        raise UserError(
+            f"--network={name} does not take {flag}: its layers are fixed. Leave the flag out, or "
+            f"take one of these networks: {', '.join(able)}."
+        )
 
 
 def _check_labels(name, pair, shape, num_classes):

@@ -162,19 +162,22 @@ class Pair(NamedTuple):
     """A generator and a discriminator that belong together, as `networks.PAIRS` registers them.
 
     Attributes:
-        make: called with (image_shape, num_classes), returns the two networks. Raises ValueError
-            if it cannot make images of that shape.
+        make: called with (image_shape, num_classes) and any of `options` by keyword, returns the
+            two networks. Raises ValueError if it cannot make images of that shape.
         image_shape: the only shape the pair takes, or None if `make` decides.
         description: one line for --list_networks.
         conditional: whether the pair can be conditioned on labels.
         needs_labels: whether the pair cannot do without labels.
+        options: what else of the pair can be chosen, of "norm", D's normalisation, and
+            "base_channels", the channels of the widest maps.
     """
 
-    make: Callable[[tuple[int, ...], int], tuple[Generator, Discriminator]]
+    make: Callable[..., tuple[Generator, Discriminator]]
     image_shape: tuple[int, ...] | None
     description: str
     conditional: bool = False
     needs_labels: bool = False
+    options: tuple[str, ...] = ()
 
 
 def fixed_pair(

@@ -12,7 +12,16 @@ from lsgan_tf.networks.base import (
     Pair,
     fixed_pair,
 )
-from lsgan_tf.networks.layers import STDDEV, conv, deconv, leaky_relu, linear, logit, tanh
+from lsgan_tf.networks.layers import (
+    STDDEV,
+    conv,
+    deconv,
+    leaky_relu,
+    linear,
+    logit,
+    norm_leaky_relu,
+    tanh,
+)
 from lsgan_tf.networks.normalization import BatchNormalization
 
 LABEL_UNITS = 256
@@ -59,6 +68,7 @@ class DCGANGenerator(LabelledGenerator):
         latent_dim: length of a latent vector.
         num_classes: number of labels to condition on, or 0.
         batch_norm: whether batch norm follows each hidden layer.
+        base_channels: channels of the last map; each earlier one has twice as many.
 
     Raises:
         ValueError: if the image shape is another.
@@ -70,19 +80,22 @@ class DCGANGenerator(LabelledGenerator):
         latent_dim: int = 100,
         num_classes: int = 0,
         batch_norm: bool = True,
+        base_channels: int = 64,
         name: str | None = None,
     ) -> None:
         super().__init__(latent_dim, image_shape, num_classes, LABEL_UNITS, name)
         _check(image_shape)
         self.batch_norm = batch_norm
+        self.base_channels = base_channels
         grid, second, third, fourth, side = _sides(image_shape[0])
+        widest = base_channels * 8
         self.body = keras.Sequential(
             [
-                *(linear(grid * grid * 512), *_batch_norm(batch_norm), layers.ReLU()),
-                layers.Reshape((grid, grid, 512)),
-                *(_deconv_to(second, 256), *_batch_norm(batch_norm), layers.ReLU()),
-                *(_deconv_to(third, 128), *_batch_norm(batch_norm), layers.ReLU()),
-                *(_deconv_to(fourth, 64), *_batch_norm(batch_norm), layers.ReLU()),
+                *(linear(grid * grid * widest), *_batch_norm(batch_norm), layers.ReLU()),
+                layers.Reshape((grid, grid, widest)),
+                *(_deconv_to(second, base_channels * 4), *_batch_norm(batch_norm), layers.ReLU()),
+                *(_deconv_to(third, base_channels * 2), *_batch_norm(batch_norm), layers.ReLU()),
+                *(_deconv_to(fourth, base_channels), *_batch_norm(batch_norm), layers.ReLU()),
                 *(_deconv_to(side, image_shape[-1]), tanh()),
             ]
         )
@@ -96,32 +109,37 @@ class DCGANDiscriminator(LabelledDiscriminator):
     Args:
         image_shape: (side, side, 1 or 3), the side at least 16.
         num_classes: number of labels to condition on, or 0.
-        batch_norm: whether batch norm follows the second to fourth convolution.
+        norm: "batch" or "layer" normalisation after the second to fourth convolution; "spectral"
+            normalisation of all kernels; or "none".
+        base_channels: channels of the first map; each later one has twice as many.
 
     Raises:
-        ValueError: if the image shape is another.
+        ValueError: if the image shape or the norm is another.
     """
 
     def __init__(
         self,
         image_shape: tuple[int, int, int],
         num_classes: int = 0,
-        batch_norm: bool = True,
+        norm: str = "batch",
+        base_channels: int = 64,
         name: str | None = None,
     ) -> None:
         super().__init__(image_shape, num_classes, LABEL_UNITS, name)
         _check(image_shape)
-        self.batch_norm = batch_norm
-        self.first = keras.Sequential([conv(64), leaky_relu()])
+        self.norm = norm
+        self.base_channels = base_channels
+        spectral = norm == "spectral"
+        self.first = keras.Sequential([conv(base_channels, spectral=spectral), leaky_relu()])
         self.body = keras.Sequential(
             [
-                *(conv(128), *_batch_norm(batch_norm), leaky_relu()),
-                *(conv(256), *_batch_norm(batch_norm), leaky_relu()),
-                *(conv(512), *_batch_norm(batch_norm), leaky_relu()),
+                *(conv(base_channels * 2, spectral=spectral), *norm_leaky_relu(norm)),
+                *(conv(base_channels * 4, spectral=spectral), *norm_leaky_relu(norm)),
+                *(conv(base_channels * 8, spectral=spectral), *norm_leaky_relu(norm)),
                 layers.Flatten(),
             ]
         )
-        self.score = logit()
+        self.score = logit(spectral)
         self.build_variables()
 
 
@@ -191,15 +209,13 @@ class StabilityDiscriminator(Discriminator):
 
 
 def _pair(batch_norm, description):
-    return Pair(
-        lambda image_shape, num_classes: (
-            DCGANGenerator(image_shape, num_classes=num_classes, batch_norm=batch_norm),
-            DCGANDiscriminator(image_shape, num_classes=num_classes, batch_norm=batch_norm),
-        ),
-        None,
-        description,
-        conditional=True,
-    )
+    def make(image_shape, num_classes, norm="batch" if batch_norm else "none", **channels):
+        return (
+            DCGANGenerator(image_shape, num_classes=num_classes, batch_norm=batch_norm, **channels),
+            DCGANDiscriminator(image_shape, num_classes=num_classes, norm=norm, **channels),
+        )
+
+    return Pair(make, None, description, conditional=True, options=("norm", "base_channels"))
 
 
 def _stability_pair(generator_batch_norm, discriminator_batch_norm, description):

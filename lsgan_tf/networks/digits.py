@@ -49,23 +49,27 @@ class DigitGenerator(LabelledGenerator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class DigitDiscriminator(LabelledDiscriminator):
-    """28x28x1 (and labels) -> one logit each; 1,252,671 parameters without labels.
+    """28x28x1 (and labels) -> one logit each; 1,252,671 parameters without labels, with batch norm.
 
     Args:
         num_classes: number of labels to condition on, or 0.
+        norm: "batch" or "layer" normalisation after all layers but the first and the last;
+            "spectral" normalisation of all kernels; or "none".
     """
 
-    def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
+    def __init__(self, num_classes: int = 0, norm: str = "batch", name: str | None = None) -> None:
         super().__init__(IMAGE_SHAPE, num_classes, DIGIT_LABEL_UNITS, name)
-        self.first = keras.Sequential([conv(20), leaky_relu()])  # 14
+        self.norm = norm
+        spectral = norm == "spectral"
+        self.first = keras.Sequential([conv(20, spectral=spectral), leaky_relu()])  # 14
         self.body = keras.Sequential(
             [
-                *(conv(50), *norm_leaky_relu()),  # 7
+                *(conv(50, spectral=spectral), *norm_leaky_relu(norm)),  # 7
                 layers.Flatten(),
-                *(linear(500), *norm_leaky_relu()),
+                *(linear(500, spectral=spectral), *norm_leaky_relu(norm)),
             ]
         )
-        self.score = logit()
+        self.score = logit(spectral)
         self.build_variables()
 
 
@@ -98,35 +102,40 @@ class LightGenerator(LabelledGenerator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class LightDiscriminator(LabelledDiscriminator):
-    """28x28x1 (and labels) -> one logit each; 1,813,505 parameters without labels.
+    """28x28x1 (and labels) -> one logit each; 1,813,505 parameters without labels, with batch norm.
 
     Args:
         num_classes: number of labels to condition on, or 0.
+        norm: "batch" or "layer" normalisation after all layers but the first and the last;
+            "spectral" normalisation of all kernels; or "none".
     """
 
-    def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
+    def __init__(self, num_classes: int = 0, norm: str = "batch", name: str | None = None) -> None:
         super().__init__(IMAGE_SHAPE, num_classes, LIGHT_LABEL_UNITS, name)
-        self.first = keras.Sequential([conv(64), leaky_relu()])  # 14
+        self.norm = norm
+        spectral = norm == "spectral"
+        self.first = keras.Sequential([conv(64, spectral=spectral), leaky_relu()])  # 14
         self.body = keras.Sequential(
             [
-                *(conv(128), *norm_leaky_relu()),  # 7
+                *(conv(128, spectral=spectral), *norm_leaky_relu(norm)),  # 7
                 layers.Flatten(),
-                *(linear(256), *norm_leaky_relu()),
+                *(linear(256, spectral=spectral), *norm_leaky_relu(norm)),
             ]
         )
-        self.score = logit()
+        self.score = logit(spectral)
         self.build_variables()
 
 
 def _pair(make_generator, make_discriminator, description):
     return Pair(
-        lambda image_shape, num_classes: (
+        lambda image_shape, num_classes, **norm: (
             make_generator(num_classes),
-            make_discriminator(num_classes),
+            make_discriminator(num_classes, **norm),
         ),
         IMAGE_SHAPE,
         description,
         conditional=True,
+        options=("norm",),
     )
 
 

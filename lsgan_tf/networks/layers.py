@@ -17,7 +17,10 @@ import keras
 from keras import layers, ops
 from keras.initializers import Initializer
 
-from lsgan_tf.networks.normalization import BatchNormalization
+from lsgan_tf.networks.normalization import BatchNormalization, LayerNormalization
+from lsgan_tf.networks.spectral import SpectralConv2D, SpectralDense
+from lsgan_tf.utils.errors import check_known
+from lsgan_tf.utils.settings import DISCRIMINATOR_NORMS
 
 STDDEV = 0.02
 LEAK = 0.2
@@ -31,11 +34,14 @@ HE = 4.0
 # bit.
 
 
-def linear(units: int, initializer: Initializer | None = None, **kwargs) -> layers.Dense:
+def linear(
+    units: int, initializer: Initializer | None = None, spectral: bool = False, **kwargs
+) -> layers.Dense:
     """A fully connected layer, [N, inputs] -> [N, units]."""
     # The default is made only where it is used: every initialiser that is made draws a seed.
     initializer = initializer or keras.initializers.RandomNormal(stddev=STDDEV)
-    return layers.Dense(units, kernel_initializer=initializer, **kwargs)
+    kind = SpectralDense if spectral else layers.Dense
+    return kind(units, kernel_initializer=initializer, **kwargs)
 
 
 def conv(
@@ -43,13 +49,13 @@ def conv(
     kernel_size: int = 5,
     strides: int = 2,
     initializer: Initializer | None = None,
+    spectral: bool = False,
     **kwargs,
 ) -> layers.Conv2D:
     """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters], rounded up."""
     initializer = initializer or keras.initializers.TruncatedNormal(stddev=STDDEV)
-    return layers.Conv2D(
-        filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs
-    )
+    kind = SpectralConv2D if spectral else layers.Conv2D
+    return kind(filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs)
 
 
 def deconv(
@@ -66,9 +72,9 @@ def deconv(
     )
 
 
-def logit() -> layers.Dense:
+def logit(spectral: bool = False) -> layers.Dense:
     """A discriminator's last layer, [N, inputs] -> one linear logit per image, [N, 1]."""
-    return linear(1, dtype=keras.config.floatx())
+    return linear(1, spectral=spectral, dtype=keras.config.floatx())
 
 
 def norm_relu() -> list[layers.Layer]:
@@ -76,9 +82,18 @@ def norm_relu() -> list[layers.Layer]:
     return [BatchNormalization(), layers.ReLU()]
 
 
-def norm_leaky_relu() -> list[layers.Layer]:
-    """Batch norm and LeakyReLU: what follows a hidden layer of a discriminator."""
-    return [BatchNormalization(), leaky_relu()]
+def norm_leaky_relu(norm: str = "batch") -> list[layers.Layer]:
+    """Normalisation and LeakyReLU: what follows a hidden layer of a discriminator.
+
+    Args:
+        norm: "batch" or "layer"; or "spectral" or "none", where nothing normalises the outputs.
+
+    Raises:
+        ValueError: if `norm` is none of these.
+    """
+    check_known(norm, DISCRIMINATOR_NORMS, "norm of a discriminator")
+    kind = {"batch": BatchNormalization, "layer": LayerNormalization}.get(norm)
+    return [kind(), leaky_relu()] if kind else [leaky_relu()]
 
 
 def leaky_relu() -> layers.LeakyReLU:

@@ -6,7 +6,7 @@ A DCGAN pair whose generator has two extra stride-1 layers, after VGG.
 import keras
 from keras import layers
 
-from lsgan_tf.networks.base import Discriminator, Generator, fixed_pair
+from lsgan_tf.networks.base import Discriminator, Generator, Pair
 from lsgan_tf.networks.layers import (
     conv,
     deconv,
@@ -46,25 +46,35 @@ class SceneGenerator(Generator):
 
 @keras.saving.register_keras_serializable("lsgan_tf")
 class SceneDiscriminator(Discriminator):
-    """112x112x3 -> one logit; 4,333,441 trainable parameters."""
+    """112x112x3 -> one logit; 4,333,441 trainable parameters with batch norm.
 
-    def __init__(self, name: str | None = None) -> None:
+    Args:
+        norm: "batch", as the authors', or "layer" normalisation after the second to fourth
+            convolution; "spectral" normalisation of all kernels; or "none".
+    """
+
+    def __init__(self, norm: str = "batch", name: str | None = None) -> None:
         super().__init__(image_shape=IMAGE_SHAPE, name=name)
+        self.norm = norm
+        spectral = norm == "spectral"
         self.body = keras.Sequential(
             [
-                *(conv(64), leaky_relu()),  # 56
-                *(conv(128), *norm_leaky_relu()),  # 28
-                *(conv(256), *norm_leaky_relu()),  # 14
-                *(conv(512), *norm_leaky_relu()),  # 7
+                *(conv(64, spectral=spectral), leaky_relu()),  # 56
+                *(conv(128, spectral=spectral), *norm_leaky_relu(norm)),  # 28
+                *(conv(256, spectral=spectral), *norm_leaky_relu(norm)),  # 14
+                *(conv(512, spectral=spectral), *norm_leaky_relu(norm)),  # 7
                 layers.Flatten(),
-                logit(),
+                logit(spectral),
             ]
         )
         self.build_variables()
 
 
 PAIRS = {
-    "scene": fixed_pair(
-        SceneGenerator, SceneDiscriminator, IMAGE_SHAPE, "112x112 scenes, VGG-style (ICCV 2017)"
+    "scene": Pair(
+        lambda image_shape, num_classes, **norm: (SceneGenerator(), SceneDiscriminator(**norm)),
+        IMAGE_SHAPE,
+        "112x112 scenes, VGG-style (ICCV 2017)",
+        options=("norm",),
     )
 }

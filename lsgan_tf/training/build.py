@@ -4,10 +4,11 @@ import keras
 
 from lsgan_tf import networks
 from lsgan_tf.config import Config
+from lsgan_tf.gan.augmentation import Augmentation
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.objectives import LeastSquares, Objective, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.gan.optimizers import Adam, RMSProp
-from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates, NotPenalisable, Penalty
+from lsgan_tf.gan.penalties import DRAGAN, R1, AroundData, Interpolates, NotPenalisable, Penalty
 from lsgan_tf.networks import normalization
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.utils.errors import UserError
@@ -40,6 +41,8 @@ def gan(
             discriminator,
             objective(config),
             penalty(config),
+            penalty_every=config.penalty_every,
+            augmentation=augmentation(config),
             schedule=config.schedule,
             n_critic=config.n_critic,
             shared_latents=config.shared_latents,
@@ -50,8 +53,8 @@ def gan(
     except NotPenalisable as error:
         raise UserError(
             f"--penalty={config.penalty} does not go with --network={config.network}. {error} "
-            "Pairs with such a D: dcgan_no_bn at any size; at 64x64x3 also the difficult ones, but "
-            "for difficult_dcgan_bn."
+            "--discriminator_norm=layer, spectral or none makes one of dcgan, scene, digit and "
+            "light; at 64x64x3 the difficult pairs have one, but for difficult_dcgan_bn."
         ) from error
     model.compile(*optimizers(config), jit_compile=config.jit_compile)
     return model
@@ -61,7 +64,13 @@ def _networks(config, image_shape, class_names) -> tuple[Generator, Discriminato
     if config.conditional and class_names is None:
         raise UserError(f"--conditional needs labels, and {config.dataset} has none.")
     num_classes = len(class_names) if config.conditional else 0
-    return networks.build(config.network, image_shape, num_classes)
+    return networks.build(
+        config.network,
+        image_shape,
+        num_classes,
+        discriminator_norm=config.discriminator_norm,
+        base_channels=config.base_channels,
+    )
 
 
 def _check_logit_range(config, discriminator):
@@ -90,10 +99,17 @@ def penalty(config: Config) -> Penalty | None:
     """The penalty of a run, or None."""
     if config.penalty == "none":
         return None
-    kind = {"lsgan_gp": AroundData, "dragan": DRAGAN, "wgan_gp": Interpolates}[config.penalty]
     flags = {"weight": config.penalty_weight, "width": config.penalty_width}
     given = {name: value for name, value in flags.items() if value}  # 0: the published one
+    if config.penalty == "r1":
+        return R1(**given)
+    kind = {"lsgan_gp": AroundData, "dragan": DRAGAN, "wgan_gp": Interpolates}[config.penalty]
     return kind(target=config.penalty_target, **given)
+
+
+def augmentation(config: Config) -> Augmentation | None:
+    """The augmentation of a run, or None."""
+    return Augmentation(config.augment.split(",")) if config.augment else None
 
 
 def optimizers(config: Config) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:

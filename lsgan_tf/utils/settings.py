@@ -3,9 +3,13 @@
 Plain Python: `config` refuses a wrong flag before TensorFlow is imported, which takes seconds.
 """
 
+from collections.abc import Sequence
+
 # Least squares objectives with a name: (a, b, c).
 LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
 SCHEDULES = ("alternating", "simultaneous")
+DISCRIMINATOR_NORMS = ("batch", "layer", "spectral", "none")
+AUGMENTATIONS = ("color", "translation", "cutout")
 
 
 def check_labels(
@@ -46,3 +50,19 @@ def check_schedule(schedule: str, n_critic: int, shared_latents: bool) -> None:
             "schedule=simultaneous takes one step of each network on the same latents: it goes "
             "with n_critic=1 and shared_latents=True only."
         )
+
+
+def check_augmentations(kinds: Sequence[str]) -> None:
+    """Checks that names of augmentations are known and that each comes once.
+
+    Raises:
+        ValueError: if not, or if there is none.
+    """
+    known = f"known: {', '.join(AUGMENTATIONS)}"
+    if not kinds:
+        raise ValueError(f"No augmentation is named; {known}.")
+    for kind in kinds:
+        if kind not in AUGMENTATIONS:
+            raise ValueError(f"The augmentation {kind!r} is unknown; {known}.")
+        if list(kinds).count(kind) > 1:
+            raise ValueError(f"The augmentation {kind!r} is named twice.")
