@@ -1,10 +1,13 @@
 """Latents and other noise as a pure function of (seed, step, stream)."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from lsgan_tf.utils.errors import check_known
 
 DISTRIBUTIONS = ("uniform", "normal")
+_STREAMS_PER_PENALTY = 8  # set aside for a penalty in one step of D
 
 
 def draw(distribution: str, count, latent_dim, *, seed, step=0, stream: int = 0) -> tf.Tensor:
@@ -55,6 +58,46 @@ def draw_uniform_for_replica(shape, *, seed, step, stream: int) -> tf.Tensor:
     key = _make_key(seed, step, stream)
     batch = tf.random.stateless_uniform((count * replicas, *rest), key)
     return batch[replica * count : (replica + 1) * count]
+
+
+@dataclasses.dataclass(frozen=True)
+class Iteration:
+    """The random numbers of one iteration of a GAN, on this replica.
+
+    Its streams: the latents of `n_critic` steps of D and of G's; a block for the penalty of each
+    step of D; one for each time that D looks at augmented examples.
+
+    Args:
+        seed, step: integers or scalar tensors.
+        n_critic: steps of D.
+    """
+
+    seed: int
+    step: tf.Tensor
+    n_critic: int
+
+    def draw_latents(self, distribution: str, count, latent_dim, number: int) -> tf.Tensor:
+        """The latents [count, latent_dim] of D's step of this number; of G's for `n_critic`."""
+        return draw_for_replica(
+            distribution, count, latent_dim, seed=self.seed, step=self.step, stream=number
+        )
+
+    def uniform_of_penalty(self, number: int, dtype):
+        """A function of a shape [count, ...]; each call draws anew from [0, 1), for the penalty in
+        D's step of this number."""
+        first = self._first_of_penalty(number)
+        streams = iter(range(first, first + _STREAMS_PER_PENALTY))
+        return lambda shape: tf.cast(self._draw_uniform(shape, next(streams)), dtype)
+
+    def draw_for_look(self, shape, look: int) -> tf.Tensor:
+        """Numbers in [0, 1) of a shape [count, ...] for D's `look`-th look, counted from 0."""
+        return self._draw_uniform(shape, self._first_of_penalty(self.n_critic) + look)
+
+    def _first_of_penalty(self, number):
+        return self.n_critic + 1 + number * _STREAMS_PER_PENALTY
+
+    def _draw_uniform(self, shape, stream):
+        return draw_uniform_for_replica(shape, seed=self.seed, step=self.step, stream=stream)
 
 
 def _locate_replica():

@@ -12,7 +12,12 @@ from lsgan_tf.networks import normalization, spectral
 from lsgan_tf.utils.settings import check_schedule
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
-_STREAMS_PER_PENALTY = 8  # of random numbers, set aside for a penalty in one step of D
+# The arguments of the constructor: what Keras serialises, and plain values.
+_PARTS = ("generator", "discriminator", "objective", "penalty", "augmentation")
+_SETTINGS = (
+    *("penalty_every", "schedule", "n_critic", "shared_latents", "loss_scale", "ema_decay"),
+    *("seed", "name"),
+)
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -202,7 +207,7 @@ class GAN(SteppingModel):
         """`n_critic` steps of D, then one of G through the updated D."""
         for number, (real, condition) in enumerate(batches):
             with tf.GradientTape() as generator_tape:
-                fake = self._generate(real, condition, stream=number)
+                fake = self._generate(real, condition, number)
             spectral.iterate(self.discriminator)
             with tf.GradientTape() as tape:
                 d_loss, _, measured = self._discriminate(real, fake, condition, number)
@@ -210,7 +215,7 @@ class GAN(SteppingModel):
             self._update_discriminator(tape, d_share, measured)
         if not self.shared_latents:
             with tf.GradientTape() as generator_tape:
-                fake = self._generate(real, condition, stream=self.n_critic)
+                fake = self._generate(real, condition, self.n_critic)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
             seen = self._augment(fake, look=2 * self.n_critic)
@@ -222,7 +227,7 @@ class GAN(SteppingModel):
     def _step_simultaneously(self, real, condition):
         """One step of each, both gradients taken before either is applied."""
         with tf.GradientTape() as generator_tape:
-            fake = self._generate(real, condition, stream=0)
+            fake = self._generate(real, condition, 0)
         spectral.iterate(self.discriminator)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
@@ -234,15 +239,14 @@ class GAN(SteppingModel):
         self._update_discriminator(tape, d_share, measured)
         self._update_generator(generator_tape, fake, gradient_at_fake, g_loss)
 
-    def _generate(self, real, condition, stream):
-        """As many generated examples as there are real ones, from the latents of this stream."""
-        z = latents.draw_for_replica(
-            self.generator.latent_distribution,
-            tf.shape(real)[0],
-            self.generator.latent_dim,
-            seed=self.seed,
-            step=self.step.value,
-            stream=stream,
+    @property
+    def _noise(self):
+        return latents.Iteration(self.seed, self.step.value, self.n_critic)
+
+    def _generate(self, real, condition, number):
+        """As many generated examples as real ones, for D's step of this number, or G's."""
+        z = self._noise.draw_latents(
+            self.generator.latent_distribution, tf.shape(real)[0], self.generator.latent_dim, number
         )
         return self.generator(z, *condition, training=True)
 
@@ -267,28 +271,12 @@ class GAN(SteppingModel):
         """What D sees of examples when it looks for the `look`-th time in this iteration."""
         if self.augmentation is None:
             return examples
-        numbers = latents.draw_uniform_for_replica(
-            (tf.shape(examples)[0], augmenting.DRAWS),
-            seed=self.seed,
-            step=self.step.value,
-            stream=self._first_stream_of_penalty(self.n_critic) + look,  # after all penalties
-        )
+        numbers = self._noise.draw_for_look((tf.shape(examples)[0], augmenting.DRAWS), look)
         return self.augmentation(examples, numbers, self.generator.value_range)
-
-    def _first_stream_of_penalty(self, number):
-        # After the streams of the latents: n_critic steps of D, and G's.
-        return self.n_critic + 1 + number * _STREAMS_PER_PENALTY
 
     def _penalise(self, real, fake, condition, number):
         """The penalty in D's step of this number, 0 where it is left out."""
-        first = self._first_stream_of_penalty(number)
-        streams = iter(range(first, first + _STREAMS_PER_PENALTY))
-
-        def uniform(shape):
-            noise = latents.draw_uniform_for_replica(
-                shape, seed=self.seed, step=self.step.value, stream=next(streams)
-            )
-            return tf.cast(noise, real.dtype)
+        uniform = self._noise.uniform_of_penalty(number, real.dtype)
 
         def discriminate(points):
             return self.discriminator(points, *condition, training=True)
@@ -332,27 +320,13 @@ class GAN(SteppingModel):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        return {
-            "generator": serialize(self.generator),
-            "discriminator": serialize(self.discriminator),
-            "objective": serialize(self.objective),
-            "penalty": serialize(self.penalty),
-            "penalty_every": self.penalty_every,
-            "augmentation": serialize(self.augmentation),
-            "schedule": self.schedule,
-            "n_critic": self.n_critic,
-            "shared_latents": self.shared_latents,
-            "loss_scale": self.loss_scale,
-            "ema_decay": self.ema_decay,
-            "seed": self.seed,
-            "name": self.name,
-        }
+        parts = {name: serialize(getattr(self, name)) for name in _PARTS}
+        return {**parts, **{name: getattr(self, name) for name in _SETTINGS}}
 
     @classmethod
     def from_config(cls, config):
-        parts = ("generator", "discriminator", "objective", "penalty", "augmentation")
         deserialize = keras.saving.deserialize_keras_object
-        return cls(**{k: deserialize(v) if k in parts else v for k, v in config.items()})
+        return cls(**{k: deserialize(v) if k in _PARTS else v for k, v in config.items()})
 
     def get_compile_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -155,6 +155,7 @@ def compute(penalty: Penalty, discriminator, points) -> tf.Tensor:
 
 def compute_gradient_squares(discriminator, points) -> tf.Tensor:
     """Computes the squared L2 norm [N] of the gradient of each logit over its point, [N, ...]."""
+    points = tf.convert_to_tensor(points)  # a batch may be an array
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         logits = discriminator(points)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from lsgan_tf.gan import penalties
-from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates
+from lsgan_tf.gan.penalties import DRAGAN, R1, AroundData, Interpolates
 from lsgan_tf.networks.difficult import DifficultDiscriminator, GatedDiscriminator
 from lsgan_tf.networks.normalization import LayerNormalization
 from lsgan_tf.networks.residual import ResidualDiscriminator
@@ -20,7 +20,7 @@ FAKE = np.float32([[[[0.0], [0.0]]], [[[1.0], [2.0]]]])
 ALPHA = [0.5, 0.25]
 NOISE = [[0.1, 0.2], [0.4, 0.0]]
 
-ALL = [AroundData(), DRAGAN(), Interpolates()]
+ALL = [AroundData(), DRAGAN(), Interpolates(), R1()]
 DISCRIMINATORS = {
     "dcgan": DifficultDiscriminator,  # also those of the constant and the mlp pair
     "no_norm": lambda: DifficultDiscriminator("none"),
@@ -96,19 +96,23 @@ def test_dragan_takes_the_spread_of_the_global_batch(replicas):
         np.testing.assert_allclose(taken, real + spread, rtol=1e-6)
 
 
-def test_gradient_norms_of_a_line_and_of_a_parabola():
+def test_squared_slopes_of_a_line_and_of_a_parabola():
     images = tf.constant(REAL)
     weights = tf.constant([[[3.0], [4.0]]])
-    line = penalties.compute_gradient_norms(
+    line = penalties.compute_gradient_squares(
         lambda x: tf.reduce_sum(weights * x, axis=(1, 2, 3)), images
     )
-    np.testing.assert_allclose(line, [5.0, 5.0], rtol=1e-6)
+    np.testing.assert_allclose(line, [25.0, 25.0], rtol=1e-6)
     # D = sum (w x)^2 / 2 has the gradient w^2 x; logits [N, 1] serve as well as [N].
-    parabola = penalties.compute_gradient_norms(
+    parabola = penalties.compute_gradient_squares(
         lambda x: tf.reduce_sum(0.5 * (weights * x) ** 2, axis=(1, 2)), images
     )
-    expected = [np.hypot(9 * 1, 16 * 3), np.hypot(9 * 1, 16 * 1)]
+    expected = [9**2 + (16 * 3) ** 2, 9**2 + 16**2]
     np.testing.assert_allclose(parabola, expected, rtol=1e-6)
+
+
+def _compute(penalty, discriminator, real, fake, uniform):
+    return penalties.compute(penalty, discriminator, penalty.points(real, fake, uniform))
 
 
 def _value_and_derivative(penalty, weight):
@@ -119,7 +123,7 @@ def _value_and_derivative(penalty, weight):
         return weight * tf.reduce_sum([[[3.0], [4.0]]] * images, axis=(1, 2, 3))
 
     with tf.GradientTape() as tape:
-        value = penalties.compute(penalty, logit, REAL, FAKE, _random())
+        value = _compute(penalty, logit, tf.constant(REAL), FAKE, _random())
     return float(value), float(tape.gradient(value, weight))
 
 
@@ -131,12 +135,22 @@ def test_value_and_derivative_by_hand(kind, weight, target):
     assert derivative == pytest.approx(weight * 2 * (5 * 0.4 - target) * 5, rel=1e-5)
 
 
+def test_r1_by_hand():
+    """At the real images, half of the weight on the mean square: no target, and no root."""
+    images = tf.constant(REAL)
+    assert R1().points(images, FAKE, _known()) is images
+    value, derivative = _value_and_derivative(R1(weight=3.0), 0.4)
+    assert value == pytest.approx(3 / 2 * (5 * 0.4) ** 2, rel=1e-5)
+    assert derivative == pytest.approx(3 * 0.4 * 5**2, rel=1e-5)
+    assert _value_and_derivative(R1(), 0.0) == (0.0, 0.0)
+
+
 def test_value_is_the_mean_over_images():
     def parabola(images):
         return tf.reduce_sum(0.5 * images**2, axis=(1, 2, 3))
 
     # alpha = 0: the points are the real images, with gradients (1, 3) and (-1, 1).
-    value = penalties.compute(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
+    value = _compute(Interpolates(weight=4.0), parabola, REAL, FAKE, _known([0.0, 0.0]))
     expected = 4 * ((np.sqrt(10) - 1) ** 2 + (np.sqrt(2) - 1) ** 2) / 2
     assert float(value) == pytest.approx(expected, rel=1e-5)
 
@@ -154,7 +168,7 @@ def test_one_flat_image_leaves_the_derivative_of_the_others():
         return 0.5 * weight * tf.reduce_sum(x**2, axis=(1, 2, 3))
 
     with tf.GradientTape() as tape:
-        value = penalties.compute(Interpolates(weight=1.0), logit, images, images, _random())
+        value = _compute(Interpolates(weight=1.0), logit, images, images, _random())
     assert float(value) == pytest.approx((1 + 9**2) / 2)
     assert float(tape.gradient(value, weight)) == pytest.approx(2 * 9 * 5 / 2)
 
@@ -180,7 +194,7 @@ def _derivative_two_ways(penalty, discriminator, shape, step):
 
     def value():
         discriminate = functools.partial(discriminator, training=True)
-        return penalties.compute(penalty, discriminate, real, fake, _random(4))
+        return _compute(penalty, discriminate, real, fake, _random(4))
 
     with tf.GradientTape() as tape:
         at_start = value()
@@ -252,7 +266,7 @@ def test_penalty_and_gradients_in_single_and_half_precision(name):
             discriminator.set_weights(weights)
         weights = discriminator.get_weights()
         with tf.GradientTape() as tape:
-            value = penalties.compute(penalty, discriminator, real, real, _random())
+            value = _compute(penalty, discriminator, real, real, _random())
         gradients = _gradients(tape, value, discriminator)
         assert value.dtype == tf.float32
         assert all(np.isfinite(gradient.numpy()).all() for gradient in gradients)

@@ -63,12 +63,28 @@ def test_each_transposed_convolution_is_the_transpose_of_the_convolution_from_it
 @pytest.mark.parametrize(("batch_norm", "of_g", "of_d"), [(True, 4, 3), (False, 0, 0)])
 def test_batch_norm_is_in_every_hidden_layer_or_in_none(batch_norm, of_g, of_d):
     generator = DCGANGenerator((16, 16, 3), batch_norm=batch_norm)
-    discriminator = DCGANDiscriminator((16, 16, 3), batch_norm=batch_norm)
+    discriminator = DCGANDiscriminator((16, 16, 3), norm="batch" if batch_norm else "none")
     gammas = [len(shapes_of(network, "gamma")) for network in (generator, discriminator)]
     assert gammas == [of_g, of_d]
     x = tf.random.stateless_uniform((3, 16, 16, 3), (0, 0), -1, 1)
     difference = discriminator(x, training=True) - discriminator(x, training=False)
     assert bool(np.any(difference)) == batch_norm
+
+
+def test_half_the_base_channels_halve_every_width():
+    """A quarter of the weights between hidden maps: 128 and 256 pixels in reasonable time."""
+    shape = (32, 32, 3)
+    widths = {}
+    for base in (64, 32):
+        pair = networks.build("dcgan", shape, base_channels=base)
+        widths[base] = [
+            (kernel[-2], kernel[-1]) for net in pair for kernel in shapes_of(net, "kernel")
+        ]
+    assert widths[64][0] == (100, 2 * 2 * 512) and widths[64][-1] == (2 * 2 * 512, 1)
+    halved = [
+        tuple(n if n in (100, 3, 1) else n // 2 for n in channels) for channels in widths[64]
+    ]
+    assert widths[32] == halved
 
 
 @pytest.mark.parametrize("shape", [(15, 15, 3), (32, 16, 3), (32, 32, 2)])
