@@ -7,7 +7,8 @@ from absl import flags
 
 from lsgan_tf.inference import load
 from lsgan_tf.inference.classes import parse_labels
-from lsgan_tf.utils import command_line
+from lsgan_tf.runs import timelapse
+from lsgan_tf.utils import command_line, images
 from lsgan_tf.utils.errors import UserError, printable
 
 _DEFAULT_NUM = 64
@@ -40,10 +41,25 @@ _INTERPOLATE = flags.DEFINE_enum(
 )
 _FRAMES = flags.DEFINE_integer("frames", 10, "Pictures from one latent to the next.", 2)
 _SEPARATE = flags.DEFINE_boolean("separate", False, "One PNG per picture, in a directory.")
+_TIMELAPSE = flags.DEFINE_enum(
+    "timelapse",
+    "",
+    ["", *timelapse.KINDS],
+    "How training changed the pictures of fixed latents, from R/samples: a GIF, or rows of a PNG.",
+)
 _OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate; default in R.")
+
+# What a timelapse, which needs no generator, does not go with.
+_OF_A_GENERATOR = (
+    "num", "seed", "columns", "labels", "reals", "data_dir",
+    "interpolate", "frames", "separate", "checkpoint", "weights",
+)  # fmt: skip
 
 
 def main():
+    if _TIMELAPSE.value:
+        _write_timelapse()
+        return
     _check()
     command_line.start_tensorflow()
     from lsgan_tf.inference import sampler
@@ -57,6 +73,19 @@ def main():
     draw = _walk if _INTERPOLATE.value else _still
     path = draw(trained, generate, z, labels)
     print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
+
+
+def _write_timelapse():
+    given = (flags.FLAGS[name] for name in _OF_A_GENERATOR)
+    refused = ", ".join(f"--{flag.name}" for flag in given if flag.value != flag.default)
+    if refused:
+        raise UserError(
+            f"--timelapse shows the grids that training has written; leave {refused} out."
+        )
+    run, _, _ = load.read_run()
+    path = Path(_OUTPUT.value or run.directory / f"timelapse.{_TIMELAPSE.value}")
+    steps = timelapse.write(run, _TIMELAPSE.value, path)
+    print(f"{path}: grids shown: {len(steps)}, from step {steps[0]} to {steps[-1]}")
 
 
 def _check():
@@ -130,24 +159,20 @@ def _walk(trained, generate, z, labels):
 
 
 def _columns(trained, labels):
-    from lsgan_tf.inference import sampler
-
     if _COLUMNS.value:
         return _COLUMNS.value
     if labels:
         return len(labels)
     if trained.class_names is not None:
-        return sampler.grid_size(len(trained.class_names))[1]
+        return images.grid_size(len(trained.class_names))[1]
     return max(1, round((_NUM.value or _DEFAULT_NUM) ** 0.5))
 
 
 def _default_num(trained, labels):
     """As many as fill the grid, where its columns are classes."""
-    from lsgan_tf.inference import sampler
-
     if trained.class_names is None or _INTERPOLATE.value or _SEPARATE.value:
         return max(_DEFAULT_NUM, len(labels or ()))
-    return sampler.GRID_ROWS * _columns(trained, labels)
+    return images.GRID_ROWS * _columns(trained, labels)
 
 
 def _path(trained, ending):

@@ -5,9 +5,12 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from lsgan_tf.config import Config
+from lsgan_tf.runs.run_directory import DataFacts, Run
 from tests.commands import command_line, run_command
 from tests.feature_networks import keras_file
 
@@ -40,6 +43,19 @@ def test_sample_and_export(run_dir, tmp_path):
     assert exported.returncode == 0, exported.stderr
     assert (run_dir / "export" / "3" / "saved_model.pb").exists()
     assert "ema weights of step 2" in exported.stdout
+
+
+def test_a_timelapse_needs_neither_tensorflow_nor_a_checkpoint(tmp_path, monkeypatch):
+    run = Run(tmp_path / "run")
+    run.claim(Config(dataset="small", run_dir="run"), DataFacts((8, 8, 1), 50, None, "f00d"))
+    run.write_sample(0, np.zeros((82, 82, 1), np.uint8))
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('hidden by the test')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run_command("sample", f"--run_dir={run.directory}", "--timelapse=gif")
+    assert done.returncode == 0, done.stderr
+    path = run.directory / "timelapse.gif"
+    assert done.stdout == f"{path}: grids shown: 1, from step 0 to 0\n"
+    assert Image.open(path).format == "GIF"
 
 
 @pytest.mark.slow

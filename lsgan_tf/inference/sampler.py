@@ -13,9 +13,6 @@ from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils import files, images
 from lsgan_tf.utils.errors import UserError
 
-GRID_ROWS = 8
-GRID_COLUMNS = 8
-MOST_CLASS_COLUMNS = 10
 REALS_LINE = 4  # pixels of black between real examples and generated ones
 _BLOCK = 256  # latents drawn in one go
 _STEP = -2  # a key of its own: training counts from 0, grids of samples are drawn at -1
@@ -107,11 +104,6 @@ def draw_latents(generator: Generator, count: int, seed: int) -> np.ndarray:
     return latents.draw(
         generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
     ).numpy()
-
-
-def grid_size(num_classes: int) -> tuple[int, int]:
-    """(rows, columns) of the sample grid of a run: one column a class where there are labels."""
-    return GRID_ROWS, min(num_classes, MOST_CLASS_COLUMNS) or GRID_COLUMNS
 
 
 def labels_for(

@@ -5,7 +5,6 @@ escapes all text.
 """
 
 import os
-import re
 import shlex
 import struct
 from pathlib import Path
@@ -166,7 +165,7 @@ class _Cards:
     def _picture(self, step, enlarge):
         if step not in self._sizes:
             return None
-        url, alt = f"samples/{_sample_name(step)}", f"samples of step {step:,}"
+        url, alt = f"samples/{self._run.sample_path(step).name}", f"samples of step {step:,}"
         return _picture(url, self._sizes[step], alt, enlarge)
 
     def _describe_losses(self, step):
@@ -206,16 +205,8 @@ def _describe_protocol(protocol: Protocol, images: str, weights: str | None) -> 
 
 def _sample_sizes(run: Run) -> dict[int, tuple[int, int]]:
     """{step: (width, height)} of the sample grids."""
-    sizes = {}
-    for path in run.samples.glob("*.png"):
-        step = int(path.stem) if re.fullmatch("[0-9]{7,18}", path.stem) else None
-        if step is not None and path.name == _sample_name(step) and (size := _png_size(path)):
-            sizes[step] = size
-    return sizes
-
-
-def _sample_name(step: int) -> str:
-    return f"{step:07d}.png"
+    sizes = {step: _png_size(run.sample_path(step)) for step in run.list_sampled_steps()}
+    return {step: size for step, size in sizes.items() if size}
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:

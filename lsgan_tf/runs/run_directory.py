@@ -5,6 +5,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lsgan_tf.utils.errors import UserError
 
 FORMAT = 1
 _PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
+_SAMPLED_STEP = re.compile("[0-9]{7}|[1-9][0-9]{7,17}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,6 +232,11 @@ class Run:
     def sample_path(self, step: int) -> Path:
         """Where the sample grid of a step is."""
         return self.samples / f"{step:07d}.png"
+
+    def list_sampled_steps(self) -> list[int]:
+        """The steps that have a file samples/STEP.png, in order; nothing is read from it."""
+        names = (path.stem for path in self.samples.glob("*.png"))
+        return sorted(int(name) for name in names if _SAMPLED_STEP.fullmatch(name))
 
     def write_sample(self, step: int, picture: np.ndarray) -> Path:
         """Writes samples/STEP.png from uint8 [H, W, C]; returns its path."""

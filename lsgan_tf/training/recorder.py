@@ -233,7 +233,7 @@ class Recorder(contextlib.AbstractContextManager):
     def _grid(self):
         """(latents, labels or None, columns) of the sample grid."""
         generator = self._gan.generator
-        rows, columns = sampler.grid_size(generator.num_classes)
+        rows, columns = images.grid_size(generator.num_classes)
         count = rows * columns
         drawn = sampler.draw_latents(generator, count, self._config.seed)
         labels = sampler.labels_for(count, columns, generator.num_classes)

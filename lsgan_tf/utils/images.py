@@ -1,11 +1,16 @@
 """From the generator's values to files: uint8 by its fixed value range, grids, PNG and GIF."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
+
+GAP = 2  # pixels between the images of a grid and around them
+GRID_ROWS = 8
+_GRID_COLUMNS = 8
+_MOST_CLASS_COLUMNS = 10
 
 
 def to_uint8(images: ArrayLike, value_range: tuple[float, float]) -> np.ndarray:
@@ -25,7 +30,12 @@ def to_uint8(images: ArrayLike, value_range: tuple[float, float]) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def grid(images: ArrayLike, columns: int, gap: int = 2) -> np.ndarray:
+def grid_size(num_classes: int) -> tuple[int, int]:
+    """(rows, columns) of the sample grid of a run: one column a class where there are labels."""
+    return GRID_ROWS, min(num_classes, _MOST_CLASS_COLUMNS) or _GRID_COLUMNS
+
+
+def grid(images: ArrayLike, columns: int, gap: int = GAP) -> np.ndarray:
     """Lays images out row by row, on mid-grey.
 
     Args:
@@ -56,12 +66,17 @@ def encode_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def encode_gif(frames: Sequence[np.ndarray], frames_per_second: float = 12) -> bytes:
-    """The bytes of a GIF that repeats uint8 images [N, H, W, 1 or 3] for ever."""
-    first, *others = [_pillow(frame) for frame in frames]
+def encode_gif(frames: Iterable[np.ndarray], frames_per_second: float = 12) -> bytes:
+    """The bytes of a GIF that repeats uint8 images [H, W, 1 or 3] of one size for ever.
+
+    Equal frames that follow each other become one that is shown longer. Until the last is read,
+    one byte of each pixel is kept.
+    """
+    pictures = map(_pillow, frames)
+    first = next(pictures)
     buffer = io.BytesIO()
     duration = round(1000 / frames_per_second)
-    first.save(buffer, "GIF", save_all=True, append_images=others, duration=duration, loop=0)
+    first.save(buffer, "GIF", save_all=True, append_images=pictures, duration=duration, loop=0)
     return buffer.getvalue()
 
 

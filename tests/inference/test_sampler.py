@@ -76,6 +76,14 @@ def test_strip_and_gif(run_sample, trained):
     assert 2 <= gif.n_frames <= 10  # equal neighbours are merged
 
 
+def test_timelapse_of_what_training_wrote(run_sample, trained, conditional, tmp_path):
+    path = run_sample(run_dir=trained, timelapse="gif")
+    assert path == f"{trained}/timelapse.gif"
+    assert Image.open(path).n_frames == 5  # steps 0, 6 and 12, and 4 and 8 of the checkpoints
+    path = run_sample(run_dir=conditional, timelapse="png", output=str(tmp_path / "rows"))
+    assert path == str(tmp_path / "rows") and Image.open(path).format == "PNG"
+
+
 def test_labels_by_name_or_id_make_columns(run_sample, conditional, data_dir):
     paths = [
         run_sample(run_dir=conditional, num=4, labels=labels, output=f"{conditional}/{labels}.png")
@@ -141,6 +149,10 @@ def test_labels_that_would_be_left_out_are_refused(run_sample, conditional):
         ({"reals": True}, "--reals: this run was trained without --conditional"),
         ({"interpolate": "gif", "separate": True}, "choose one"),
         ({"interpolate": "gif", "num": 1}, "two|--num=2"),
+        ({"timelapse": "gif", "interpolate": "gif"}, "leave --interpolate out"),
+        ({"timelapse": "png", "reals": False, "seed": 1}, "leave --seed, --reals out"),
+        ({"timelapse": "gif", "checkpoint": "best", "weights": "raw"}, "--checkpoint, --weights"),
+        ({"timelapse": "gif", "run_dir": "absent"}, "not a run directory"),
     ],
 )
 def test_mistakes(run_sample, trained, arguments, message):

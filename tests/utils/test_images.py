@@ -32,6 +32,14 @@ def test_png_round_trip_in_grey_and_colour():
         np.testing.assert_array_equal(decoded.reshape(picture.shape), picture)
 
 
-def test_gif_has_all_frames():
-    frames = np.stack([np.full((4, 4, 1), value, np.uint8) for value in (0, 100, 200)])
-    assert Image.open(io.BytesIO(images.encode_gif(frames))).n_frames == 3
+def test_gif_has_all_frames_and_shows_equal_ones_longer():
+    frames = (np.full((4, 4, 1), value, np.uint8) for value in (0, 100, 200, 200))
+    gif = Image.open(io.BytesIO(images.encode_gif(frames, frames_per_second=10)))
+    assert gif.n_frames == 3
+    gif.seek(2)
+    assert gif.info["duration"] == 200
+
+
+def test_a_sample_grid_has_a_column_for_each_of_ten_classes_at_most():
+    sizes = {classes: images.grid_size(classes) for classes in (0, 2, 10, 11)}
+    assert sizes == {0: (8, 8), 2: (8, 2), 10: (8, 10), 11: (8, 10)}
