@@ -45,6 +45,9 @@ class Config:
     image_size: int = _option(
         0, "Crop to a square and resize to this side while reading; 0 keeps the size.", low=0
     )
+    mirror: bool = _option(
+        False, "Flip half of the training images left-right, other ones in each epoch."
+    )
     conditional: bool = _option(False, "Condition both networks on the labels.")
     # What to train.
     network: str = _option("dcgan", "Pair of networks; --list_networks names them.")

@@ -159,6 +159,21 @@ def test_workers_together_read_each_epoch_once(tiny_config, workers):
     assert len(seen) == sum(map(len, taken)) == dataset.num_examples
 
 
+def test_mirror_flips_what_is_trained_on(tiny_config):
+    def first(**changes):
+        config = tiny_config(n_critic=2, **changes)
+        dataset = datasets.load(config.dataset, config.data_dir)
+        gan = build.gan(config, dataset.image_shape, None)
+        strategy = tf.distribute.get_strategy()
+        groups = loop.batches(config, strategy, dataset, gan, 3)
+        return np.concatenate([batch.numpy() for batch in next(iter(groups))])
+
+    originals, images = first(), first(mirror=True)
+    flipped = (images == originals[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 0 < flipped.sum() < 24
+    np.testing.assert_array_equal(images[~flipped], originals[~flipped])
+
+
 def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):
     config = tiny_config(train_steps=50, steps_per_execution=1)
     step_of_signal = 5

@@ -21,7 +21,7 @@ from tests.run_contents import assert_same_variables, read_lines, read_variables
         },
         {
             **{"schedule": "simultaneous", "loss_scale": 12.0},
-            **{"logical_devices": 2, "steps_per_execution": 100},
+            **{"logical_devices": 2, "steps_per_execution": 100, "mirror": True},
         },
         {"dtype_policy": "mixed_float16", "logical_devices": 2, "sync_batch_norm": False},
     ],

@@ -26,6 +26,7 @@ SETTINGS = {
     "network": "mlp",
     "batch_size": 32,
     "train_steps": 40,
+    "mirror": True,
     "log_every": 4,
     "sample_every": 20,
     "checkpoint_every": 8,
