@@ -92,6 +92,18 @@ class Config:
     discriminator_learning_rate: float = _option(
         0.0, "Learning rate of D; 0: that of both.", low=0.0
     )
+    learning_rate_schedule: str = _option(
+        "constant",
+        "What both rates do: stay, or fall to zero along a line or half a period of a cosine.",
+        choices=settings.LEARNING_RATE_SCHEDULES,
+    )
+    warmup_steps: int = _option(0, "Steps in which both rates rise from zero, along a line.", low=0)
+    decay_steps: int = _option(
+        0,
+        "linear, cosine: the step at which the rates have fallen to zero; 0: --train_steps. The "
+        "run keeps this number: to resume it with another --train_steps, repeat it.",
+        low=0,
+    )
     beta_1: float = _option(0.5, "Adam's decay of the mean gradient.", low=0.0, high=1.0)
     beta_2: float = _option(0.999, "Adam's decay of the mean square.", low=0.0, high=1.0)
     loss_scale: float = _option(
@@ -199,6 +211,7 @@ class Config:
         self._check_numbers()
         self._check_objective()
         self._check_schedule()
+        self._check_rates()
         self._check_scores()
         if self.logical_devices > 1 and self.distribution != "mirrored":
             raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
@@ -247,6 +260,23 @@ class Config:
             settings.check_schedule(self.schedule, self.n_critic, self.shared_latents)
         except ValueError as error:
             raise UserError(f"--{error}") from None  # it begins with the name of the setting
+
+    def _check_rates(self):
+        falling = self.learning_rate_schedule != "constant"
+        if falling and not self.decay_steps:
+            object.__setattr__(self, "decay_steps", self.train_steps)  # this is what is recorded
+        try:
+            settings.check_learning_rate_schedule(
+                self.learning_rate_schedule, self.warmup_steps, self.decay_steps
+            )
+        except ValueError as error:
+            raise UserError(f"--{error}") from None  # it begins with the name of the setting
+        if falling and self.train_steps > self.decay_steps:
+            raise UserError(
+                f"--train_steps={self.train_steps} goes beyond --decay_steps={self.decay_steps}, "
+                f"where the rates are zero. Add --decay_steps={self.train_steps}, which a run that "
+                "has begun takes with --allow_config_change."
+            )
 
     def _check_scores(self):
         if self.keep_best == "none":

@@ -28,6 +28,7 @@ def test_a_run_leaves_what_it_promises(trained_once):
     lines = read_lines(run.metrics)
     assert [line["step"] for line in lines] == [3, 6, 9, 12]
     assert {"d_loss", "g_loss", "d_real", "d_fake", "images_per_second"} <= lines[0].keys()
+    assert lines[0]["g_learning_rate"] == lines[3]["d_learning_rate"] == pytest.approx(2e-4)
     names = sorted(path.name for path in run.samples.glob("*.png"))
     # One for each checkpoint, too.
     assert names == [f"{step:07d}.png" for step in (0, 4, 6, 8, 12)]
@@ -38,7 +39,7 @@ def test_a_run_leaves_what_it_promises(trained_once):
     for tag in (
         *("loss/generator", "loss/discriminator_at_optimum", "loss/generator_at_optimum"),
         *("logits/real", "logits/fake", "gradient_norm/discriminator", "gradient_norm/generator"),
-        "speed/images_per_second",
+        *("learning_rate/generator", "learning_rate/discriminator", "speed/images_per_second"),
     ):
         assert steps[tag] == [3, 6, 9, 12], tag
     assert steps["samples"] == [0, 4, 6, 8, 12]

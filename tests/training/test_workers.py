@@ -26,6 +26,8 @@ SETTINGS = {
     "network": "mlp",
     "batch_size": 32,
     "train_steps": 40,
+    "learning_rate_schedule": "linear",
+    "decay_steps": 80,
     "mirror": True,
     "log_every": 4,
     "sample_every": 20,
