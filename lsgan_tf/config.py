@@ -3,8 +3,6 @@
 import dataclasses
 import math
 
-from absl import flags
-
 from lsgan_tf.utils import settings
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.score_directions import BEST_SCORES
@@ -316,49 +314,6 @@ def differences(old: dict, new: dict) -> tuple[dict, dict]:
         {name: pair for name, pair in changed.items() if name not in free},
         {name: pair for name, pair in changed.items() if name in free},
     )
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines a flag for each field of `Config`, and those of the command alone."""
-
-    def define(kind, *args):
-        kind(*args, flag_values=values)
-
-    for field in dataclasses.fields(Config):
-        define(*_flag(field))
-    switches = {
-        "dry_run": "Print the resolved run and its networks, then stop.",
-        "list_recipes": "Print the recipes of flags/, then stop.",
-        "list_networks": "Print the pairs of networks, then stop.",
-        "allow_config_change": "Resume a run under changed flags.",
-    }
-    for name, text in switches.items():
-        define(flags.DEFINE_boolean, name, False, text)
-
-
-def _flag(field):
-    """The function that defines the flag of a field, and its arguments."""
-    name, facts = field.name, field.metadata
-    text = facts["help"]
-    if facts["choices"]:
-        return flags.DEFINE_enum, name, field.default, list(facts["choices"]), text
-    if field.type is bool:
-        return flags.DEFINE_boolean, name, field.default, text
-    if field.type is int:
-        return flags.DEFINE_integer, name, field.default, text, facts["low"], facts["high"]
-    if field.type is float:
-        return flags.DEFINE_float, name, field.default, text, facts["low"], facts["high"]
-    return flags.DEFINE_string, name, field.default, text
-
-
-def from_flags(values: flags.FlagValues | None = None) -> Config:
-    """The `Config` of the parsed flags, those of the command unless others are given.
-
-    Raises:
-        UserError: if two flags contradict each other.
-    """
-    values = flags.FLAGS if values is None else values
-    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
 
 
 def _spell(value):

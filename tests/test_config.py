@@ -17,12 +17,12 @@ from tests.commands import run_command
 def parse(monkeypatch):
     """Parses a command line as the training command does, on flags of its own."""
     values = flags.FlagValues()
-    config.define_flags(values)
-    monkeypatch.setattr(config.flags, "FLAGS", values)
+    recipes.define_flags(values)
+    monkeypatch.setattr(recipes.flags, "FLAGS", values)
 
     def run(*arguments):
         recipes.parse(["train", *arguments])
-        return config.from_flags()
+        return recipes.from_flags()
 
     return run
 
