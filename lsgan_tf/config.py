@@ -3,8 +3,6 @@
 import dataclasses
 import math
 
-from absl import flags
-
 from lsgan_tf.utils import settings
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.score_directions import BEST_SCORES
@@ -44,6 +42,9 @@ class Config:
     data_dir: str = _option("data", "Where converted data sets are.", may_change=True)
     image_size: int = _option(
         0, "Crop to a square and resize to this side while reading; 0 keeps the size.", low=0
+    )
+    mirror: bool = _option(
+        False, "Flip half of the training images left-right, other ones in each epoch."
     )
     conditional: bool = _option(False, "Condition both networks on the labels.")
     # What to train.
@@ -108,6 +109,18 @@ class Config:
     learning_rate: float = _option(2e-4, "Learning rate of both networks.", low=0.0)
     discriminator_learning_rate: float = _option(
         0.0, "Learning rate of D; 0: that of both.", low=0.0
+    )
+    learning_rate_schedule: str = _option(
+        "constant",
+        "What both rates do: stay, or fall to zero along a line or half a period of a cosine.",
+        choices=settings.LEARNING_RATE_SCHEDULES,
+    )
+    warmup_steps: int = _option(0, "Steps in which both rates rise from zero, along a line.", low=0)
+    decay_steps: int = _option(
+        0,
+        "linear, cosine: the step at which the rates have fallen to zero; 0: --train_steps. The "
+        "run keeps this number: to resume it with another --train_steps, repeat it.",
+        low=0,
     )
     beta_1: float = _option(0.5, "Adam's decay of the mean gradient.", low=0.0, high=1.0)
     beta_2: float = _option(0.999, "Adam's decay of the mean square.", low=0.0, high=1.0)
@@ -217,6 +230,7 @@ class Config:
         self._check_objective()
         self._check_augmentation()
         self._check_schedule()
+        self._check_rates()
         self._check_scores()
         if self.logical_devices > 1 and self.distribution != "mirrored":
             raise UserError("--logical_devices above 1 needs --distribution=mirrored.")
@@ -280,6 +294,23 @@ class Config:
         except ValueError as error:
             raise UserError(f"--{error}") from None  # it begins with the name of the setting
 
+    def _check_rates(self):
+        falling = self.learning_rate_schedule != "constant"
+        if falling and not self.decay_steps:
+            object.__setattr__(self, "decay_steps", self.train_steps)  # this is what is recorded
+        try:
+            settings.check_learning_rate_schedule(
+                self.learning_rate_schedule, self.warmup_steps, self.decay_steps
+            )
+        except ValueError as error:
+            raise UserError(f"--{error}") from None  # it begins with the name of the setting
+        if falling and self.train_steps > self.decay_steps:
+            raise UserError(
+                f"--train_steps={self.train_steps} goes beyond --decay_steps={self.decay_steps}, "
+                f"where the rates are zero. Add --decay_steps={self.train_steps}, which a run that "
+                "has begun takes with --allow_config_change."
+            )
+
     def _check_scores(self):
         if self.keep_best == "none":
             return
@@ -318,49 +349,6 @@ def differences(old: dict, new: dict) -> tuple[dict, dict]:
         {name: pair for name, pair in changed.items() if name not in free},
         {name: pair for name, pair in changed.items() if name in free},
     )
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines a flag for each field of `Config`, and those of the command alone."""
-
-    def define(kind, *args):
-        kind(*args, flag_values=values)
-
-    for field in dataclasses.fields(Config):
-        define(*_flag(field))
-    switches = {
-        "dry_run": "Print the resolved run and its networks, then stop.",
-        "list_recipes": "Print the recipes of flags/, then stop.",
-        "list_networks": "Print the pairs of networks, then stop.",
-        "allow_config_change": "Resume a run under changed flags.",
-    }
-    for name, text in switches.items():
-        define(flags.DEFINE_boolean, name, False, text)
-
-
-def _flag(field):
-    """The function that defines the flag of a field, and its arguments."""
-    name, facts = field.name, field.metadata
-    text = facts["help"]
-    if facts["choices"]:
-        return flags.DEFINE_enum, name, field.default, list(facts["choices"]), text
-    if field.type is bool:
-        return flags.DEFINE_boolean, name, field.default, text
-    if field.type is int:
-        return flags.DEFINE_integer, name, field.default, text, facts["low"], facts["high"]
-    if field.type is float:
-        return flags.DEFINE_float, name, field.default, text, facts["low"], facts["high"]
-    return flags.DEFINE_string, name, field.default, text
-
-
-def from_flags(values: flags.FlagValues | None = None) -> Config:
-    """The `Config` of the parsed flags, those of the command unless others are given.
-
-    Raises:
-        UserError: if two flags contradict each other.
-    """
-    values = flags.FLAGS if values is None else values
-    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
 
 
 def _spell(value):

@@ -1,16 +1,17 @@
-"""The recipes of `flags/`: which one a command line takes, what each of them trains.
+"""The flags of the training command, and the recipes of `flags/`: which one a command line takes,
+what each of them trains.
 
 A recipe is a flagfile of the training command. Those of one experiment include the settings that
 they share from `flags/common`.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from absl import flags
 
-from lsgan_tf import config
 from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config
 from lsgan_tf.utils import command_line, flagfile
 from lsgan_tf.utils.errors import UserError
@@ -20,6 +21,49 @@ from lsgan_tf.utils.settings import LABEL_PRESETS
 RECIPES = Path(__file__).resolve().parent.parent / "flags"
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
 _PRESET_OF = {labels: name for name, labels in LABEL_PRESETS.items()}
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines a flag for each field of `Config`, and those of the command alone."""
+
+    def define(kind, *args):
+        kind(*args, flag_values=values)
+
+    for field in dataclasses.fields(Config):
+        define(*_flag(field))
+    switches = {
+        "dry_run": "Print the resolved run and its networks, then stop.",
+        "list_recipes": "Print the recipes of flags/, then stop.",
+        "list_networks": "Print the pairs of networks, then stop.",
+        "allow_config_change": "Resume a run under changed flags.",
+    }
+    for name, text in switches.items():
+        define(flags.DEFINE_boolean, name, False, text)
+
+
+def _flag(field):
+    """The function that defines the flag of a field, and its arguments."""
+    name, facts = field.name, field.metadata
+    text = facts["help"]
+    if facts["choices"]:
+        return flags.DEFINE_enum, name, field.default, list(facts["choices"]), text
+    if field.type is bool:
+        return flags.DEFINE_boolean, name, field.default, text
+    if field.type is int:
+        return flags.DEFINE_integer, name, field.default, text, facts["low"], facts["high"]
+    if field.type is float:
+        return flags.DEFINE_float, name, field.default, text, facts["low"], facts["high"]
+    return flags.DEFINE_string, name, field.default, text
+
+
+def from_flags(values: flags.FlagValues | None = None) -> Config:
+    """The `Config` of the parsed flags, those of the command unless others are given.
+
+    Raises:
+        UserError: if two flags contradict each other.
+    """
+    values = flags.FLAGS if values is None else values
+    return Config(**{field.name: values[field.name].value for field in dataclasses.fields(Config)})
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -77,7 +121,7 @@ def _check_recipe(recipe: Flagfile):
     """
     for part in recipe.walk():
         values = flags.FlagValues()
-        config.define_flags(values)
+        define_flags(values)
         values(["recipe", *part.arguments], known_only=True)
         try:
             _check_labels(part.own, values.objective)
@@ -117,12 +161,12 @@ def read(path: Path) -> Recipe:
             names the file.
     """
     values = flags.FlagValues()
-    config.define_flags(values)
+    define_flags(values)
     try:
         recipe = flagfile.read(path)
         _, *strays = values(["recipe", *recipe.arguments])
         _check_recipe(recipe)
-        resolved = config.from_flags(values)
+        resolved = from_flags(values)
     except (flags.Error, UserError) as error:
         raise UserError(f"recipe {path} cannot be used: {error}") from error
     if strays:

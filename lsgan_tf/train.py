@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from lsgan_tf import config, recipes
+from lsgan_tf import recipes
 from lsgan_tf.utils import command_line
 
 
@@ -10,7 +10,7 @@ def main():
     if flags.FLAGS.list_recipes:
         print("\n".join(recipes.table()))
         return
-    resolved = config.from_flags()
+    resolved = recipes.from_flags()
     command_line.start_tensorflow()  # here, since flags can be wrong in less time than it takes
     from lsgan_tf import networks
     from lsgan_tf.training import dry_run, loop
@@ -25,6 +25,6 @@ def main():
 
 
 if __name__ == "__main__":
-    config.define_flags()
-    flags.adopt_module_key_flags(config)  # so that --help shows them
+    recipes.define_flags()
+    flags.adopt_module_key_flags(recipes)  # so that --help shows them
     command_line.run(main, flags_parser=recipes.parse)

@@ -17,12 +17,12 @@ from tests.commands import run_command
 def parse(monkeypatch):
     """Parses a command line as the training command does, on flags of its own."""
     values = flags.FlagValues()
-    config.define_flags(values)
-    monkeypatch.setattr(config.flags, "FLAGS", values)
+    recipes.define_flags(values)
+    monkeypatch.setattr(recipes.flags, "FLAGS", values)
 
     def run(*arguments):
         recipes.parse(["train", *arguments])
-        return config.from_flags()
+        return recipes.from_flags()
 
     return run
 
@@ -122,6 +122,27 @@ def test_contradictions_are_refused():
     for name in ("beta_1", "beta_2"):
         with pytest.raises(UserError, match=f"--{name}=1.0 would never move"):
             Config(**{name: 1.0})
+
+
+def test_rates_fall_until_the_last_step_unless_told_otherwise(parse, tmp_path):
+    assert Config(train_steps=500).decay_steps == 0
+    resolved = Config(train_steps=500, learning_rate_schedule="cosine", warmup_steps=499)
+    assert resolved.decay_steps == 500
+    recipe = tmp_path / "recipe.flags"
+    recipe.write_text(resolved.to_flagfile())
+    shorter = parse(f"--flagfile={recipe}", "--train_steps=400")
+    assert (shorter.train_steps, shorter.decay_steps) == (400, 500)
+    longer = f"--flagfile={recipe}", "--train_steps=600"
+    with pytest.raises(UserError, match="beyond --decay_steps=500.*Add --decay_steps=600"):
+        parse(*longer)
+    assert parse(*longer, "--decay_steps=600").decay_steps == 600
+
+
+def test_numbers_of_steps_that_do_not_go_with_the_rates_are_refused():
+    with pytest.raises(UserError, match="--warmup_steps=500 must be below decay_steps=500"):
+        Config(learning_rate_schedule="linear", train_steps=500, warmup_steps=500)
+    with pytest.raises(UserError, match="--decay_steps=9 goes with a learning_rate_schedule"):
+        Config(decay_steps=9)
 
 
 def test_a_preset_is_a_name_for_labels(parse):

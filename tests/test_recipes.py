@@ -26,6 +26,7 @@ USUAL = {
     **{"penalty_width": 0, "penalty_target": 1, "schedule": "alternating", "n_critic": 1},
     **{"shared_latents": True, "optimizer": "adam", "learning_rate": 2e-4},
     **{"discriminator_learning_rate": 0, "beta_1": 0.5, "beta_2": 0.999, "loss_scale": 1},
+    **{"learning_rate_schedule": "constant", "warmup_steps": 0, "mirror": False},
     **{"batch_size": 64, "ema_decay": 0},
 }
 

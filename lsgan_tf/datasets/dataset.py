@@ -60,6 +60,7 @@ class Dataset:
         slices_per_step: int | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
         labelled: bool = False,
+        mirror: bool = False,
     ) -> tf.data.Dataset:
         """Endless batches from step `step` on.
 
@@ -76,6 +77,8 @@ class Dataset:
             slices_per_step: how many it delivers, in order; default: the rest of them.
             value_range: what pixel values 0 and 255 become.
             labelled: deliver (images, labels).
+            mirror: flip half of the images left-right: a coin for each position of the stream,
+                drawn from (seed, position).
 
         Returns:
             Elements are slices: float32 images [batch_size // num_slices, H, W, C], or
@@ -90,19 +93,27 @@ class Dataset:
         cut = num_slices, slice_offset, slices_per_step
         stream = order.Stream(self.num_examples, seed, step, batch_size, *cut)
 
-        def read(slice_number: tf.Tensor) -> tf.Tensor:
-            examples = tf.numpy_function(
-                lambda number: self._reader.read(stream.examples(int(number))),
+        def read(slice_number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            examples, mirrored = tf.numpy_function(
+                lambda number: (
+                    self._reader.read(stream.examples(int(number))),
+                    stream.mirrored(int(number)),
+                ),
                 [slice_number],
-                tf.string,
+                (tf.string, tf.bool),
                 stateful=False,
             )
-            return tf.ensure_shape(examples, [stream.slice_size])
+            size = [stream.slice_size]
+            return tf.ensure_shape(examples, size), tf.ensure_shape(mirrored, size)
 
-        def deliver(examples: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+        def deliver(
+            examples: tf.Tensor, mirrored: tf.Tensor
+        ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
             pixels, labels = self._reader.decode(examples)
             images = _scaled(pixels, *value_range)
             images = tf.ensure_shape(images, (stream.slice_size, *self.image_shape))
+            if mirror:
+                images = tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
             return (images, tf.cast(labels, tf.int32)) if labelled else images
 
         slices = tf.data.Dataset.range(tf.int64.max)

@@ -17,6 +17,8 @@ from lsgan_tf.utils.errors import UserError
 _BLOCK = 4096  # examples
 _ROUNDS = 8
 _MIN_HALF_BITS = 3  # very short halves mix badly
+_OF_MIRRORS = 1  # spawn key: draws that are independent of the order
+_GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's step from one state to the next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +52,7 @@ class Stream:
 
     def examples(self, number: int) -> np.ndarray:
         """Which examples, int64 [slice_size], are in the `number`-th slice delivered."""
-        step, slice_number = divmod(number, self.slices_per_step)
-        first = (self.step + step) * self.batch_size
-        first += (self.slice_offset + slice_number) * self.slice_size
-        epochs, positions = np.divmod(np.arange(first, first + self.slice_size), self.num_examples)
+        epochs, positions = np.divmod(self._positions(number), self.num_examples)
         blocks, places = np.divmod(positions, _BLOCK)
         examples = np.empty_like(positions)
         for epoch, block in set(zip(epochs.tolist(), blocks.tolist(), strict=True)):
@@ -61,6 +60,23 @@ class Stream:
             order = _order_block(self.num_examples, self.seed, epoch, block)
             examples[inside] = order[places[inside]]
         return examples
+
+    def mirrored(self, number: int) -> np.ndarray:
+        """Which of these are flipped, bool [slice_size]: a fair coin for each position, of its own.
+
+        The coin of a position is the top bit of SplitMix64, so each epoch flips other examples.
+        """
+        seed = np.random.SeedSequence(self.seed, spawn_key=(_OF_MIRRORS,))
+        positions = self._positions(number).astype(np.uint64)
+        draws = _mixed(seed.generate_state(1, np.uint64) + positions * _GOLDEN_GAMMA)
+        return draws >> np.uint64(63) == 1
+
+    def _positions(self, number):
+        """The positions in the endless stream, int64 [slice_size], of a slice delivered."""
+        step, slice_number = divmod(number, self.slices_per_step)
+        first = (self.step + step) * self.batch_size
+        first += (self.slice_offset + slice_number) * self.slice_size
+        return np.arange(first, first + self.slice_size)
 
 
 @functools.lru_cache(maxsize=16)

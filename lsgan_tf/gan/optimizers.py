@@ -6,16 +6,89 @@ memory for each variable instead of Keras' several.
 """
 
 import contextlib
+import math
 
 import keras
 import tensorflow as tf
 
+from lsgan_tf.utils.settings import check_learning_rate_schedule
+
+
+@keras.saving.register_keras_serializable("lsgan_tf")
+class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """What a learning rate is multiplied by, as a function of the steps done, s.
+
+    warmup(s) * decay(s), where warmup(s) = min(1, s / warmup_steps), and decay(s) is 1 (constant),
+    1 - s / decay_steps (linear) or (1 + cos(pi s / decay_steps)) / 2 (cosine); 0 from decay_steps
+    on. Keras' `CosineDecay` shifts the decay to the end of the warm-up, and its `PolynomialDecay`
+    has no warm-up. An update that a `LossScaleOptimizer` skips does not count as done.
+
+    Args:
+        schedule: "constant", "linear" or "cosine".
+        warmup_steps: in steps of training; 0 for none.
+        decay_steps: in steps of training; 0 for "constant".
+        updates_per_step: updates of the optimizer in one step of training: `n_critic` for D.
+
+    Raises:
+        ValueError: if these do not go together.
+    """
+
+    def __init__(self, schedule, warmup_steps=0, decay_steps=0, updates_per_step=1):
+        check_learning_rate_schedule(schedule, warmup_steps, decay_steps)
+        self.schedule = schedule
+        self.warmup_steps = warmup_steps
+        self.decay_steps = decay_steps
+        self.updates_per_step = updates_per_step
+
+    def __call__(self, step):
+        """The factor after so many updates of the optimizer, a scalar in 0 .. 1."""
+        step = keras.ops.floor_divide(step, self.updates_per_step)
+        step = keras.ops.cast(step, keras.config.floatx())
+        warmup = keras.ops.minimum(step / self.warmup_steps, 1.0) if self.warmup_steps else 1.0
+        if self.schedule == "constant":
+            return warmup
+        decay = keras.ops.maximum(1.0 - step / self.decay_steps, 0.0)
+        if self.schedule == "cosine":
+            decay = (1.0 - keras.ops.cos(math.pi * decay)) / 2.0  # exactly 0 at the end
+        return warmup * decay
+
+    def get_config(self):
+        return dict(vars(self))
+
 
 class _KernelOptimizer:
     """What both optimizers below share. All that is private to Keras' optimizers is used here:
-    `_all_reduce_sum_gradients` and `_get_variable_index`."""
+    `_all_reduce_sum_gradients` and `_get_variable_index`.
+
+    The rate is a variable times a `RateSchedule`. So optimizers with and without a schedule have
+    the same variables, and one goes on from the checkpoint of the other; with a schedule in the
+    place of the variable, as Keras has it, they would not.
+    """
 
     _takes_sums = False
+
+    def __init__(self, *args, schedule=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.schedule = schedule
+
+    @property
+    def learning_rate(self):
+        """The rate of the next update. What is assigned to it is the rate before the schedule."""
+        rate = super().learning_rate
+        return rate if self.schedule is None else rate * self.schedule(self.iterations)
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        super(_KernelOptimizer, type(self)).learning_rate.fset(self, rate)
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {**super().get_config(), "schedule": schedule}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        schedule = keras.saving.deserialize_keras_object(config.get("schedule"), custom_objects)
+        return super().from_config({**config, "schedule": schedule}, custom_objects)
 
     @contextlib.contextmanager
     def taking_sums(self):
@@ -49,7 +122,7 @@ def _handle(variable):
 class Adam(_KernelOptimizer, keras.optimizers.Adam):
     """Adam (Kingma & Ba, 2015) with TensorFlow 1's epsilon of 1e-8.
 
-    The defaults are the LSGAN authors': beta_1 0.5, beta_2 0.999.
+    The defaults are the LSGAN authors': beta_1 0.5, beta_2 0.999. `schedule`: a `RateSchedule`.
     """
 
     def __init__(self, learning_rate=2e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8, **kwargs):
@@ -82,7 +155,8 @@ class Adam(_KernelOptimizer, keras.optimizers.Adam):
 @keras.saving.register_keras_serializable("lsgan_tf")
 class RMSProp(_KernelOptimizer, keras.optimizers.RMSprop):
     """RMSProp with TensorFlow 1's defaults: decay 0.9, epsilon 1e-10 inside the root, and a mean
-    square that starts at one, so that the first steps are small instead of huge.
+    square that starts at one, so that the first steps are small instead of huge. `schedule`: a
+    `RateSchedule`.
     """
 
     def __init__(self, learning_rate=2e-4, rho=0.9, momentum=0.0, epsilon=1e-10, **kwargs):

@@ -19,6 +19,8 @@ _TAGS = {
     "d_fake": "logits/fake",
     "d_gradient_norm": "gradient_norm/discriminator",
     "g_gradient_norm": "gradient_norm/generator",
+    "d_learning_rate": "learning_rate/discriminator",
+    "g_learning_rate": "learning_rate/generator",
 }
 
 
@@ -74,7 +76,8 @@ class Logbook:
             tf.summary.image(name, picture[None])
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes the mean metrics since the last call, finite floats, and a line on the screen."""
+        """Writes the mean metrics since the last call and the learning rates, finite floats by
+        name, and a line on the screen."""
         steps_per_second = self._clock.rate(step)
         images_per_second = steps_per_second * self._batch_size
         record = {"step": step, **values, "images_per_second": images_per_second}

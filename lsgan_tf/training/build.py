@@ -7,7 +7,7 @@ from lsgan_tf.config import Config
 from lsgan_tf.gan.augmentation import Augmentation
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.objectives import LeastSquares, Objective, SigmoidCrossEntropy, Wasserstein
-from lsgan_tf.gan.optimizers import Adam, RMSProp
+from lsgan_tf.gan.optimizers import Adam, RateSchedule, RMSProp
 from lsgan_tf.gan.penalties import DRAGAN, R1, AroundData, Interpolates, NotPenalisable, Penalty
 from lsgan_tf.networks import normalization
 from lsgan_tf.networks.base import Discriminator, Generator
@@ -115,21 +115,29 @@ def augmentation(config: Config) -> Augmentation | None:
 def optimizers(config: Config) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
     """New optimizers of a run: (of G, of D)."""
     generator_rate, discriminator_rate = _learning_rates(config)
-    return _optimizer(config, generator_rate), _optimizer(config, discriminator_rate)
+    return (
+        _optimizer(config, generator_rate, updates_per_step=1),
+        _optimizer(config, discriminator_rate, updates_per_step=config.n_critic),
+    )
 
 
-def _optimizer(config, learning_rate):
+def _optimizer(config, learning_rate, updates_per_step):
+    schedule = None
+    if config.learning_rate_schedule != "constant" or config.warmup_steps:
+        steps = config.warmup_steps, config.decay_steps
+        schedule = RateSchedule(config.learning_rate_schedule, *steps, updates_per_step)
     if config.optimizer == "rmsprop":
-        optimizer = RMSProp(learning_rate)
+        optimizer = RMSProp(learning_rate, schedule=schedule)
     else:
-        optimizer = Adam(learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
+        betas = {"beta_1": config.beta_1, "beta_2": config.beta_2}
+        optimizer = Adam(learning_rate, **betas, schedule=schedule)
     # Gradients below 6e-8 vanish in half precision, so the losses are scaled up.
     half = config.dtype_policy == "mixed_float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if half else optimizer
 
 
 def _learning_rates(config):
-    """The rates of (G, D)."""
+    """The rates of (G, D), before their schedule."""
     return config.learning_rate, config.discriminator_learning_rate or config.learning_rate
 
 
@@ -138,3 +146,11 @@ def set_learning_rates(model: GAN, config: Config) -> None:
     optimizers_of_both = (model.generator_optimizer, model.discriminator_optimizer)
     for optimizer, rate in zip(optimizers_of_both, _learning_rates(config), strict=True):
         optimizer.learning_rate = rate
+
+
+def read_learning_rates(model: GAN) -> dict[str, float]:
+    """The rates that the next step will take, by the names that they are logged under."""
+    return {
+        "g_learning_rate": float(model.generator_optimizer.learning_rate.numpy()),
+        "d_learning_rate": float(model.discriminator_optimizer.learning_rate.numpy()),
+    }

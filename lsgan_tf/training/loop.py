@@ -164,6 +164,7 @@ def batches(
             slices_per_step=per_worker,
             value_range=gan.generator.value_range,
             labelled=config.conditional,
+            mirror=config.mirror,
         )
         return gan.grouped(slices)
 

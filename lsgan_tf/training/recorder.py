@@ -152,8 +152,8 @@ class Recorder(contextlib.AbstractContextManager):
         return self._logbook.training()
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
-        """Writes the mean metrics since the last log line."""
-        self._logbook.metrics(step, metrics)
+        """Writes the mean metrics since the last log line, and the learning rates from here on."""
+        self._logbook.metrics(step, {**metrics, **build.read_learning_rates(self._gan)})
         self._logged = step
 
     def sample(self, step: int) -> None:

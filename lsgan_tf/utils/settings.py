@@ -10,6 +10,7 @@ LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
 SCHEDULES = ("alternating", "simultaneous")
 DISCRIMINATOR_NORMS = ("batch", "layer", "spectral", "none")
 AUGMENTATIONS = ("color", "translation", "cutout")
+LEARNING_RATE_SCHEDULES = ("constant", "linear", "cosine")
 
 
 def check_labels(
@@ -66,3 +67,32 @@ def check_augmentations(kinds: Sequence[str]) -> None:
             raise ValueError(f"The augmentation {kind!r} is unknown; {known}.")
         if list(kinds).count(kind) > 1:
             raise ValueError(f"The augmentation {kind!r} is named twice.")
+
+
+def check_learning_rate_schedule(schedule: str, warmup_steps: int, decay_steps: int) -> None:
+    """Checks that a schedule of learning rates is known and goes with its numbers of steps.
+
+    Raises:
+        ValueError: if not; the message begins with the name of a setting.
+    """
+    if schedule not in LEARNING_RATE_SCHEDULES:
+        raise ValueError(
+            f"learning_rate_schedule={schedule!r} is unknown; known: "
+            f"{', '.join(LEARNING_RATE_SCHEDULES)}."
+        )
+    if warmup_steps < 0:
+        raise ValueError(f"warmup_steps={warmup_steps} is negative.")
+    if schedule == "constant" and decay_steps:
+        raise ValueError(
+            f"decay_steps={decay_steps} goes with a learning_rate_schedule that falls: linear or "
+            "cosine."
+        )
+    if schedule != "constant" and decay_steps < 1:
+        raise ValueError(
+            f"decay_steps={decay_steps} is too small; a rate takes at least 1 step to fall."
+        )
+    if schedule != "constant" and warmup_steps >= decay_steps:
+        raise ValueError(
+            f"warmup_steps={warmup_steps} must be below decay_steps={decay_steps}, where the rate "
+            "has fallen to zero."
+        )

@@ -110,6 +110,41 @@ def test_pixels_are_the_recorded_ones(unlabelled):
         assert np.array_equal(image, making.picture(number, channels=3))
 
 
+def flips(dataset, count, **options):
+    """Whether each image of so many slices is flipped; every one is its original or its mirror."""
+    options |= {"labelled": True, "value_range": (0.0, 255.0)}
+    flipped = []
+    pairs = zip(
+        take(dataset, count, mirror=True, **options), take(dataset, count, **options), strict=True
+    )
+    for (images, labels), (originals, expected) in pairs:
+        assert np.array_equal(labels, expected)
+        for image, original in zip(images, originals, strict=True):
+            is_flipped = np.array_equal(image, original[:, ::-1])
+            assert is_flipped or np.array_equal(image, original)
+            flipped.append(is_flipped)
+    return flipped
+
+
+def test_mirrored_images_are_half_of_all_others_in_each_epoch(dataset):
+    flipped = np.reshape(flips(dataset, 20, batch_size=50), (20, 50))
+    assert abs(flipped.mean() - 0.5) < 0.06  # four standard deviations
+    by_example = np.zeros(50)
+    order = np.reshape(numbers(dataset, 20, batch_size=50), (20, 50))
+    np.add.at(by_example, order, flipped)
+    assert by_example.min() > 0 and by_example.max() < 20  # 1 in 10,000 seeds would not do
+
+
+def test_which_images_are_mirrored_is_a_function_of_seed_and_step(dataset):
+    whole = flips(dataset, 6, batch_size=12, step=2)
+    assert flips(dataset, 6, batch_size=12, step=2) == whole
+    assert flips(dataset, 6, batch_size=12, step=2, seed=2) != whole
+    assert flips(dataset, 3, batch_size=12, step=5) == whole[36:]
+    assert flips(dataset, 18, batch_size=12, step=2, num_slices=3) == whole
+    second = flips(dataset, 6, batch_size=12, step=2, num_slices=2, slice_offset=1)
+    assert second == np.reshape(whole, (6, 12))[:, 6:].ravel().tolist()
+
+
 def test_first_images(dataset, unlabelled):
     images, labels = dataset.first_images(70)
     assert images.shape == (70, 8, 8, 1) and images.dtype == np.uint8

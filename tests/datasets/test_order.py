@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lsgan_tf.datasets.order import permuted
+from lsgan_tf.datasets.order import Stream, permuted
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 64, 65, 1000, 60_000])
@@ -24,6 +24,8 @@ def test_keys_give_different_orders():
 def test_an_order_never_changes():
     # Recorded once: a run is resumed in the order in which it was begun, whatever the version.
     assert permuted(np.arange(10), 10, (2017, 0)).tolist() == [6, 8, 3, 0, 7, 5, 1, 2, 4, 9]
+    stream = Stream(100, 2017, 0, 10, 1, 0, 1)
+    assert np.flatnonzero(stream.mirrored(0)).tolist() == [0, 1, 2, 4, 6, 8]
 
 
 def test_places_are_uniform():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.gan.optimizers import Adam, RMSProp
+from lsgan_tf.gan.optimizers import Adam, RateSchedule, RMSProp
 
 START = np.float32([0.5, -0.25, 0.0])
 
@@ -91,10 +91,22 @@ def test_constants_are_exact_in_float64():
     np.testing.assert_allclose(run(RMSProp(1e-3, momentum=0.3)), value, rtol=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", [Adam(0.01, beta_1=0.3), RMSProp(0.01, rho=0.8)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Adam(0.01, beta_1=0.3),
+        RMSProp(0.01, rho=0.8, schedule=RateSchedule("linear", decay_steps=9)),
+    ],
+)
 def test_optimizers_serialise(optimizer):
     stored = keras.saving.serialize_keras_object(optimizer)
     assert keras.saving.deserialize_keras_object(stored).get_config() == optimizer.get_config()
+
+
+def test_what_was_stored_before_there_were_schedules_loads():
+    stored = Adam(0.01).get_config()
+    del stored["schedule"]
+    assert Adam.from_config(stored).schedule is None
 
 
 def test_slots_survive_a_checkpoint(tmp_path):

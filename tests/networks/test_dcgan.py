@@ -81,9 +81,7 @@ def test_half_the_base_channels_halve_every_width():
             (kernel[-2], kernel[-1]) for net in pair for kernel in shapes_of(net, "kernel")
         ]
     assert widths[64][0] == (100, 2 * 2 * 512) and widths[64][-1] == (2 * 2 * 512, 1)
-    halved = [
-        tuple(n if n in (100, 3, 1) else n // 2 for n in channels) for channels in widths[64]
-    ]
+    halved = [tuple(n if n in (100, 3, 1) else n // 2 for n in channels) for channels in widths[64]]
     assert widths[32] == halved
 
 

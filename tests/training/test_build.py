@@ -53,6 +53,15 @@ def test_each_network_has_an_optimizer_of_its_own_settings():
     assert of_g is not of_d
 
 
+def test_rates_fall_in_steps_of_training():
+    falling = {"learning_rate_schedule": "linear", "train_steps": 8, "warmup_steps": 2}
+    of_g, of_d = build.optimizers(Config(n_critic=5, optimizer="rmsprop", **falling))
+    for optimizer, updates in ((of_g, 4), (of_d, 20)):
+        assert float(optimizer.learning_rate) == 0.0
+        optimizer.iterations.assign(updates)
+        assert float(optimizer.learning_rate) == pytest.approx(1e-4)
+
+
 @pytest.mark.parametrize(
     "flags", [{"objective": "sigmoid"}, {"objective": "pearson"}, {"label_c": 1.5}]
 )

@@ -28,6 +28,7 @@ def test_a_run_leaves_what_it_promises(trained_once):
     lines = read_lines(run.metrics)
     assert [line["step"] for line in lines] == [3, 6, 9, 12]
     assert {"d_loss", "g_loss", "d_real", "d_fake", "images_per_second"} <= lines[0].keys()
+    assert lines[0]["g_learning_rate"] == lines[3]["d_learning_rate"] == pytest.approx(2e-4)
     names = sorted(path.name for path in run.samples.glob("*.png"))
     # One for each checkpoint, too.
     assert names == [f"{step:07d}.png" for step in (0, 4, 6, 8, 12)]
@@ -38,7 +39,7 @@ def test_a_run_leaves_what_it_promises(trained_once):
     for tag in (
         *("loss/generator", "loss/discriminator_at_optimum", "loss/generator_at_optimum"),
         *("logits/real", "logits/fake", "gradient_norm/discriminator", "gradient_norm/generator"),
-        "speed/images_per_second",
+        *("learning_rate/generator", "learning_rate/discriminator", "speed/images_per_second"),
     ):
         assert steps[tag] == [3, 6, 9, 12], tag
     assert steps["samples"] == [0, 4, 6, 8, 12]
@@ -157,6 +158,21 @@ def test_workers_together_read_each_epoch_once(tiny_config, workers):
     loop.batches(config, Strategy(), dataset, gan, 0)
     seen = {image.tobytes() for part in taken for image in part}
     assert len(seen) == sum(map(len, taken)) == dataset.num_examples
+
+
+def test_mirror_flips_what_is_trained_on(tiny_config):
+    def first(**changes):
+        config = tiny_config(n_critic=2, **changes)
+        dataset = datasets.load(config.dataset, config.data_dir)
+        gan = build.gan(config, dataset.image_shape, None)
+        strategy = tf.distribute.get_strategy()
+        groups = loop.batches(config, strategy, dataset, gan, 3)
+        return np.concatenate([batch.numpy() for batch in next(iter(groups))])
+
+    originals, images = first(), first(mirror=True)
+    flipped = (images == originals[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 0 < flipped.sum() < 24
+    np.testing.assert_array_equal(images[~flipped], originals[~flipped])
 
 
 def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):

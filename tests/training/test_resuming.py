@@ -18,12 +18,16 @@ from tests.run_contents import assert_same_variables, read_lines, read_variables
         {
             **{"conditional": True, "ema_decay": 0.9, "optimizer": "rmsprop"},
             **{"n_critic": 2, "shared_latents": False, "discriminator_learning_rate": 1e-3},
+            **{"learning_rate_schedule": "cosine", "warmup_steps": 2},
         },
         {
             **{"schedule": "simultaneous", "loss_scale": 12.0},
-            **{"logical_devices": 2, "steps_per_execution": 100},
+            **{"logical_devices": 2, "steps_per_execution": 100, "mirror": True},
         },
-        {"dtype_policy": "mixed_float16", "logical_devices": 2, "sync_batch_norm": False},
+        {
+            **{"dtype_policy": "mixed_float16", "logical_devices": 2, "sync_batch_norm": False},
+            **{"learning_rate_schedule": "linear"},
+        },
     ],
     ids=["default", "n_critic", "simultaneous", "mixed_float16"],
 )
@@ -71,3 +75,23 @@ def test_changed_flags_are_refused(trained_copy):
         value for name, value in read_variables(config.run_dir).items() if "learning_rate" in name
     ]
     assert rates == pytest.approx([0.1, 0.1])  # not the rate of the checkpoint of step 12
+
+
+def test_constant_rates_can_be_let_fall_later(trained_copy):
+    """By the steps from the run's beginning on, of which 12 are done."""
+    config = trained_copy()
+    falling = dataclasses.replace(
+        config, learning_rate_schedule="linear", train_steps=18, decay_steps=24
+    )
+    with pytest.raises(UserError, match="decay_steps: was 0, is 24\n.*was constant, is linear"):
+        loop.train(falling)
+    loop.train(falling, allow_config_change=True)
+    rates = {
+        line["step"]: (line["g_learning_rate"], line["d_learning_rate"])
+        for line in read_lines(Run(config.run_dir).metrics)
+    }
+    expected = {3: 2e-4, 12: 2e-4, 15: 2e-4 * 9 / 24, 18: 2e-4 * 6 / 24}
+    for step, rate in expected.items():
+        assert rates[step] == pytest.approx((rate, rate))
+    with pytest.raises(UserError, match="decay_steps: was 24, is 20"):
+        loop.train(dataclasses.replace(falling, train_steps=20, decay_steps=20))
