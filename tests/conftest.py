@@ -101,11 +101,12 @@ def tiny_network():
     from lsgan_tf.networks.base import Pair
     from tests import tiny
 
-    def make(image_shape, num_classes):
-        return tiny.TinyGenerator(num_classes), tiny.TinyDiscriminator(num_classes)
+    def make(image_shape, num_classes, **norm):
+        return tiny.TinyGenerator(num_classes), tiny.TinyDiscriminator(num_classes, **norm)
 
+    pair = Pair(make, tiny.SHAPE, "for tests", conditional=True, options=("norm",))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(networks.PAIRS, "tiny", Pair(make, tiny.SHAPE, "for tests", conditional=True))
+        patch.setitem(networks.PAIRS, "tiny", pair)
         yield
 
 

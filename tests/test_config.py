@@ -109,12 +109,17 @@ def test_contradictions_are_refused():
     for changes in ({"n_critic": 2}, {"shared_latents": False}):
         with pytest.raises(UserError, match="--schedule=simultaneous takes one step of each"):
             Config(schedule="simultaneous", **changes)
-    for kind in ("none", "wgan_gp"):
+    for kind in ("none", "wgan_gp", "r1"):
         with pytest.raises(UserError, match=f"--penalty={kind} has no noise"):
             Config(penalty=kind, penalty_width=3.0)
-    for name, value in (("penalty_weight", 2.0), ("penalty_target", 0.0)):
+    for name, value in (("penalty_weight", 2.0), ("penalty_target", 0.0), ("penalty_every", 4)):
         with pytest.raises(UserError, match=f"--{name}={value} goes with a penalty"):
             Config(**{name: value})
+    with pytest.raises(UserError, match="--penalty_target=2.0 does not go with --penalty=r1"):
+        Config(penalty="r1", penalty_target=2.0)
+    for value, fault in (("colour", "'colour' is unknown"), ("cutout,cutout", "named twice")):
+        with pytest.raises(UserError, match=f"--augment={value}: .*{fault}"):
+            Config(augment=value)
     with pytest.raises(UserError, match="wasserstein without a penalty.*Add --penalty=wgan_gp"):
         Config(objective="wasserstein")
     with pytest.raises(UserError, match="--loss_scale=0 would train nothing"):

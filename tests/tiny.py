@@ -9,8 +9,16 @@ from lsgan_tf.networks.base import (
     LabelledDiscriminator,
     LabelledGenerator,
 )
-from lsgan_tf.networks.layers import conv, deconv, leaky_relu, linear, logit, norm_relu, tanh
-from lsgan_tf.networks.normalization import BatchNormalization
+from lsgan_tf.networks.layers import (
+    conv,
+    deconv,
+    leaky_relu,
+    linear,
+    logit,
+    norm_leaky_relu,
+    norm_relu,
+    tanh,
+)
 
 SHAPE = (8, 8, 1)
 
@@ -27,13 +35,15 @@ class TinyGenerator(LabelledGenerator):
 
 @keras.saving.register_keras_serializable("tests")
 class TinyDiscriminator(LabelledDiscriminator):
-    def __init__(self, num_classes=0, name=None):
+    def __init__(self, num_classes=0, norm="batch", name=None):
         super().__init__(SHAPE, num_classes, 3, name)
-        self.first = keras.Sequential([conv(4, 3), leaky_relu()])
+        self.norm = norm
+        spectral = norm == "spectral"
+        self.first = keras.Sequential([conv(4, 3, spectral=spectral), leaky_relu()])
         self.body = keras.Sequential(
-            [conv(4, 3), BatchNormalization(), leaky_relu(), layers.Flatten()]
+            [conv(4, 3, spectral=spectral), *norm_leaky_relu(norm), layers.Flatten()]
         )
-        self.score = logit()
+        self.score = logit(spectral)
         self.build_variables()
 
 

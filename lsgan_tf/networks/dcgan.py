@@ -142,6 +142,13 @@ class DCGANDiscriminator(LabelledDiscriminator):
         self.score = logit(spectral)
         self.build_variables()
 
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if "batch_norm" in config:  # a file of an earlier version, with that or none
+            config["norm"] = "batch" if config.pop("batch_norm") else "none"
+        return cls(**config)
+
 
 # The stability comparison (ICCV 2017), after the authors' stability_comparison/*/dcgan64.py: a
 # DCGAN with batch norm removed from G, or from both. Their repository has G only without batch

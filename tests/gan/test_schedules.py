@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lsgan_tf.gan.augmentation import Augmentation
 from lsgan_tf.gan.model import GAN, latents
 from lsgan_tf.gan.objectives import LeastSquares
 from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates, NotPenalisable
@@ -156,6 +157,67 @@ def test_penalties_and_critic_steps_on_several_replicas(replicas, penalty, class
     np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
     for mine, theirs in zip(weights, other_weights, strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-4, atol=1e-6)
+
+
+def test_everything_on_several_replicas(float64, replicas):
+    """1 and 2 replicas with all that a recipe may add: in float64, the same to the last digits."""
+    images = np.random.default_rng(0).uniform(-1, 1, (48, 8, 8, 1))
+    outcomes = []
+    for count in (1, 2):
+        keras.utils.set_random_seed(1)
+        strategy = replicas(count)
+        with strategy.scope():
+            gan = GAN(
+                TinyGenerator(3),
+                TinyDiscriminator(3, norm="spectral"),
+                penalty=DRAGAN(),
+                penalty_every=3,
+                augmentation=Augmentation(),
+                n_critic=2,
+                shared_latents=False,
+                ema_decay=0.9,
+            )
+            gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+        data = tf.data.Dataset.from_tensor_slices((images, np.arange(48) % 3)).repeat().batch(12)
+        iterator = iter(strategy.experimental_distribute_dataset(gan.grouped(data)))
+        results = {name: float(value) for name, value in gan.run_steps(iterator, 4).items()}
+        outcomes.append((results, [variable.numpy() for variable in gan.state]))
+    (losses, state), (other_losses, other_state) = outcomes
+    assert losses["d_penalty"] > 0 and other_losses == pytest.approx(losses, rel=1e-9)
+    for mine, theirs in zip(state, other_state, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("every", "n_critic"), [(2, 1), (3, 2)])
+def test_a_lazy_penalty_is_rarer_and_as_many_times_larger(every, n_critic):
+    """|dD/dx| = s: in steps of D that are due, the gradient of the penalty is every * 2 * 2(s - 1);
+    what is logged is the penalty itself, in these steps alone."""
+    gan = GAN(
+        PointGenerator(),
+        PointDiscriminator(),
+        penalty=Interpolates(2.0),
+        penalty_every=every,
+        n_critic=n_critic,
+        seed=3,
+    )
+    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(RATE))  # G stays as it is
+    hand = ByHand()
+    gan.generator.set_weights([np.float32([[hand.w]]), np.float32([hand.v])])
+    gan.discriminator.set_weights([np.float32([[hand.s]]), np.float32([hand.t])])
+    logged = []
+    for step in range(4):
+        for number in range(n_critic):
+            z = latents.draw("uniform", 4, 1, seed=3, step=step, stream=number).numpy()[:, 0]
+            d_s, d_t = hand.discriminator_gradient(BATCHES[number], hand.generate(z))
+            if (step * n_critic + number) % every == 0:
+                logged.append(2 * (hand.s - 1) ** 2)
+                d_s += every * 2 * 2 * (hand.s - 1)
+            hand.update("st", (d_s, d_t))
+        batches = [tf.constant(x[:, None, None, None]) for x in BATCHES[:n_critic]]
+        results = gan.train_step(*batches)
+    s, t = (float(np.squeeze(w)) for w in gan.discriminator.get_weights())
+    assert (s, t) == pytest.approx((hand.s, hand.t), rel=1e-5)
+    assert float(results["d_penalty"]) == pytest.approx(np.mean(logged), rel=1e-4)
 
 
 @pytest.mark.parametrize("labelled", [False, True])

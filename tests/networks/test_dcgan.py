@@ -71,6 +71,12 @@ def test_batch_norm_is_in_every_hidden_layer_or_in_none(batch_norm, of_g, of_d):
     assert bool(np.any(difference)) == batch_norm
 
 
+@pytest.mark.parametrize(("batch_norm", "norm"), [(True, "batch"), (False, "none")])
+def test_a_discriminator_of_an_earlier_version_loads(batch_norm, norm):
+    config = {"image_shape": [16, 16, 3], "num_classes": 0, "batch_norm": batch_norm, "name": "d"}
+    assert DCGANDiscriminator.from_config(config).norm == norm
+
+
 def test_half_the_base_channels_halve_every_width():
     """A quarter of the weights between hidden maps: 128 and 256 pixels in reasonable time."""
     shape = (32, 32, 3)

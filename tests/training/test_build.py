@@ -3,8 +3,9 @@
 import pytest
 
 from lsgan_tf.config import Config
+from lsgan_tf.gan.augmentation import Augmentation
 from lsgan_tf.gan.objectives import LeastSquares, SigmoidCrossEntropy, Wasserstein
-from lsgan_tf.gan.penalties import DRAGAN, AroundData, Interpolates
+from lsgan_tf.gan.penalties import DRAGAN, R1, AroundData, Interpolates
 from lsgan_tf.training import build
 from lsgan_tf.utils.errors import UserError
 
@@ -36,10 +37,26 @@ def test_objectives_of_the_flags(flags, objective):
             AroundData(weight=2.0, width=1.0),
         ),
         ({"penalty": "wgan_gp", "penalty_target": 0.0}, Interpolates(target=0.0)),
+        ({"penalty": "r1"}, R1(weight=10.0)),
+        ({"penalty": "r1", "penalty_weight": 0.5}, R1(weight=0.5)),
     ],
 )
 def test_penalties_of_the_flags(flags, penalty):
     assert build.penalty(Config(**flags)) == penalty
+
+
+def test_what_the_flags_add_to_the_step():
+    flags = {"augment": "translation,cutout", "penalty": "r1", "penalty_every": 8}
+    flags |= {"discriminator_norm": "none", "base_channels": 16}
+    model = build.gan(Config(**flags), (16, 16, 3), None)
+    assert model.augmentation == Augmentation(["translation", "cutout"])
+    assert (model.penalty_every, model.discriminator.norm) == (8, "none")
+    assert (model.generator.base_channels, model.discriminator.base_channels) == (16, 16)
+
+
+def test_a_penalty_on_a_pair_with_batch_norm_names_the_flag():
+    with pytest.raises(UserError, match="--penalty=r1 .*=dcgan.*--discriminator_norm=layer"):
+        build.gan(Config(penalty="r1"), (16, 16, 3), None)
 
 
 def test_each_network_has_an_optimizer_of_its_own_settings():

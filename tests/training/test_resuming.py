@@ -28,8 +28,14 @@ from tests.run_contents import assert_same_variables, read_lines, read_variables
             **{"dtype_policy": "mixed_float16", "logical_devices": 2, "sync_batch_norm": False},
             **{"learning_rate_schedule": "linear"},
         },
+        {
+            **{"conditional": True, "ema_decay": 0.9, "discriminator_norm": "spectral"},
+            **{"augment": "color,translation,cutout", "mirror": True, "logical_devices": 2},
+            **{"penalty": "r1", "penalty_every": 3},  # due at steps 0, 3, 6 and 9, counted from 0
+            **{"learning_rate_schedule": "cosine", "dtype_policy": "mixed_bfloat16"},
+        },
     ],
-    ids=["default", "n_critic", "simultaneous", "mixed_float16"],
+    ids=["default", "n_critic", "simultaneous", "mixed_float16", "spectral"],
 )
 def test_resuming_is_exact(tiny_config, trained_once, changes):
     whole = trained_once(**changes)
