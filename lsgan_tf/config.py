@@ -1,5 +1,6 @@
 """Every flag of a run, once; the frozen `Config` that a recipe and a command line resolve to."""
 
+import contextlib
 import dataclasses
 import math
 
@@ -11,7 +12,23 @@ from lsgan_tf.utils.score_directions import BEST_SCORES
 CONFIG_FILE = "config.json"
 RECIPE_FILE = "recipe.flags"
 DEFAULT_DATASET = "printed_digits"
+# The default of each setting of a penalty, and the penalties that have it.
+_PENALTY_SETTINGS = {
+    "penalty_weight": (0.0, ("lsgan_gp", "dragan", "wgan_gp", "r1")),
+    "penalty_width": (0.0, ("lsgan_gp", "dragan")),
+    "penalty_target": (1.0, ("lsgan_gp", "dragan", "wgan_gp")),
+    "penalty_every": (1, ("lsgan_gp", "dragan", "wgan_gp", "r1")),
+}
 OF_THIS_MACHINE = ("run_dir", "data_dir", "features_file")  # where things are, not what they are
+
+
+@contextlib.contextmanager
+def _as_user_error(prefix):
+    """Within it a `ValueError` of a shared check becomes a `UserError` that names the flag."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{prefix}{error}") from None
 
 
 def _option(default, help, *, choices=None, low=None, high=None, may_change=False):
@@ -51,14 +68,12 @@ class Config:
     network: str = _option("dcgan", "Pair of networks; --list_networks names them.")
     discriminator_norm: str = _option(
         "pair",
-        "Normalisation of D, of the pairs dcgan, dcgan_no_bn, scene, digit and light; pair: as the "
-        "pair has it.",
+        "Normalisation of D in the pairs dcgan, scene, digit and light; pair: as the pair has it.",
         choices=("pair", *settings.DISCRIMINATOR_NORMS),
     )
     base_channels: int = _option(
         0,
-        "Width of both networks of the pairs dcgan and dcgan_no_bn: channels beside the image, "
-        "8 times as many at the other end; 0: 64.",
+        "Channels of both networks beside the image, of the pairs dcgan and dcgan_no_bn; 0: 64.",
         low=0,
     )
     augment: str = _option(
@@ -85,7 +100,7 @@ class Config:
         "none",
         "Penalty on D's gradient: around the real images (lsgan_gp, dragan), between real and "
         "generated ones (wgan_gp) or at the real ones (r1). D must be without batch norm.",
-        choices=("none", "lsgan_gp", "dragan", "wgan_gp", "r1"),
+        choices=("none", *_PENALTY_SETTINGS["penalty_weight"][1]),
     )
     penalty_weight: float = _option(
         0.0, "Lambda, for losses that are means; 0: as published (150/64, 10, 10, 10).", low=0.0
@@ -201,7 +216,6 @@ class Config:
         low=2,
         may_change=True,
     )
-
     keep_best: str = _option(
         "none",
         "Keep the checkpoint that is best by this score as well; needs --eval_every.",
@@ -252,58 +266,39 @@ class Config:
         if self.objective in settings.LABEL_PRESETS:
             self._resolve_labels()
         if self.objective == "least_squares":
-            names = ("--label_a", "--label_b")
-            try:
+            with _as_user_error(""):
+                names = ("--label_a", "--label_b")
                 settings.check_labels(self.label_a, self.label_b, names=names)
-            except ValueError as error:
-                raise UserError(str(error)) from None
         if self.objective == "wasserstein" and self.penalty == "none":
             raise UserError(
                 "--objective=wasserstein without a penalty has no lower bound: D's logits would "
                 "grow without end. Add --penalty=wgan_gp, and a pair without batch norm in D."
             )
-        if self.penalty_width and self.penalty in ("none", "wgan_gp", "r1"):
-            raise UserError(
-                f"--penalty_width={self.penalty_width} goes with --penalty=lsgan_gp or dragan; "
-                f"--penalty={self.penalty} has no noise."
-            )
-        if self.penalty == "r1" and self.penalty_target != 1.0:
-            raise UserError(
-                f"--penalty_target={self.penalty_target} does not go with --penalty=r1, whose "
-                "target is 0."
-            )
-        if self.penalty == "none":
-            for name, default in (("weight", 0.0), ("target", 1.0), ("every", 1)):
-                value = getattr(self, f"penalty_{name}")
-                if value != default:
-                    raise UserError(
-                        f"--penalty_{name}={value} goes with a penalty; add --penalty=lsgan_gp, "
-                        "dragan, wgan_gp or r1."
-                    )
+        for setting, (default, penalties) in _PENALTY_SETTINGS.items():
+            value = getattr(self, setting)
+            if value != default and self.penalty not in penalties:
+                raise UserError(
+                    f"--{setting}={value} goes with --penalty={' or '.join(penalties)}, not with "
+                    f"--penalty={self.penalty}."
+                )
 
     def _check_augmentation(self):
         if self.augment:
-            try:
+            with _as_user_error(f"--augment={self.augment}: "):
                 settings.check_augmentations(self.augment.split(","))
-            except ValueError as error:
-                raise UserError(f"--augment={self.augment}: {error}") from None
 
     def _check_schedule(self):
-        try:
+        with _as_user_error("--"):  # the message begins with the name of the setting
             settings.check_schedule(self.schedule, self.n_critic, self.shared_latents)
-        except ValueError as error:
-            raise UserError(f"--{error}") from None  # it begins with the name of the setting
 
     def _check_rates(self):
         falling = self.learning_rate_schedule != "constant"
         if falling and not self.decay_steps:
             object.__setattr__(self, "decay_steps", self.train_steps)  # this is what is recorded
-        try:
+        with _as_user_error("--"):
             settings.check_learning_rate_schedule(
                 self.learning_rate_schedule, self.warmup_steps, self.decay_steps
             )
-        except ValueError as error:
-            raise UserError(f"--{error}") from None  # it begins with the name of the setting
         if falling and self.train_steps > self.decay_steps:
             raise UserError(
                 f"--train_steps={self.train_steps} goes beyond --decay_steps={self.decay_steps}, "
