@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from lsgan_tf.networks.layers import LabelMap, concatenate_label
+from lsgan_tf.networks.layers import STDDEV, LabelMap, concatenate_label
 
 
 class Network(keras.Model):
@@ -102,6 +102,7 @@ class LabelledGenerator(Generator):
         image_shape: (height, width, channels) of one image.
         num_classes: number of labels, or 0.
         label_units: length of the mapped label.
+        label_stddev: of the label's map at the start.
     """
 
     def __init__(
@@ -111,9 +112,10 @@ class LabelledGenerator(Generator):
         num_classes: int,
         label_units: int,
         name: str | None = None,
+        label_stddev: float = STDDEV,
     ) -> None:
         super().__init__(latent_dim, image_shape, num_classes, name)
-        self.label_map = LabelMap(num_classes, label_units) if num_classes else None
+        self.label_map = LabelMap(num_classes, label_units, label_stddev) if num_classes else None
 
     def call(self, latents, labels=None, training=False):
         if self.label_map:
@@ -135,6 +137,7 @@ class LabelledDiscriminator(Discriminator):
         image_shape: (height, width, channels) of one image.
         num_classes: number of labels, or 0.
         label_units: length of the mapped label.
+        label_stddev: of the label's map at the start.
     """
 
     def __init__(
@@ -143,9 +146,10 @@ class LabelledDiscriminator(Discriminator):
         num_classes: int,
         label_units: int,
         name: str | None = None,
+        label_stddev: float = STDDEV,
     ) -> None:
         super().__init__(image_shape, num_classes, name)
-        self.label_map = LabelMap(num_classes, label_units) if num_classes else None
+        self.label_map = LabelMap(num_classes, label_units, label_stddev) if num_classes else None
 
     def call(self, images, labels=None, training=False):
         features = self.first(images, training=training)

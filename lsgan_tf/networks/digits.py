@@ -18,6 +18,7 @@ from lsgan_tf.networks.layers import (
 IMAGE_SHAPE = (28, 28, 1)
 DIGIT_LABEL_UNITS = 256
 LIGHT_LABEL_UNITS = 32
+LIGHT_LABEL_STDDEV = 1.0
 
 
 # The networks for data sets with small variability (PAMI 2019), after the authors'
@@ -88,7 +89,7 @@ class LightGenerator(LabelledGenerator):
     """
 
     def __init__(self, num_classes: int = 0, name: str | None = None) -> None:
-        super().__init__(100, IMAGE_SHAPE, num_classes, LIGHT_LABEL_UNITS, name)
+        super().__init__(100, IMAGE_SHAPE, num_classes, LIGHT_LABEL_UNITS, name, LIGHT_LABEL_STDDEV)
         self.body = keras.Sequential(
             [
                 *(linear(7 * 7 * 128), *norm_relu()),
@@ -111,7 +112,7 @@ class LightDiscriminator(LabelledDiscriminator):
     """
 
     def __init__(self, num_classes: int = 0, norm: str = "batch", name: str | None = None) -> None:
-        super().__init__(IMAGE_SHAPE, num_classes, LIGHT_LABEL_UNITS, name)
+        super().__init__(IMAGE_SHAPE, num_classes, LIGHT_LABEL_UNITS, name, LIGHT_LABEL_STDDEV)
         self.norm = norm
         spectral = norm == "spectral"
         self.first = keras.Sequential([conv(64, spectral=spectral), leaky_relu()])  # 14
