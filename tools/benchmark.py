@@ -18,6 +18,7 @@ takes no tf.distribute strategy at all; the global batch is the same in all of t
 import dataclasses
 import os
 import resource
+import shlex
 import statistics
 import tempfile
 import time
@@ -27,7 +28,6 @@ import numpy as np
 from absl import flags
 
 from lsgan_tf import recipes
-from lsgan_tf.config import Config
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
 from tools import convert_images
@@ -42,6 +42,12 @@ _WORKLOAD = flags.DEFINE_enum(
     "workload", "lsun112", [*WORKLOADS, "input", "features"], "What to time."
 )
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precision of the step.")
+_TRAIN_FLAGS = flags.DEFINE_string(
+    "train_flags",
+    "",
+    "With lsun112, digits and light: flags of lsgan_tf.train that change the step, e.g. "
+    "'--penalty=r1 --discriminator_norm=none'.",
+)
 _RECIPE = flags.DEFINE_string("recipe", "", "Time a step of this recipe of flags/ instead.")
 _SIDE = flags.DEFINE_integer("side", 64, "With --recipe: of images where the pair leaves it open.")
 _CLASSES = flags.DEFINE_integer("classes", 3740, "With --recipe: classes of a conditional pair.", 1)
@@ -81,9 +87,20 @@ def main():
     elif _WORKLOAD.value == "features":
         median, _ = _extraction(batch)
     else:
-        config = Config(network=WORKLOADS[_WORKLOAD.value], batch_size=batch)
-        median, _ = _training_step(config)
+        config = _read_train_flags()
+        network = WORKLOADS[_WORKLOAD.value]
+        median, _ = _training_step(dataclasses.replace(config, network=network, batch_size=batch))
     print(f"workload={_WORKLOAD.value} {_line(batch, median)}")
+
+
+def _read_train_flags():
+    values = flags.FlagValues()
+    recipes.define_flags(values)
+    try:
+        values(["train", *shlex.split(_TRAIN_FLAGS.value)])
+    except (flags.Error, ValueError) as error:
+        raise UserError(f"--train_flags: {error}") from None
+    return recipes.from_flags(values)
 
 
 def _time_recipe():

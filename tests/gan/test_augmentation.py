@@ -203,3 +203,29 @@ def test_an_augmented_gan_serialises():
     )
     again = GAN.from_config(gan.get_config())
     assert again.augmentation == Augmentation(["translation"]) and again.penalty_every == 4
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_fit_trains_the_same_weights_as_steps_one_by_one(policy):
+    """Augmented, lazily penalised and with labels; the numbers follow the step, not the call."""
+    keras.config.set_dtype_policy(policy)
+    images = _images(24, *SHAPE).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, np.arange(24) % 3)).batch(6)
+    trained = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        gan = GAN(
+            TinyGenerator(3),
+            SmoothDiscriminator(3),
+            penalty=R1(),
+            penalty_every=2,
+            augmentation=Augmentation(),
+        )
+        gan.compile(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01))
+        trained.append(gan)
+    trained[0].fit(dataset, epochs=2, verbose=0)
+    iterator = iter(dataset.repeat())
+    for _ in range(8):
+        trained[1].run_steps(iterator, 1)
+    for mine, theirs in zip(trained[0].state, trained[1].state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
