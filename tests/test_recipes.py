@@ -27,7 +27,8 @@ USUAL = {
     **{"shared_latents": True, "optimizer": "adam", "learning_rate": 2e-4},
     **{"discriminator_learning_rate": 0, "beta_1": 0.5, "beta_2": 0.999, "loss_scale": 1},
     **{"learning_rate_schedule": "constant", "warmup_steps": 0, "mirror": False},
-    **{"batch_size": 64, "ema_decay": 0},
+    **{"batch_size": 64, "ema_decay": 0, "discriminator_norm": "pair", "base_channels": 0},
+    **{"augment": "", "penalty_every": 1},
 }
 
 
@@ -74,7 +75,8 @@ def _blog(network):
 
 SETTINGS = {
     "printed_digits": _settings(
-        "printed_digits", "light", PEARSON, 4_000, learning_rate=5e-4, ema_decay=0.99
+        *("printed_digits", "light", PEARSON, 4_000),
+        **{"conditional": True, "learning_rate": 5e-4, "ema_decay": 0.99},
     ),
     "fashion_mnist": _settings("fashion_mnist", "digit", PEARSON, 20_000, ema_decay=0.999),
     "default": _settings(None, "dcgan", PEARSON, 20_000, ema_decay=0.999),
