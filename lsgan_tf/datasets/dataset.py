@@ -97,7 +97,7 @@ class Dataset:
             examples, mirrored = tf.numpy_function(
                 lambda number: (
                     self._reader.read(stream.examples(int(number))),
-                    stream.mirrored(int(number)),
+                    stream.mirrored(int(number)) if mirror else np.zeros(stream.slice_size, bool),
                 ),
                 [slice_number],
                 (tf.string, tf.bool),

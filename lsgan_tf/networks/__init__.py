@@ -42,8 +42,7 @@ def build(
         image_shape: (height, width, channels) of the data.
         num_classes: number of labels to condition both on, or 0.
         discriminator_norm: one of `settings.DISCRIMINATOR_NORMS`; "pair": as the pair has it.
-        base_channels: channels of the maps of the largest side but the image; 0: as the pair has
-            it.
+        base_channels: channels of the maps beside the image; 0: as the pair has it.
 
     Returns:
         The two networks, with their initial weights drawn from Keras' random seed.

@@ -173,7 +173,7 @@ class Pair(NamedTuple):
         conditional: whether the pair can be conditioned on labels.
         needs_labels: whether the pair cannot do without labels.
         options: what else of the pair can be chosen, of "norm", D's normalisation, and
-            "base_channels", the channels of the widest maps.
+            "base_channels", the channels of the maps beside the image.
     """
 
     make: Callable[..., tuple[Generator, Discriminator]]

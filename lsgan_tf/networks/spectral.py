@@ -56,7 +56,7 @@ class SpectralLayer:
         """The estimate of the kernel's largest singular value, a scalar; never above it."""
         u = self.u / ops.maximum(ops.norm(self.u), _TINY)
         # Not by `ops.norm`, whose gradient at zero is NaN.
-        squares = ops.sum(ops.square(ops.matmul(self._matrix(), ops.stop_gradient(u))))
+        squares = ops.sum(ops.square(ops.matmul(self._matrix(), u)))
         return ops.sqrt(ops.maximum(squares, _TINY**2))
 
     def normalized_kernel(self):
