@@ -7,7 +7,6 @@ images by heart, and G is not taught to make changed ones: its gradient comes th
 import dataclasses
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from lsgan_tf.gan.objectives import Serializable
@@ -90,7 +89,7 @@ def _translate(images, down, right):
         reach = round(side * _REACH)
         moves.append(ops.reshape(_choose(number, 2 * reach + 1), (-1,)) - reach)
     down, right = moves
-    one, zero = tf.ones_like(down), tf.zeros_like(down)
+    one, zero = ops.ones_like(down), ops.zeros_like(down)
     # Row by row, where an output pixel comes from: x - right, y - down.
     source = ops.stack([one, zero, -right, zero, one, -down, zero, zero], axis=1)
     return ops.image.affine_transform(images, source, "nearest", "constant", 0.0)
