@@ -1,0 +1,225 @@
+"""A run of a recipe: trained, scored, and told in a line."""
+
+import dataclasses
+import math
+import shlex
+from typing import Any
+
+from lsgan_tf import recipes
+from lsgan_tf.experiments import collapse, jobs, machine, processes, thinned_log
+from lsgan_tf.experiments.jobs import Job, Places
+from lsgan_tf.experiments.results import Line
+from lsgan_tf.experiments.row import CLASSIFIER, Protocol
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils import files, typed_json
+from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.signals import StopRequest
+
+_IN_CHECKOUT = "--flagfile=flags/"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scored:
+    """What is read of a line of scores.jsonl."""
+
+    step: int
+    score: str
+    title: str
+    value: float
+    weights: str
+    count: int
+    extractor: dict[str, Any]
+    reference: dict[str, Any]
+
+
+def training_flags(job: Job) -> list[str]:
+    """The flags that train a run, without those of this machine."""
+    row, steps = job.row, scored_steps(job.steps, job.row.protocol)
+    return [
+        f"{_IN_CHECKOUT}{job.cell.recipe}.flags",
+        f"--dataset={row.dataset}",
+        *job.cell.flags,
+        f"--seed={job.seeds[0]}",
+        f"--train_steps={job.steps}",
+        f"--checkpoint_every={steps[0]}",
+        f"--keep_checkpoints={max(2, len(steps))}",
+    ]
+
+
+def scored_steps(steps: int, protocol: Protocol) -> list[int]:
+    """The steps that are scored, evenly spread; the last one is among them."""
+    every = max(1, steps // protocol.checkpoints)
+    return [*range(every, steps, every), steps]
+
+
+def run(job: Job, places: Places, stop: StopRequest, flags: list[str] | None = None) -> list[Line]:
+    """Does what is missing of a run and tells it.
+
+    Args:
+        job: the run.
+        places: where things are; nothing is written beside the results but the thinned log.
+        stop: asked between and while commands run.
+        flags: of the training, if not those of the job.
+
+    Returns:
+        One line.
+
+    Raises:
+        UserError: a command failed, or the run cannot be read.
+        Stopped: a signal came.
+    """
+    run, flags = Run(job.directory), flags or training_flags(job)
+    _note_commit(run)
+    if not _checkpoint(run, job.steps):
+        _train(job, places, flags, stop)
+    _score(job, places, stop)
+    line = _tell(job, places, run, flags)
+    thinned_log.write(places.results.parent / line.log, run)
+    return [line]
+
+
+def tidy(job: Job) -> None:
+    """Removes the checkpoints of a finished run but the last: they are large."""
+    kept = f"step-{job.steps}."
+    for path in Run(job.directory).checkpoints.glob("step-*"):
+        if not path.name.startswith(kept):
+            path.unlink(missing_ok=True)
+
+
+def _train(job, places, flags, stop):
+    here = (flag.replace(_IN_CHECKOUT, f"--flagfile={recipes.RECIPES}/", 1) for flag in flags)
+    own = [f"--run_dir={job.directory}", f"--data_dir={places.data_dir}"]
+    processes.run("train", [*here, *own], job.log, stop)
+    if not _checkpoint(Run(job.directory), job.steps):
+        raise UserError(
+            f"{job.directory} has no checkpoint of step {job.steps} after its training; see "
+            f"{job.log}."
+        )
+
+
+def _checkpoint(run, step):
+    """The files of a checkpoint, if it is complete."""
+    if not (run.checkpoints / f"step-{step}.index").is_file():
+        return []
+    return list(run.checkpoints.glob(f"step-{step}.*"))
+
+
+def _score(job, places, stop):
+    """Scores what is not scored yet."""
+    row = job.row
+    wanted = [(row.protocol, scored_steps(job.steps, row.protocol))]
+    if row.also:
+        wanted.append((row.also, [job.steps]))
+    for protocol, steps in wanted:
+        done = _read_scores(job, protocol)
+        missing = [step for step in steps if row.score not in done.get(step, {})]
+        chosen = ["all"] if missing == steps and len(steps) > 1 else map(str, missing)
+        for checkpoint in chosen:
+            _evaluate(job, places, protocol, checkpoint, stop)
+
+
+def _evaluate(job, places, protocol, checkpoint, stop):
+    features = protocol.features
+    if (places.data_dir / "features" / features).exists():
+        features = places.data_dir / "features" / features
+    arguments = [
+        f"--run_dir={job.directory}",
+        f"--data_dir={places.data_dir}",
+        f"--features={features}",
+        f"--images={protocol.images}",
+        f"--checkpoint={checkpoint}",
+    ]
+    processes.run("evaluate", arguments, job.log, stop)
+
+
+def _read_scores(job, protocol):
+    """{step: {name of a score: what was scored last}} under a protocol."""
+    by_step = {}
+    for record in Run(job.directory).read_scores():
+        try:
+            scored = typed_json.parse(record, _Scored, ignore_unknown=True)
+        except typed_json.InvalidJson:
+            continue
+        of_classifier = str(scored.extractor.get("name", "")).startswith(CLASSIFIER)
+        if of_classifier == (protocol.features == CLASSIFIER) and scored.count == protocol.images:
+            by_step.setdefault(scored.step, {})[scored.score] = scored
+    return by_step
+
+
+def _tell(job, places, run, flags):
+    row = job.row
+    by_step = _read_scores(job, row.protocol)
+    steps = scored_steps(job.steps, row.protocol)
+    try:
+        deciding = {step: by_step[step][row.score] for step in steps}
+    except KeyError as error:
+        raise UserError(f"{run.scores} lacks the score {row.score} (step {error}).") from error
+    values = {step: scored.value for step, scored in deciding.items()}
+    if not all(map(math.isfinite, values.values())):
+        raise UserError(f"{run.scores}: {row.score} is not finite at every step.")
+    best = min(values, key=lambda step: -row.direction * values[step])
+    last = by_step[job.steps]
+    also = _read_scores(job, row.also)[job.steps] if row.also else {}
+    titles = {scored.title: scored.value for scored in (*also.values(), *last.values())}
+    return Line(
+        row=row.name,
+        cell=job.cell.name,
+        recipe=job.cell.recipe,
+        flags=shlex.join(flags),
+        commit=_noted_commit(run),
+        seed=job.seeds[0],
+        steps=job.steps,
+        processor=machine.processor(),
+        seconds=round(_seconds(run), 1),
+        versions=machine.versions(),
+        score=deciding[job.steps].title,
+        best=values[best],
+        best_step=best,
+        last=values[job.steps],
+        collapsed_at=collapse.first_step(row, values, {s: by_step[s] for s in steps}),
+        last_scores=titles,
+        protocol=_protocol(row, last[row.score], also.get(row.score)),
+        checkpoint_sha256=jobs.digest(_checkpoint(run, job.steps)),
+        log=job.thinned_log(job.seeds[0]),
+    )
+
+
+def _protocol(row, scored, also):
+    def of(protocol, scored):
+        extractor, reference = scored.extractor, scored.reference
+        return {
+            "features": protocol.features,
+            **{name: extractor.get(name) for name in ("sha256", "dtype", "test_accuracy")},
+            **{name: reference.get(name) for name in ("dataset", "fingerprint", "split")},
+            "real": reference.get("images"),
+            "generated": scored.count,
+            "weights": scored.weights,
+        }
+
+    whole = of(row.protocol, scored)
+    return whole if also is None else {**whole, "also": of(row.also, also)}
+
+
+def _seconds(run):
+    """Seconds of training, by the log: what was lost by interruptions does not count."""
+    config, _ = run.read()
+    seconds, before = 0.0, 0
+    for record in run.read_metrics():
+        rate = record.get("images_per_second")
+        if isinstance(rate, float) and rate > 0:
+            images = (record["step"] - before) * config.batch_size * config.n_critic
+            seconds, before = seconds + images / rate, record["step"]
+    return seconds
+
+
+def _note_commit(run):
+    """Adds the commit to those that a run was trained at: one, unless it was resumed later."""
+    path = run.directory.with_name(f"{run.directory.name}.commits")
+    noted = path.read_text().split() if path.exists() else []
+    if machine.commit() not in noted:
+        files.make_parent(path)
+        files.write_bytes(path, "\n".join([*noted, machine.commit()]).encode())
+
+
+def _noted_commit(run):
+    return "+".join(run.directory.with_name(f"{run.directory.name}.commits").read_text().split())
