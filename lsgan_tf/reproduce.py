@@ -1,10 +1,11 @@
 """python -m lsgan_tf.reproduce --row=NAME: the papers' claims, run, checked and reported."""
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
-from lsgan_tf.experiments import results, row, runner
+from lsgan_tf.experiments import check, report, results, row, runner
 from lsgan_tf.experiments.jobs import Places
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
@@ -30,6 +31,10 @@ def main():
         _list(places)
     for one in [row.read(name) for name in _ROW.value.split(",") if name]:
         runner.run_row(one, places, _SEEDS.value or one.seeds, _STEPS.value or one.steps)
+    if _CHECK.value and not check.check(_CHECK.value, places, _STEPS.value):
+        sys.exit(1)
+    if _REPORT.value:
+        print("\n".join(map(str, report.write(places.results))))
 
 
 def _list(places):
