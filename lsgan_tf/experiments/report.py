@@ -17,8 +17,8 @@ _HEAD = """# Results
 <!-- Written by python -m lsgan_tf.reproduce --report; what is changed by hand is lost. -->
 
 The papers' claims, each with the runs that test it. The page is made of
-[results.csv](results.csv), a line for each run, of the thinned logs in [logs](logs), and of
-`lsgan_tf/experiments/rows`; it says nothing that was not run. What was measured besides is in
+[results.csv](results.csv), a line for each run, of the thinned logs in `docs/logs`, and of the rows
+in `lsgan_tf/experiments/rows`; it says nothing that was not run. What was measured besides is in
 [measurements.md](measurements.md).
 
     python -m lsgan_tf.reproduce --list

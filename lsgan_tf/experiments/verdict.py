@@ -26,6 +26,8 @@ class Verdict(NamedTuple):
     reasons: tuple[str, ...] = ()
 
     def __str__(self):
+        if self.word == UNTESTED:
+            return "No run tests the claim."
         why = f": {'; '.join(self.reasons)}" if self.reasons else ""
         return f"The claim is **{self.word}**{why}."
 
