@@ -2,7 +2,9 @@
 
 After google/compare_gan, first version, `src/gans/abstract_gan.py`, `LSGAN.py` and `ops.py`. Its
 least squares GAN has a discriminator that ends in a sigmoid, unlike the papers': both are here.
-Batch norm has the study's momentum and epsilon; the generator too has LeakyReLU.
+The generator too has LeakyReLU. Batch norm has the study's epsilon, but a momentum of 0.99, not
+0.999: it decides over the moving statistics alone, with which images are drawn, and those of 0.999
+keep so much of their initial values that a run of some thousand steps would draw grey images.
 """
 
 import keras
@@ -17,7 +19,7 @@ LATENT_DIM = 64
 
 def _hidden():
     """What follows a hidden layer."""
-    return [BatchNormalization(momentum=0.999, epsilon=1e-3), leaky_relu()]
+    return [BatchNormalization(momentum=0.99, epsilon=1e-3), leaky_relu()]
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
