@@ -71,6 +71,7 @@ def _tell(job, places, flags, facts, records, points, seed):
         best=values[best],
         best_step=best,
         last=values[job.steps],
+        last_step=job.steps,
         collapsed_at=collapse.first_step(row, values),
         last_scores={
             "modes within 3 deviations": float(last["modes_within_3_deviations"]),

@@ -16,6 +16,9 @@ from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.signals import StopRequest
 
 _IN_CHECKOUT = "--flagfile=flags/"
+_DIVERGED = "became NaN or infinite"  # in the message of a trainer whose metrics are not finite
+_ALSO = "fid"  # what a second network gives, with classes or without
+_SPARE = 20  # a run that is stopped and resumed has a checkpoint more, of a step that is not scored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,7 @@ def training_flags(job: Job) -> list[str]:
         f"--seed={job.seeds[0]}",
         f"--train_steps={job.steps}",
         f"--checkpoint_every={steps[0]}",
-        f"--keep_checkpoints={max(2, len(steps))}",
+        f"--keep_checkpoints={len(steps) + _SPARE}",
     ]
 
 
@@ -80,21 +83,30 @@ def run(job: Job, places: Places, stop: StopRequest, flags: list[str] | None = N
 
 def tidy(job: Job) -> None:
     """Removes the checkpoints of a finished run but the last: they are large."""
-    kept = f"step-{job.steps}."
-    for path in Run(job.directory).checkpoints.glob("step-*"):
-        if not path.name.startswith(kept):
+    run = Run(job.directory)
+    kept = _checkpoint(run, _last_step(job, run)) if run.checkpoints.is_dir() else []
+    for path in run.checkpoints.glob("step-*"):
+        if path not in kept:
             path.unlink(missing_ok=True)
 
 
 def _train(job, places, flags, stop):
     here = (flag.replace(_IN_CHECKOUT, f"--flagfile={recipes.RECIPES}/", 1) for flag in flags)
     own = [f"--run_dir={job.directory}", f"--data_dir={places.data_dir}"]
-    processes.run("train", [*here, *own], job.log, stop)
-    if not _checkpoint(Run(job.directory), job.steps):
-        raise UserError(
-            f"{job.directory} has no checkpoint of step {job.steps} after its training; see "
-            f"{job.log}."
-        )
+    try:
+        processes.run("train", [*here, *own], job.log, stop)
+    except UserError as error:
+        if _DIVERGED not in str(error):
+            raise
+        print(f"{job.name}: {error}", flush=True)  # it counts as collapsed
+
+
+def _last_step(job, run):
+    """The last scored step that a run has a checkpoint of: its end, unless it diverged."""
+    for step in reversed(scored_steps(job.steps, job.row.protocol)):
+        if _checkpoint(run, step):
+            return step
+    raise UserError(f"{job.directory} has no checkpoint to score; see {job.log}.")
 
 
 def _checkpoint(run, step):
@@ -106,16 +118,20 @@ def _checkpoint(run, step):
 
 def _score(job, places, stop):
     """Scores what is not scored yet."""
-    row = job.row
-    wanted = [(row.protocol, scored_steps(job.steps, row.protocol))]
+    row, last = job.row, _last_step(job, Run(job.directory))
+    wanted = [(row.protocol, row.score, _steps_until(last, job))]
     if row.also:
-        wanted.append((row.also, [job.steps]))
-    for protocol, steps in wanted:
+        wanted.append((row.also, _ALSO, [last]))
+    for protocol, score, steps in wanted:
         done = _read_scores(job, protocol)
-        missing = [step for step in steps if row.score not in done.get(step, {})]
+        missing = [step for step in steps if score not in done.get(step, {})]
         chosen = ["all"] if missing == steps and len(steps) > 1 else map(str, missing)
         for checkpoint in chosen:
             _evaluate(job, places, protocol, checkpoint, stop)
+
+
+def _steps_until(last, job):
+    return [step for step in scored_steps(job.steps, job.row.protocol) if step <= last]
 
 
 def _evaluate(job, places, protocol, checkpoint, stop):
@@ -147,9 +163,8 @@ def _read_scores(job, protocol):
 
 
 def _tell(job, places, run, flags):
-    row = job.row
-    by_step = _read_scores(job, row.protocol)
-    steps = scored_steps(job.steps, row.protocol)
+    row, last_step = job.row, _last_step(job, run)
+    by_step, steps = _read_scores(job, row.protocol), _steps_until(last_step, job)
     try:
         deciding = {step: by_step[step][row.score] for step in steps}
     except KeyError as error:
@@ -158,8 +173,11 @@ def _tell(job, places, run, flags):
     if not all(map(math.isfinite, values.values())):
         raise UserError(f"{run.scores}: {row.score} is not finite at every step.")
     best = min(values, key=lambda step: -row.direction * values[step])
-    last = by_step[job.steps]
-    also = _read_scores(job, row.also)[job.steps] if row.also else {}
+    last = by_step[last_step]
+    also = _read_scores(job, row.also)[last_step] if row.also else {}
+    collapsed_at = collapse.first_step(row, values, {step: by_step[step] for step in steps})
+    if last_step < job.steps and collapsed_at is None:
+        collapsed_at = last_step
     titles = {scored.title: scored.value for scored in (*also.values(), *last.values())}
     return Line(
         row=row.name,
@@ -172,14 +190,15 @@ def _tell(job, places, run, flags):
         processor=machine.processor(),
         seconds=round(_seconds(run), 1),
         versions=machine.versions(),
-        score=deciding[job.steps].title,
+        score=deciding[last_step].title,
         best=values[best],
         best_step=best,
-        last=values[job.steps],
-        collapsed_at=collapse.first_step(row, values, {s: by_step[s] for s in steps}),
+        last=values[last_step],
+        last_step=last_step,
+        collapsed_at=collapsed_at,
         last_scores=titles,
-        protocol=_protocol(row, last[row.score], also.get(row.score)),
-        checkpoint_sha256=jobs.digest(_checkpoint(run, job.steps)),
+        protocol=_protocol(row, last[row.score], also.get(_ALSO)),
+        checkpoint_sha256=jobs.digest(_checkpoint(run, last_step)),
         log=job.thinned_log(job.seeds[0]),
     )
 

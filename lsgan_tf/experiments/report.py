@@ -114,6 +114,7 @@ def _protocol(one, line):
     facts = line.protocol
     rule = collapse.describe(one)
     collapsed = f" A checkpoint is collapsed if {rule}; a run, if its last one is." if rule else ""
+    collapsed += " A run whose losses do not stay finite ends there and counts as collapsed."
     if "features" not in facts:
         return f"Scored on {facts['points']:,} points a snapshot.{collapsed}"
     text = (
@@ -140,6 +141,8 @@ def _results(one, groups):
         cell, lines = one.cell(group.cell), group.lines
         collapsed = [line for line in lines if line.collapsed_at is not None]
         at = f", from step {_range(collapsed, 'collapsed_at')}" if collapsed else ""
+        diverged = sum(line.last_step < line.steps for line in lines)
+        at += f"; of them {diverged} diverged" if diverged else ""
         succeeded = [sum(verdict.succeeds(one, line) for line in lines)] if one.success else []
         rows.append(
             (

@@ -35,6 +35,7 @@ class Line:
     best: float
     best_step: int
     last: float
+    last_step: int  # below `steps` if it diverged
     collapsed_at: int | None  # the scored step from which on it is collapsed; None: it is not
     last_scores: dict[str, float]  # all scores of the last checkpoint, by title
     protocol: dict[str, Any]

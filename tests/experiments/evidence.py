@@ -53,7 +53,7 @@ def make_line(**changes):
         **{"row": "tried", "cell": "one", "recipe": "digits_shift", "flags": "--seed=0"},
         **{"commit": "c0ffee", "seed": 0, "steps": 100, "processor": "A, 1 core"},
         **{"seconds": 60.0, "versions": "python 3", "score": "FID-128", "best": 4.5},
-        **{"best_step": 80, "last": 5.0, "collapsed_at": None},
+        **{"best_step": 80, "last": 5.0, "last_step": 100, "collapsed_at": None},
         **{"last_scores": {"FID-128": 5.0, "recall": 0.25}, "protocol": PROTOCOL},
         **{"checkpoint_sha256": "cd" * 32, "log": "logs/tried/one-0.jsonl"},
     }

@@ -28,7 +28,7 @@ def test_no_file_holds_no_lines(tmp_path):
     ("change", "message"),
     [
         (lambda lines: [lines[0], "", lines[2]], "line 2 is empty. Restore the line, or remove it"),
-        (lambda lines: [lines[0], lines[1][:40], lines[2]], "line 2 has 6 columns, not 19"),
+        (lambda lines: [lines[0], lines[1][:40], lines[2]], "line 2 has 6 columns, not 20"),
         (lambda lines: [*lines, lines[1]], "line 4 is of the same run as line 2: tried/one-0"),
         (lambda lines: [lines[0].replace("best", "worst"), *lines[1:]], "line 1 must name the col"),
         (lambda lines: lines[1:], "line 1 must name the columns row,cell"),
