@@ -31,6 +31,7 @@ def main():
         _list(places)
     for one in [row.read(name) for name in _ROW.value.split(",") if name]:
         runner.run_row(one, places, _SEEDS.value or one.seeds, _STEPS.value or one.steps)
+        print("\n".join(map(str, report.write_figure(one, places.results))))
     if _CHECK.value and not check.check(_CHECK.value, places, _STEPS.value):
         sys.exit(1)
     if _REPORT.value:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 import time
+import zipfile
 
 import numpy as np
 
@@ -39,14 +40,15 @@ def run(job: Job, places: Places, stop: StopRequest, flags: list[str] | None = N
         records = [json.loads(line) for line in text.splitlines()]
         with np.load(job.directory / f"{job.cell.recipe}.npz", allow_pickle=False) as stored:
             points = stored["points"][-1]  # of the last step: [S, N, 2]
-        return [_tell(job, places, flags, facts, records, points, seed) for seed in job.seeds]
-    except (OSError, ValueError, KeyError, IndexError) as error:
+            by_seed = dict(zip(stored["seeds"].tolist(), points, strict=True))
+        return [_tell(job, places, flags, facts, records, seed, by_seed[seed]) for seed in by_seed]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{job.directory} is damaged: {error!r}. Remove it and run the row again."
         ) from error
 
 
-def _tell(job, places, flags, facts, records, points, seed):
+def _tell(job, places, flags, facts, records, seed, points):
     row = job.row
     own = [record for record in records if record["seed"] == seed]
     values = {record["step"]: float(record["modes_within_0_1"]) for record in own if record["step"]}
@@ -79,6 +81,6 @@ def _tell(job, places, flags, facts, records, points, seed):
             "share within 3 deviations": float(last["share_within_3_deviations"]),
         },
         protocol={"points": gaussian_mixture.POINTS, "covered": gaussian_mixture.COVERED},
-        checkpoint_sha256=hashlib.sha256(points[job.seeds.index(seed)].tobytes()).hexdigest(),
+        checkpoint_sha256=hashlib.sha256(points.tobytes()).hexdigest(),
         log=job.thinned_log(seed),
     )

@@ -72,8 +72,8 @@ def run(job: Job, places: Places, stop: StopRequest, flags: list[str] | None = N
         Stopped: a signal came.
     """
     run, flags = Run(job.directory), flags or training_flags(job)
-    _note_commit(run)
     if not _checkpoint(run, job.steps):
+        _note_commit(run)
         _train(job, places, flags, stop)
     _score(job, places, stop)
     line = _tell(job, places, run, flags)
@@ -164,21 +164,14 @@ def _read_scores(job, protocol):
 
 def _tell(job, places, run, flags):
     row, last_step = job.row, _last_step(job, run)
-    by_step, steps = _read_scores(job, row.protocol), _steps_until(last_step, job)
-    try:
-        deciding = {step: by_step[step][row.score] for step in steps}
-    except KeyError as error:
-        raise UserError(f"{run.scores} lacks the score {row.score} (step {error}).") from error
-    values = {step: scored.value for step, scored in deciding.items()}
-    if not all(map(math.isfinite, values.values())):
-        raise UserError(f"{run.scores}: {row.score} is not finite at every step.")
-    best = min(values, key=lambda step: -row.direction * values[step])
-    last = by_step[last_step]
-    also = _read_scores(job, row.also)[last_step] if row.also else {}
-    collapsed_at = collapse.first_step(row, values, {step: by_step[step] for step in steps})
+    by_step = _read_scores(job, row.protocol)
+    values = _values(job, run, by_step, _steps_until(last_step, job))
+    best_step = min(values, key=lambda step: -row.direction * values[step])
+    collapsed_at = collapse.first_step(row, values, by_step)
     if last_step < job.steps and collapsed_at is None:
         collapsed_at = last_step
-    titles = {scored.title: scored.value for scored in (*also.values(), *last.values())}
+    last = by_step[last_step]
+    also = _read_scores(job, row.also)[last_step] if row.also else {}
     return Line(
         row=row.name,
         cell=job.cell.name,
@@ -190,17 +183,26 @@ def _tell(job, places, run, flags):
         processor=machine.processor(),
         seconds=round(_seconds(run), 1),
         versions=machine.versions(),
-        score=deciding[last_step].title,
-        best=values[best],
-        best_step=best,
+        score=last[row.score].title,
+        best=values[best_step],
+        best_step=best_step,
         last=values[last_step],
         last_step=last_step,
         collapsed_at=collapsed_at,
-        last_scores=titles,
+        last_scores={one.title: one.value for one in (*also.values(), *last.values())},
         protocol=_protocol(row, last[row.score], also.get(_ALSO)),
         checkpoint_sha256=jobs.digest(_checkpoint(run, last_step)),
         log=job.thinned_log(job.seeds[0]),
     )
+
+
+def _values(job, run, by_step, steps):
+    """{step: the score that decides} of a run."""
+    score = job.row.score
+    values = {step: by_step[step][score].value for step in steps if score in by_step.get(step, {})}
+    if list(values) != steps or not all(map(math.isfinite, values.values())):
+        raise UserError(f"{run.scores} has no finite {score} of each of the steps {steps}.")
+    return values
 
 
 def _protocol(row, scored, also):

@@ -53,16 +53,27 @@ def write(path: Path) -> list[Path]:
     grouped = {one.name: verdict.groups(one, lines) for one in rows}
     written = []
     for one in rows:
-        own = _own(one, grouped[one.name])
-        if own:
-            written.append(path.parent / "results" / f"{one.name}.png")
-            files.make_parent(written[-1])
-            files.write_bytes(written[-1], figure.draw(one, own, path.parent))
+        written += _write_figure(one, grouped[one.name], path)
     text = _HEAD + _summary(rows, grouped)
     text += "".join(_section(one, grouped[one.name]) for one in rows)
     written.append(path.with_suffix(".md"))
     files.write_bytes(written[-1], text.encode())
     return written
+
+
+def write_figure(one: Row, path: Path) -> list[Path]:
+    """Writes results/ROW.png beside results.csv, if the row has runs; as `write`."""
+    return _write_figure(one, verdict.groups(one, results.read(path)), path)
+
+
+def _write_figure(one, groups, path):
+    own = _own(one, groups)
+    if not own:
+        return []
+    picture = path.parent / "results" / f"{one.name}.png"
+    files.make_parent(picture)
+    files.write_bytes(picture, figure.draw(one, own, path.parent))
+    return [picture]
 
 
 def _own(one, groups):
