@@ -31,25 +31,30 @@ def main():
         _list(places)
     for one in [row.read(name) for name in _ROW.value.split(",") if name]:
         runner.run_row(one, places, _SEEDS.value or one.seeds, _STEPS.value or one.steps)
-        print("\n".join(map(str, report.write_figure(one, places.results))))
+        for path in report.write_figure(one, places.results):
+            print(path)
     if _CHECK.value and not check.check(_CHECK.value, places, _STEPS.value):
         sys.exit(1)
     if _REPORT.value:
-        print("\n".join(map(str, report.write(places.results))))
+        for path in report.write(places.results):
+            print(path)
 
 
 def _list(places):
     lines = results.read(places.results)
-    head = ("row", "paper", "where", "recipes", "seeds", "steps", "paper's", "runs", "cost, claim")
-    rows = [head]
     for one in map(row.read, row.names()):
+        print(f"{one.name}: {one.paper}, {one.where}\n  {one.claim}")
+        if not one.cells:
+            print("  no runs")
+            continue
         done = sum(line.row == one.name and line.steps == one.steps for line in lines)
-        runs = f"{done} of {one.seeds * len(one.cells)}" if one.cells else "none"
-        recipes = str(len({cell.recipe for cell in one.cells}))
-        numbers = (str(one.seeds), f"{one.steps:,}", f"{one.paper_steps:,}")
-        rows.append((one.name, one.paper, one.where, recipes, *numbers, runs, one.cost))
-        rows.append(("", *[""] * 7, one.claim))
-    print("\n".join(command_line.aligned(rows)))
+        original = f" of the original's {one.paper_steps:,}" if one.paper_steps else ""
+        print(
+            f"  recipes: {', '.join(dict.fromkeys(cell.recipe for cell in one.cells))}\n"
+            f"  {len(one.cells)} cells, {one.seeds} seeds, {one.steps:,} steps{original}; "
+            f"{one.cost}\n"
+            f"  {done} of {one.seeds * len(one.cells)} runs are there"
+        )
 
 
 if __name__ == "__main__":

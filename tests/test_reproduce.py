@@ -223,11 +223,10 @@ def test_the_list_shows_what_is_there_of_each_row(tmp_path):
     results.append(path, [make_line(row="smoke", cell="lsgan", steps=row.read("smoke").steps)])
     done = run_command("reproduce", "--list", f"--results={path}")
     assert done.returncode == 0, done.stderr
-    (smoke,) = (line for line in done.stdout.splitlines() if line.startswith("smoke "))
-    assert "1 of 2" in smoke
-    assert all(
-        any(line.startswith(name) for line in done.stdout.splitlines()) for name in row.names()
-    )
+    lines = done.stdout.splitlines()
+    assert "  1 of 2 runs are there" in lines[lines.index("smoke: none, continuous integration") :]
+    assert "  2 cells, 30 seeds, 35,000 steps of the original's 35,000; " in done.stdout
+    assert {f"{name}:" for name in row.names()} <= {line.split(" ")[0] for line in lines}
 
 
 def test_the_command_does_not_start_tensorflow():

@@ -105,7 +105,7 @@ def _section(one: Row, groups: Sequence[Group]) -> str:
     if _own(one, groups):
         parts += [f"![{one.name}](results/{one.name}.png)", _provenance(groups)]
     for picture in one.pictures:
-        parts += [_code(picture.command), f"![{picture.caption}]({picture.file})"]
+        parts += [_code(picture.command), f"![{one.title}]({picture.file})"]
         parts.append(f"*{picture.caption}*")
     return "\n\n".join(part for part in parts if part) + "\n\n"
 
