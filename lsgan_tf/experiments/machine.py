@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_CODE = ("lsgan_tf", "flags", "requirements.txt")  # what decides a result
+# What decides a result: to commit results, or rows, changes nothing.
+_CODE = ("lsgan_tf", "flags", "requirements.txt", ":(exclude)lsgan_tf/experiments/rows")
 _PACKAGES = ("tensorflow", "keras", "numpy")
 _FIND_GPUS = (
     "import tensorflow as tf; gpus = tf.config.list_physical_devices('GPU'); "
@@ -20,11 +21,11 @@ DIRTY, UNKNOWN = "-dirty", "unknown"
 
 
 def commit() -> str:
-    """The commit of this checkout, with "-dirty" if its code differs; "unknown" without git."""
-    head = _output("git", "rev-parse", "--short=12", "HEAD")
-    if not head:
+    """The last commit of the code, with "-dirty" if the code differs; "unknown" without git."""
+    last = _output("git", "log", "-1", "--format=%h", "--abbrev=12", "--", *_CODE)
+    if not last:
         return UNKNOWN
-    return head + (DIRTY if _output("git", "status", "--porcelain", "--", *_CODE) else "")
+    return last + (DIRTY if _output("git", "status", "--porcelain", "--", *_CODE) else "")
 
 
 @functools.cache

@@ -201,7 +201,10 @@ def _values(job, run, by_step, steps):
     score = job.row.score
     values = {step: by_step[step][score].value for step in steps if score in by_step.get(step, {})}
     if list(values) != steps or not all(map(math.isfinite, values.values())):
-        raise UserError(f"{run.scores} has no finite {score} of each of the steps {steps}.")
+        raise UserError(
+            f"{run.scores} has no finite {score} of each of the steps {steps}. If the row has had "
+            f"other steps before, remove {run.directory}."
+        )
     return values
 
 
