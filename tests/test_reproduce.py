@@ -16,7 +16,7 @@ from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import UserError
 from tests import feature_networks
 from tests.commands import run_command
-from tests.experiments.evidence import TEXT, make_line, make_lines
+from tests.experiments.evidence import PROTOCOL, TEXT, make_line, make_lines
 
 TINY = """
 title = "A row of seconds"
@@ -167,6 +167,7 @@ def repeated(places, rows, monkeypatch):
     monkeypatch.setattr(machine, "commit", lambda: "c0ffee")
     monkeypatch.setattr(machine, "processor", lambda: "A, 1 core")
     monkeypatch.setattr(machine, "versions", lambda: "python 3")
+    monkeypatch.setattr(jobs, "make_classifier", lambda *_: None)
 
     def repeat(lines, again):
         results.append(places.results, lines)
@@ -189,8 +190,11 @@ def test_on_the_same_machine_the_bits_must_be_equal(change, agrees, repeated, ca
 @pytest.mark.parametrize(("value", "agrees"), [(7.9, True), (8.1, False), (1.9, False)])
 def test_elsewhere_the_score_must_lie_within_three_deviations(value, agrees, repeated, capsys):
     lines = make_lines("one", [4.0, 5.0, 6.0], processor="B")
-    assert repeated(lines, make_line(last=value)) == agrees
-    assert "3 standard deviations of the mean of 3 seeds" in capsys.readouterr().out
+    protocol = {**PROTOCOL, "sha256": "ef" * 32}
+    assert repeated(lines, make_line(last=value, protocol=protocol)) == agrees
+    out = capsys.readouterr().out
+    assert "3 standard deviations of the mean of 3 seeds" in out
+    assert "the features are others than the line's (abababababab and efefefefefef)" in out
 
 
 def test_without_another_seed_there_is_no_spread(repeated):

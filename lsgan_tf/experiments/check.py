@@ -43,11 +43,12 @@ def check(name: str, places: Places, steps: int = 0) -> bool:
         if job.cell.name == line.cell and line.seed in job.seeds
     )
     spread = None if _is_same_place(line) else _spread(line, lines)
-    files.make_parent(places.runs_dir / "check")
+    files.make_parent(places.runs_dir / "check.log")
     with (
         StopRequest() as stop,
         tempfile.TemporaryDirectory("-check", dir=places.runs_dir) as folder,
     ):
+        jobs.make_classifier(one, places.data_dir, places.runs_dir / "check.log", stop)
         again = _repeat(job, line, places, Path(folder), stop)
     return _compare_bits(line, again) if spread is None else _compare_spread(line, again, *spread)
 
@@ -115,6 +116,13 @@ def _compare_spread(line, again, mean, deviation, count):
         f"another processor, commit or versions: {line.score} must lie within "
         f"{_DEVIATIONS} standard deviations of the mean of {count} seeds"
     )
+    features = [one.protocol.get("sha256", "") for one in (line, again)]
+    if features[0] != features[1]:
+        print(
+            "  warning: the features are others than the line's ({:.12} and {:.12})".format(
+                *features
+            )
+        )
     agree = line.score == again.score and abs(again.last - mean) <= _DEVIATIONS * deviation
     print(f"  {line.score} was {line.last:.6g}, is {again.last:.6g}; {mean:.6g} ± {deviation:.2g}")
     print(f"{line.run}: {'within the spread' if agree else 'NOT reproduced'}")
