@@ -32,6 +32,7 @@ def run(module: str, arguments: list[str], log: Path, stop: StopRequest) -> None
     command = [sys.executable, "-m", f"lsgan_tf.{module}", *arguments]
     try:
         with open(log, "ab") as output:
+            before = output.tell()
             process = subprocess.Popen(command, stdout=output, stderr=output)
             status = _wait(process, stop)
     except OSError as error:
@@ -39,7 +40,8 @@ def run(module: str, arguments: list[str], log: Path, stop: StopRequest) -> None
     if stop.received:
         raise Stopped
     if status:
-        raise UserError(f"lsgan_tf.{module} failed: {_last_error(log)} The whole log is {log}.")
+        message = _last_error(log, before) or f"it ended with status {status}."
+        raise UserError(f"lsgan_tf.{module} failed: {message} The whole log is {log}.")
 
 
 def _wait(process, stop):
@@ -53,10 +55,10 @@ def _wait(process, stop):
                 told = True
 
 
-def _last_error(log):
-    """The last message of an error in a log, or its last line."""
+def _last_error(log, before):
+    """The last message of an error in a log behind what was there before, or its last line."""
     with open(log, "rb") as file:
-        file.seek(max(0, log.stat().st_size - _SHOWN))
+        file.seek(max(before, log.stat().st_size - _SHOWN))
         text = file.read().decode(errors="replace").strip()
     _, found, message = text.rpartition("error: ")
     return message if found else text.rpartition("\n")[2]
