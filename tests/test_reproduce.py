@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lsgan_tf.experiments import check, jobs, machine, results, row, runner
+from lsgan_tf.experiments import check, jobs, machine, processes, results, row, runner
 from lsgan_tf.experiments.jobs import Places
 from lsgan_tf.experiments.processes import Stopped
 from lsgan_tf.runs.run_directory import Run
@@ -124,9 +124,16 @@ def test_a_run_that_fails_does_not_keep_the_others_back(places, rows, capsys):
 
 
 def test_a_signal_ends_the_row_and_its_commands(places, rows, monkeypatch):
-    monkeypatch.setattr(jobs.processes, "_wait", lambda *_: signal.raise_signal(signal.SIGTERM))
+    wait, ended = processes._wait, []
+
+    def interrupted(process, stop):
+        signal.raise_signal(signal.SIGTERM)
+        ended.append(wait(process, stop))
+
+    monkeypatch.setattr(processes, "_wait", interrupted)
     with pytest.raises(Stopped, match="nothing is lost: the same command goes on from here"):
         runner.run_row(row.read("tiny"), places, 1, 4)
+    assert ended in ([-signal.SIGTERM], [0])  # before or after it began to note signals
 
 
 def test_missing_data_are_named_with_the_command_that_makes_them(places, rows, tmp_path):
