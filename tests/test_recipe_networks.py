@@ -34,6 +34,9 @@ DIFFICULT = {
 }
 FASHION = 8_618_753, 24_321, (32, 32, 1)
 FASHION_BN = 8_635_521, 24_513, (32, 32, 1)
+# G: linear 64 -> 1024 -> 7 * 7 * 128, deconvs 4x4 to 64 and 1; D: convs 4x4 to 64 and 128, linear
+# 6272 -> 1024 -> 1; two numbers of batch norm a unit or channel but after D's first and both last.
+INFOGAN = 6_642_241, 6_559_169, (28, 28, 1)
 SPECIFIED = {
     # Ten labels: 11 * 32 for the map; 32 * 7 * 7 * 128 in G; 25 * 32 * 128 + 32 in D.
     "printed_digits": (1_260_257, 1_916_289, (28, 28, 1)),
@@ -73,6 +76,10 @@ SPECIFIED = {
     "fashion_lsgan_bn90": FASHION_BN,
     "fashion_lsgan_bn95": FASHION_BN,
     "fashion_lsgan_deep": (769_889, 24_513, (32, 32, 1)),
+    "infogan_lsgan_sigmoid": INFOGAN,
+    "infogan_lsgan": INFOGAN,
+    "infogan_lsgan_pearson": INFOGAN,
+    "infogan_gan": INFOGAN,
     "mnist_mlp": (102_544, 100_609, (28, 28, 1)),
     "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
 }

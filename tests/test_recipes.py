@@ -67,6 +67,10 @@ def _report(network, loss):
     return _settings("fashion_mnist", network, loss, 187_500, **others)
 
 
+def _comparison(network, loss):
+    return _settings("fashion_mnist", network, loss, 20_000)
+
+
 def _blog(network):
     others = {"n_critic": 3, "shared_latents": False, "batch_size": 32}
     adam = {"learning_rate": 1e-3, "beta_1": 0.9}
@@ -116,6 +120,10 @@ SETTINGS = {
     "fashion_lsgan_bn90": _report("fashion_bn90_sigmoid", BINARY),
     "fashion_lsgan_bn95": _report("fashion_bn95_sigmoid", BINARY),
     "fashion_lsgan_deep": _report("fashion_deep_sigmoid", BINARY),
+    "infogan_lsgan_sigmoid": _comparison("infogan_sigmoid", BINARY),
+    "infogan_lsgan": _comparison("infogan", BINARY),
+    "infogan_lsgan_pearson": _comparison("infogan", PEARSON),
+    "infogan_gan": _comparison("infogan", SIGMOID),
     "mnist_mlp": _blog("mlp"),
     "mnist_mlp_tf": _blog("mlp_tf"),
 }

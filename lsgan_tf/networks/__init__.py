@@ -8,6 +8,7 @@ from lsgan_tf.networks import (
     difficult,
     digits,
     fashion,
+    infogan,
     mlp,
     residual,
     scene,
@@ -23,6 +24,7 @@ PAIRS: dict[str, Pair] = {
     **difficult.PAIRS,
     **residual.PAIRS,
     **fashion.PAIRS,
+    **infogan.PAIRS,
     **mlp.PAIRS,
 }
 
