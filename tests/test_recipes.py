@@ -84,8 +84,9 @@ def _blog(network):
 
 SETTINGS = {
     "printed_digits": _settings(
-        *("printed_digits", "light", PEARSON, 4_000),
-        **{"conditional": True, "learning_rate": 5e-4, "ema_decay": 0.99},
+        *("printed_digits", "light", PEARSON, 5_000),
+        **{"conditional": True, "learning_rate": 1e-3, "discriminator_learning_rate": 5e-4},
+        ema_decay=0.999,
     ),
     "fashion_mnist": _settings("fashion_mnist", "digit", PEARSON, 20_000, ema_decay=0.999),
     "default": _settings(None, "dcgan", PEARSON, 20_000, **OWN_PICTURES),
