@@ -69,6 +69,7 @@ SPECIFIED = {
     "digits_shift_gan": DIGIT,
     "digits_rotate": DIGIT,
     "digits_rotate_gan": DIGIT,
+    "digits_rotate_labels": (582_617, 1_839_201, (28, 28, 1)),
     **{f"gp_{name}_lsgan": sizes for name, sizes in DIFFICULT.items()},
     **{f"gp_{name}_wgan": sizes for name, sizes in DIFFICULT.items()},
     "fashion_gan_no_bn": FASHION,

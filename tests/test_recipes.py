@@ -115,6 +115,10 @@ SETTINGS = {
     "digits_shift": _settings("digits_shift", "digit", PEARSON, 50_001),
     "digits_shift_gan": _settings("digits_shift", "digit", SIGMOID, 50_001),
     "digits_rotate": _settings("digits_rotate", "digit", PEARSON, 50_001),
+    "digits_rotate_labels": _settings(
+        *("digits_rotate", "light", PEARSON, 2_000),
+        **{"conditional": True, "learning_rate": 5e-4, "ema_decay": 0.999},
+    ),
     "digits_rotate_gan": _settings("digits_rotate", "digit", SIGMOID, 50_001),
     **{f"gp_{name}_lsgan": _lsgan_gp(name) for name in DIFFICULT},
     "gp_residual_lsgan": _lsgan_gp("residual", n_critic=2),
