@@ -29,10 +29,11 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import cat_sources, file_listing
-from tools.sources.cat_faces import Face
-from tools.sources.cat_sources import Cat, Listing
+
+from . import converter_flags
+from .sources import cat_sources, file_listing
+from .sources.cat_faces import Face
+from .sources.cat_sources import Cat, Listing
 
 LISTED_OVERRIDES = 5
 

@@ -21,8 +21,9 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, process_pool, shards, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import lmdb_source, lmdb_zip
+
+from . import converter_flags
+from .sources import lmdb_source, lmdb_zip
 
 
 @dataclasses.dataclass(frozen=True)

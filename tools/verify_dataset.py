@@ -22,10 +22,11 @@ from lsgan_tf.datasets import process_pool
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.utils import command_line, files
 from lsgan_tf.utils.errors import UserError
-from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
-from tools.verifying.dataset_report import shown
-from tools.verifying.faults import Faults
-from tools.verifying.shard_check import ShardReport, Statistics
+
+from .verifying import contact_sheet, dataset_report, layout_check, shard_check
+from .verifying.dataset_report import shown
+from .verifying.faults import Faults
+from .verifying.shard_check import ShardReport, Statistics
 
 _MAX_NAME_BYTES = 230  # file systems take 255, and atomic writes add to the name
 

@@ -15,9 +15,10 @@ import tqdm
 
 from lsgan_tf.datasets import process_pool
 from lsgan_tf.utils.errors import UserError
-from tools.sources import gnt
-from tools.sources.gnt_sources import GntFile
-from tools.sources.hwdb_characters import Selection
+
+from . import gnt
+from .gnt_sources import GntFile
+from .hwdb_characters import Selection
 
 START_EVERY = 256  # items
 LISTED_DAMAGES = 5

@@ -10,7 +10,8 @@ import tqdm
 
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
-from tools.sources import archives
+
+from . import archives
 
 _BLOCK_BYTES = 1 << 20
 
