@@ -15,6 +15,7 @@ from typing import TextIO
 from absl import app, flags, logging
 
 from lsgan_tf.utils.errors import exit_on_user_error
+from lsgan_tf.utils.layout import TOOLS
 
 _NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that was closed
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -50,6 +51,7 @@ def run(
     Printing never fails: output is dropped if stdout or stderr is closed, has no reader any more or
     is a terminal that was closed; characters that their encoding lacks are escaped.
     """
+    _name_tools_in_help()
     sys.stdout = _unfailing(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _unfailing(sys.stderr, sys.__stderr__, 2)
 
@@ -66,6 +68,13 @@ def run(
             return flags_parser(argv)
 
     app.run(start, flags_parser=parse)
+
+
+def _name_tools_in_help():
+    """Absl's help begins with the main module's docstring; in a wheel the tools are elsewhere."""
+    command = sys.modules["__main__"]
+    if command.__doc__:
+        command.__doc__ = command.__doc__.replace("python -m tools.", f"python -m {TOOLS}.")
 
 
 def _unfailing(stream: TextIO | None, of_process: TextIO | None, descriptor: int) -> TextIO:
