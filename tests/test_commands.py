@@ -59,7 +59,7 @@ def test_a_timelapse_needs_neither_tensorflow_nor_a_checkpoint(tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
+def test_evaluate_and_compare(run_dir, data_dir, tmp_path, monkeypatch):
     network = keras_file(tmp_path / "net.keras", features=4, side=28)
     scored = run_command(
         *("evaluate", f"--run_dir={run_dir}", "--checkpoint=all", "--images=50"),
@@ -75,6 +75,7 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(run_dir, again)
     picture = tmp_path / "curves.png"
+    monkeypatch.setenv("MPLBACKEND", "no_backend_at_all")
     compared = run_command("evaluate", "--compare", run_dir, again, f"--output={picture}")
     assert compared.returncode == 0, compared.stderr
     assert compared.stdout.count(" 2     ema") == compared.stdout.count(" 4     ema") == 2

@@ -51,6 +51,9 @@ def run(
     Printing never fails: output is dropped if stdout or stderr is closed, has no reader any more or
     is a terminal that was closed; characters that their encoding lacks are escaped.
     """
+    # Commands draw to files. matplotlib cannot be imported with a name that it does not know, as
+    # that of a notebook's kernel, which the commands of its cells inherit.
+    os.environ["MPLBACKEND"] = "agg"
     _name_tools_in_help()
     sys.stdout = _unfailing(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _unfailing(sys.stderr, sys.__stderr__, 2)
