@@ -23,11 +23,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import tqdm
 from absl import flags
 
 from lsgan_tf.datasets import manifest, pictures, writer
-from lsgan_tf.utils import command_line
+from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags
@@ -102,7 +101,7 @@ class Survey:
 def _survey(listing: Listing, excluded: Sequence[str], image_size: int) -> Survey:
     excluded = frozenset(excluded)
     survey = Survey([], Counter())
-    for cat in tqdm.tqdm(listing.cats, unit="image", desc="survey"):
+    for cat in progress.bar(listing.cats, unit="image", desc="survey"):
         if cat.name in excluded:
             survey.left_out["listed outliers"] += 1
             continue
