@@ -1,5 +1,6 @@
 """The three commands as a user types them, one after the other, and how they are interrupted."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,15 @@ def test_sample_and_export(run_dir, tmp_path):
     assert exported.returncode == 0, exported.stderr
     assert (run_dir / "export" / "3" / "saved_model.pb").exists()
     assert "ema weights of step 2" in exported.stdout
+
+
+@pytest.mark.slow
+def test_a_run_remembers_where_its_data_are(run_dir, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.chdir(tmp_path)
+    resumed = run_command("train", f"--run_dir={run_dir}", "--dry_run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"--data_dir={data_dir}\n" in resumed.stdout
 
 
 def test_a_timelapse_needs_neither_tensorflow_nor_a_checkpoint(tmp_path, monkeypatch):

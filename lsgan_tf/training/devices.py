@@ -1,6 +1,11 @@
 """Which devices, and which processes, a run is spread over."""
 
+import contextlib
+import os
+import platform
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -56,6 +61,35 @@ def local_strategy(logical_devices: int = 1, *, one_device: bool = False) -> tf.
     if one_device:
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices, _reduction(devices))
+
+
+def numerics() -> dict[str, str]:
+    """What rounds the sums of this process, beside the number of replicas and the libraries."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or _default_threads()
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
+    return {
+        "threads": str(threads),
+        "oneDNN": "on" if onednn else "off",
+        "device": details[0].get("device_name", "GPU") if gpus else _processor(),
+    }
+
+
+def _default_threads():
+    """As many as TensorFlow takes for one operation unless it is told otherwise."""
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _processor():
+    with contextlib.suppress(OSError):
+        named = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        if named:
+            return named[1]
+    return platform.processor() or platform.machine()
 
 
 def spread(
