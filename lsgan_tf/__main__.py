@@ -18,6 +18,7 @@ COMMANDS = {
     "sample": ("lsgan_tf.sample", "draw pictures, interpolations, timelapses of a run"),
     "classify": ("lsgan_tf.train_classifier", "train a classifier whose features score GANs"),
     "evaluate": ("lsgan_tf.evaluate", "score a run: FID and its kind; compare runs"),
+    "reproduce": ("lsgan_tf.reproduce", "run the papers' claims, and report"),
     "export": ("lsgan_tf.export", "a run's generator as a model to serve"),
 }
 

@@ -71,7 +71,8 @@ def parse(argv: list[str]) -> list[str]:
 
     The recipe comes first, then the command line, which wins. The recipe is the --flagfile if there
     is one; else that of an existing --run_dir, if no --dataset is named; else flags/DATASET.flags;
-    else flags/default.flags. An empty --run_dir becomes runs/RECIPE.
+    else flags/default.flags. An empty --run_dir becomes runs/RECIPE, or runs/DATASET if it is one
+    of flags/ that leaves the data set open.
 
     Raises:
         UserError: if a flagfile cannot be read, or if labels stand beside a preset.
@@ -90,7 +91,7 @@ def parse(argv: list[str]) -> list[str]:
         _check_recipe(recipe)
     except UserError as error:
         raise UserError(f"{recipe.path}: {error}") from error
-    values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe.path))
+    values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
     return remaining
 
 
@@ -107,9 +108,12 @@ def _choose_recipe(values):
 
 
 def _default_run_dir(dataset, recipe):
-    if (recipe.parent / CONFIG_FILE).is_file():  # a run's own recipe: that run
-        return recipe.parent
-    name = recipe.stem if recipe.stem != "default" else dataset
+    folder = recipe.path.parent
+    if (folder / CONFIG_FILE).is_file():  # a run's own recipe: that run
+        return folder
+    names_data = any(re.match("--?dataset\\b", argument) for argument in recipe.arguments)
+    is_open = folder.resolve() == RECIPES and not names_data
+    name = dataset if is_open else recipe.path.stem
     return Path("runs") / re.sub(r"\W+", "_", name)
 
 

@@ -20,7 +20,13 @@ from tests.feature_networks import keras_file
 def run_dir(data_dir, tmp_path_factory):
     directory = tmp_path_factory.mktemp("commands") / "run"
     done = run_command(
-        *("train", "--dataset=small", f"--data_dir={data_dir}", "--network=light"),
+        *(
+            "train",
+            "--dataset=small",
+            f"--data_dir={data_dir}",
+            "--network=light",
+            "--base_channels=0",
+        ),
         *(f"--run_dir={directory}", "--batch_size=4", "--train_steps=4", "--ema_decay=0.5"),
         *("--log_every=2", "--checkpoint_every=2"),
     )

@@ -48,6 +48,11 @@ def test_dataset_without_recipe_gets_the_default_one(parse):
     assert resolved.run_dir == "runs/tfds_celeb_a"
 
 
+def test_a_run_of_a_recipe_that_leaves_the_data_set_open_is_named_after_the_data_set(parse):
+    few = parse(f"--flagfile={recipes.RECIPES}/few_pictures.flags", "--dataset=photos")
+    assert (few.mirror, few.run_dir) == (True, "runs/photos")
+
+
 def test_flagfile_replaces_the_recipe(parse, tmp_path):
     recipe = tmp_path / "mine.flags"
     recipe.write_text("# my recipe\n--dataset=lsun_church\n--batch_size=4\n")

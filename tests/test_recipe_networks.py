@@ -19,6 +19,7 @@ CHARACTERS = tuple(map(str, range(3740)))  # as many classes as the paper has
 SCENE = 15_591_427, 4_333_441, (112, 112, 3)
 CAT = 7_682_051, 4_341_121, (128, 128, 3)
 CIFAR10 = 4_517_891, 4_310_401, (32, 32, 3)
+OWN_PICTURES = 1_500_163, 1_082_177, (64, 64, 3)
 DIGIT = 4_944_129, 1_252_671, (28, 28, 1)
 BN_G = 12_702_851, 4_316_545, (64, 64, 3)
 BN_GD = 12_702_851, 4_314_753, (64, 64, 3)
@@ -34,11 +35,15 @@ DIFFICULT = {
 }
 FASHION = 8_618_753, 24_321, (32, 32, 1)
 FASHION_BN = 8_635_521, 24_513, (32, 32, 1)
+# G: linear 64 -> 1024 -> 7 * 7 * 128, deconvs 4x4 to 64 and 1; D: convs 4x4 to 64 and 128, linear
+# 6272 -> 1024 -> 1; two numbers of batch norm a unit or channel but after D's first and both last.
+INFOGAN = 6_642_241, 6_559_169, (28, 28, 1)
 SPECIFIED = {
-    # Ten labels: 11 * 32 for the map; 32 * 7 * 7 * 128 in G; 25 * 32 * 128 + 32 in D.
-    "printed_digits": (1_260_257, 1_916_289, (28, 28, 1)),
+    # Ten labels: 11 * 8 for the map; 8 * 7 * 7 * 128 in G; 25 * 8 * 128 + 8 in D.
+    "printed_digits": (582_617, 1_839_201, (28, 28, 1)),
     "fashion_mnist": DIGIT,
-    "default": (5_150_723, 4_316_545, (64, 64, 3)),
+    "default": OWN_PICTURES,
+    "few_pictures": OWN_PICTURES,
     "lsun_bedroom": SCENE,
     "lsun_bedroom_gan": SCENE,
     "lsun_church": SCENE,
@@ -73,6 +78,10 @@ SPECIFIED = {
     "fashion_lsgan_bn90": FASHION_BN,
     "fashion_lsgan_bn95": FASHION_BN,
     "fashion_lsgan_deep": (769_889, 24_513, (32, 32, 1)),
+    "infogan_lsgan_sigmoid": INFOGAN,
+    "infogan_lsgan": INFOGAN,
+    "infogan_lsgan_pearson": INFOGAN,
+    "infogan_gan": INFOGAN,
     "mnist_mlp": (102_544, 100_609, (28, 28, 1)),
     "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
 }

@@ -30,6 +30,11 @@ USUAL = {
     **{"batch_size": 64, "ema_decay": 0, "discriminator_norm": "pair", "base_channels": 0},
     **{"augment": "", "penalty_every": 1},
 }
+OWN_PICTURES = {
+    **{"base_channels": 32, "discriminator_norm": "none", "augment": "color,translation"},
+    **{"penalty": "r1", "penalty_weight": 1, "penalty_every": 4},
+    **{"learning_rate": 5e-4, "ema_decay": 0.999},
+}
 
 
 def _settings(dataset, network, loss, train_steps, **others):
@@ -67,6 +72,10 @@ def _report(network, loss):
     return _settings("fashion_mnist", network, loss, 187_500, **others)
 
 
+def _comparison(network, loss):
+    return _settings("fashion_mnist", network, loss, 20_000)
+
+
 def _blog(network):
     others = {"n_critic": 3, "shared_latents": False, "batch_size": 32}
     adam = {"learning_rate": 1e-3, "beta_1": 0.9}
@@ -75,11 +84,13 @@ def _blog(network):
 
 SETTINGS = {
     "printed_digits": _settings(
-        *("printed_digits", "light", PEARSON, 4_000),
-        **{"conditional": True, "learning_rate": 5e-4, "ema_decay": 0.99},
+        *("printed_digits", "light", PEARSON, 5_000),
+        **{"conditional": True, "learning_rate": 1e-3, "discriminator_learning_rate": 5e-4},
+        ema_decay=0.999,
     ),
     "fashion_mnist": _settings("fashion_mnist", "digit", PEARSON, 20_000, ema_decay=0.999),
-    "default": _settings(None, "dcgan", PEARSON, 20_000, ema_decay=0.999),
+    "default": _settings(None, "dcgan", PEARSON, 20_000, **OWN_PICTURES),
+    "few_pictures": _settings(None, "dcgan", PEARSON, 20_000, mirror=True, **OWN_PICTURES),
     "lsun_bedroom": _scene("bedroom"),
     "lsun_bedroom_gan": _scene("bedroom", SIGMOID),
     "lsun_church": _scene("church"),
@@ -116,6 +127,10 @@ SETTINGS = {
     "fashion_lsgan_bn90": _report("fashion_bn90_sigmoid", BINARY),
     "fashion_lsgan_bn95": _report("fashion_bn95_sigmoid", BINARY),
     "fashion_lsgan_deep": _report("fashion_deep_sigmoid", BINARY),
+    "infogan_lsgan_sigmoid": _comparison("infogan_sigmoid", BINARY),
+    "infogan_lsgan": _comparison("infogan", BINARY),
+    "infogan_lsgan_pearson": _comparison("infogan", PEARSON),
+    "infogan_gan": _comparison("infogan", SIGMOID),
     "mnist_mlp": _blog("mlp"),
     "mnist_mlp_tf": _blog("mlp_tf"),
 }
@@ -142,7 +157,11 @@ def test_the_header_says_what_it_is_and_how_to_run_it(name):
     assert [field[1] for field in fields if field] == FIELDS
     assert all(field or line.startswith("#   ") for field, line in zip(fields, header, strict=True))
     reads_it = [f"--flagfile=flags/{name}.flags", f"--dataset={name}"]
-    options = ["--dataset=NAME"] if name == "default" else reads_it
+    if recipes.read(ALL[name]).dataset is None:
+        reads_it = [f"--flagfile=flags/{name}.flags --dataset=NAME", "--dataset=NAME"]
+        options = reads_it[1:] if name == "default" else reads_it[:1]
+    else:
+        options = reads_it
     assert any(f"# Command: python -m lsgan_tf.train {option}" in header for option in options)
     assert "COST?" not in text and "not measured yet" not in text
 

@@ -74,6 +74,8 @@ def compare(
         mean, std = fake.inception_score
         scores.append(Score("inception_score", title, mean, {"std": std}))
     scores += _compare_neighbours(real.features, fake.features, settings)
+    if real.labels is not None and fake.labels is not None:
+        scores += _compare_within_classes(real, fake, settings)
     if extractor.network.class_names is not None:
         scores += _compare_classes(real.predicted, fake.predicted, extractor, asked)
     return scores
@@ -88,6 +90,25 @@ def _compare_neighbours(real, fake, settings):
         duplicates(real, fake, settings.near_quantile),
     )
     return [Score(name, name, value) for pair in pairs for name, value in pair._asdict().items()]
+
+
+def _compare_within_classes(real, fake, settings):
+    """Recall and coverage of each class by itself, the mean over classes: a generator that draws
+    the same picture for a label has neither, however well it hits the class."""
+    values = []
+    for label in np.unique(real.labels):
+        pair = [one.features[one.labels[: len(one.features)] == label] for one in (real, fake)]
+        if min(map(len, pair)) > max(settings.precision_k, settings.coverage_k):
+            recall = precision_recall(*pair, settings.precision_k).recall
+            values.append((recall, density_coverage(*pair, settings.coverage_k).coverage))
+    if not values:
+        return []
+    recall, coverage = np.mean(values, axis=0)
+    details = {"classes": len(values)}
+    return [
+        Score("class_recall", "class recall", float(recall), details),
+        Score("class_coverage", "class coverage", float(coverage), details),
+    ]
 
 
 def _compare_classes(real, fake, extractor, asked):

@@ -8,6 +8,7 @@ from lsgan_tf.networks import (
     difficult,
     digits,
     fashion,
+    infogan,
     mlp,
     residual,
     scene,
@@ -23,6 +24,7 @@ PAIRS: dict[str, Pair] = {
     **difficult.PAIRS,
     **residual.PAIRS,
     **fashion.PAIRS,
+    **infogan.PAIRS,
     **mlp.PAIRS,
 }
 
@@ -58,10 +60,10 @@ def build(
     _check_labels(name, pair, shape, num_classes)
     options = {}
     if discriminator_norm != "pair":
-        _check_option(name, pair, "norm", f"--discriminator_norm={discriminator_norm}")
+        _check_option(name, pair, "norm", "--discriminator_norm", discriminator_norm, "pair")
         options["norm"] = discriminator_norm
     if base_channels:
-        _check_option(name, pair, "base_channels", f"--base_channels={base_channels}")
+        _check_option(name, pair, "base_channels", "--base_channels", base_channels, 0)
         options["base_channels"] = base_channels
     try:
         return pair.make(shape, num_classes, **options)
@@ -85,11 +87,12 @@ def _check_shape(name, pair, shape):
     )
 
 
-def _check_option(name, pair, option, flag):
+def _check_option(name, pair, option, flag, value, default):
     if option not in pair.options:
         able = [key for key, other in PAIRS.items() if option in other.options]
         raise UserError(
-            f"--network={name} does not take {flag}: its layers are fixed. Leave the flag out, or "
+            f"--network={name} does not take {flag}={value}: its layers are fixed. Give "
+            f"{flag}={default} (a recipe such as flags/default.flags may have set another), or "
             f"take one of these networks: {', '.join(able)}."
         )
 

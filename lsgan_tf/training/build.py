@@ -53,8 +53,9 @@ def gan(
     except NotPenalisable as error:
         raise UserError(
             f"--penalty={config.penalty} does not go with --network={config.network}. {error} "
-            "--discriminator_norm=layer, spectral or none makes one of dcgan, scene, digit and "
-            "light; at 64x64x3 the difficult pairs have one, but for difficult_dcgan_bn."
+            "Give --penalty=none --penalty_every=1, or --discriminator_norm=layer, spectral or "
+            "none, which dcgan, scene, digit and light take; at 64x64x3 the difficult pairs have "
+            "no batch norm, but for difficult_dcgan_bn."
         ) from error
     model.compile(*optimizers(config), jit_compile=config.jit_compile)
     return model

@@ -1,11 +1,7 @@
 """Which devices, and which processes, a run is spread over."""
 
-import contextlib
 import os
-import platform
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -13,6 +9,7 @@ from lsgan_tf.config import Config
 from lsgan_tf.training import rendezvous
 from lsgan_tf.training.cluster import Alone, Cluster
 from lsgan_tf.utils.errors import UserError, first_line
+from lsgan_tf.utils.processor import processor_name
 
 
 def strategy(config: Config) -> tf.distribute.Strategy:
@@ -72,7 +69,7 @@ def numerics() -> dict[str, str]:
     return {
         "threads": str(threads),
         "oneDNN": "on" if onednn else "off",
-        "device": details[0].get("device_name", "GPU") if gpus else _processor(),
+        "device": details[0].get("device_name", "GPU") if gpus else processor_name(),
     }
 
 
@@ -82,14 +79,6 @@ def _default_threads():
     if told.isdecimal() and int(told):
         return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _processor():
-    with contextlib.suppress(OSError):
-        named = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-        if named:
-            return named[1]
-    return platform.processor() or platform.machine()
 
 
 def spread(

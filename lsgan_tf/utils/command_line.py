@@ -16,7 +16,7 @@ from typing import TextIO
 from absl import app, flags, logging
 
 from lsgan_tf.utils.errors import exit_on_user_error
-from lsgan_tf.utils.layout import TOOLS
+from lsgan_tf.utils.layout import with_tools
 
 _NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that was closed
 # Of Linux; of Linux within Windows.
@@ -79,7 +79,7 @@ def _name_tools_in_help():
     """Absl's help begins with the main module's docstring; in a wheel the tools are elsewhere."""
     command = sys.modules["__main__"]
     if command.__doc__:
-        command.__doc__ = command.__doc__.replace("python -m tools.", f"python -m {TOOLS}.")
+        command.__doc__ = with_tools(command.__doc__)
 
 
 def _unfailing(stream: TextIO | None, of_process: TextIO | None, descriptor: int) -> TextIO:

@@ -14,11 +14,16 @@ BETTER = {
     "repeats": -1,
     "classes_covered": 1,
     "class_accuracy": 1,
+    "class_recall": 1,
+    "class_coverage": 1,
 }
 # Scores whose best value is not the best checkpoint's: `density` exceeds 1 where generated images
 # crowd around a few real ones, `duplicates` and `repeats` have a floor (above), `classes_covered`
-# is the same for most checkpoints.
-_NOT_FOR_THE_BEST = ("density", "duplicates", "repeats", "classes_covered")
+# is the same for most checkpoints. Those within classes are of labelled sets alone.
+_NOT_FOR_THE_BEST = (
+    *("density", "duplicates", "repeats", "classes_covered"),
+    *("class_recall", "class_coverage"),
+)
 # Scores that the best checkpoint of a run may be chosen by.
 BEST_SCORES = tuple(name for name in BETTER if name not in _NOT_FOR_THE_BEST)
 _ARROWS = {-1: "↓", 1: "↑"}

@@ -1,6 +1,8 @@
 """The scores against numbers worked out by hand, closed forms and properties they must have."""
 
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from lsgan_tf.metrics import neighbours, scores
 from lsgan_tf.metrics.fid import Moments, frechet_distance
 from lsgan_tf.metrics.inception_score import Posteriors, inception_score, softmax
 from lsgan_tf.metrics.kid import kernel_distance, squared_mmd
+from lsgan_tf.metrics.measurements import Measured
 
 
 def _features(count, dimension=6, seed=0, shift=0.0):
@@ -226,3 +229,24 @@ class TestClasses:
         assert scores.classes_covered(real, [60, 2, 1, 0]) == 1
         assert scores.classes_covered(real, [54, 2, 4, 3]) == 2
         assert scores.classes_covered(real, [10, 10, 10, 10]) == 3
+
+    def test_one_picture_a_class_has_neither_recall_nor_coverage_within_it(self):
+        """Of two classes far from each other one is copied and one is the same point again and
+        again: the means over the classes are half of a whole."""
+        real, labels = _features(80, 3), np.repeat([0, 1], 40)
+        real[40:] += 1000.0
+        fake = real.copy()
+        fake[:40] = real[0]
+        measured = [Measured(Moments.of(one), one, None, None, labels) for one in (real, fake)]
+        names = SimpleNamespace(name="net", class_names=None)
+        extractor = SimpleNamespace(network=names, dimension=3)
+        found = scores.compare(*measured, extractor, scores.Settings(kid_subset_size=20))
+        by_name = {score.name: score for score in found}
+        assert 0.5 <= by_name["class_recall"].value < 0.55  # the point itself is recalled
+        assert (
+            0.5 <= by_name["class_coverage"].value < 0.65
+        )  # and lies within its neighbours' balls
+        assert by_name["class_recall"].details == {"classes": 2}
+        unlabelled = [dataclasses.replace(one, labels=None) for one in measured]
+        found = scores.compare(*unlabelled, extractor, scores.Settings(kid_subset_size=20))
+        assert "class_recall" not in {score.name for score in found}
