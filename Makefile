@@ -1,9 +1,10 @@
-# make train   makes .venv, installs requirements.txt, trains on the embedded digits
+# make train   makes .venv, installs the package and its requirements, trains on the embedded digits
 # make test    the same set-up, then the tests
 # make stress  the same set-up, then the long tests: hostile files, interruptions
 # make lint    the same set-up, then ruff and import-linter
 #
-# All are safe to repeat; the set-up runs again only when requirements.txt has changed.
+# All are safe to repeat; the set-up runs again only when requirements.txt or pyproject.toml has
+# changed. The package is installed as it stands here: .venv/bin/lsgan runs what you edit.
 # make train ARGS="--dataset=fashion_mnist --train_steps=5000" passes flags on.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,12 +19,12 @@ help:
 setup: $(VENV)/installed
 
 # Installed first, then stamped: an interrupted installation is made again from the start.
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt pyproject.toml
 	@echo "== installing requirements.txt into $(VENV) (some minutes, once)"
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11))" || \
-		{ echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@
 
 train: setup

@@ -6,6 +6,8 @@ TensorFlow takes seconds to import and a command may have nothing to do with it.
 
 import importlib
 
+__version__ = "0.1.0"
+
 _MODULE_OF = {
     "GAN": "lsgan_tf.gan.model",
     "LeastSquares": "lsgan_tf.gan.objectives",

@@ -16,9 +16,9 @@ from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config
 from lsgan_tf.utils import command_line, flagfile
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.flagfile import Flagfile
+from lsgan_tf.utils.layout import RECIPES
 from lsgan_tf.utils.settings import LABEL_PRESETS
 
-RECIPES = Path(__file__).resolve().parent.parent / "flags"
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
 _PRESET_OF = {labels: name for name, labels in LABEL_PRESETS.items()}
 

@@ -1,8 +1,11 @@
 """python -m lsgan_tf.train --dataset=NAME: trains a GAN, or goes on with a run."""
 
+import dataclasses
+
 from absl import flags
 
 from lsgan_tf import recipes
+from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils import command_line
 
 
@@ -10,7 +13,7 @@ def main():
     if flags.FLAGS.list_recipes:
         print("\n".join(recipes.table()))
         return
-    resolved = recipes.from_flags()
+    resolved = _with_data_of_run(recipes.from_flags())
     command_line.start_tensorflow()  # here, since flags can be wrong in less time than it takes
     from lsgan_tf import networks
     from lsgan_tf.training import dry_run, loop
@@ -22,6 +25,15 @@ def main():
         dry_run.print_run(resolved)
     else:
         loop.train(resolved, flags.FLAGS.allow_config_change)
+
+
+def _with_data_of_run(resolved):
+    """Without --data_dir, the data of a run that is resumed are where they were."""
+    run = Run(resolved.run_dir)
+    if flags.FLAGS["data_dir"].present or not run.exists():
+        return resolved
+    config, _ = run.read()
+    return dataclasses.replace(resolved, data_dir=config.data_dir)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The three commands as a user types them, one after the other, and how they are interrupted."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,15 @@ def test_sample_and_export(run_dir, tmp_path):
     assert "ema weights of step 2" in exported.stdout
 
 
+@pytest.mark.slow
+def test_a_run_remembers_where_its_data_are(run_dir, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.chdir(tmp_path)
+    resumed = run_command("train", f"--run_dir={run_dir}", "--dry_run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"--data_dir={data_dir}\n" in resumed.stdout
+
+
 def test_a_timelapse_needs_neither_tensorflow_nor_a_checkpoint(tmp_path, monkeypatch):
     run = Run(tmp_path / "run")
     run.claim(Config(dataset="small", run_dir="run"), DataFacts((8, 8, 1), 50, None, "f00d"))
@@ -65,7 +75,7 @@ def test_a_timelapse_needs_neither_tensorflow_nor_a_checkpoint(tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
+def test_evaluate_and_compare(run_dir, data_dir, tmp_path, monkeypatch):
     network = keras_file(tmp_path / "net.keras", features=4, side=28)
     scored = run_command(
         *("evaluate", f"--run_dir={run_dir}", "--checkpoint=all", "--images=50"),
@@ -81,6 +91,7 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(run_dir, again)
     picture = tmp_path / "curves.png"
+    monkeypatch.setenv("MPLBACKEND", "no_backend_at_all")
     compared = run_command("evaluate", "--compare", run_dir, again, f"--output={picture}")
     assert compared.returncode == 0, compared.stderr
     assert compared.stdout.count(" 2     ema") == compared.stdout.count(" 4     ema") == 2

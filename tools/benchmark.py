@@ -30,7 +30,8 @@ from absl import flags
 from lsgan_tf import recipes
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
-from tools import convert_images
+
+from . import convert_images
 
 # What a step is timed on; the learning rate and the labels do not change the time.
 WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light"}

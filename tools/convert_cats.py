@@ -23,16 +23,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import tqdm
 from absl import flags
 
 from lsgan_tf.datasets import manifest, pictures, writer
-from lsgan_tf.utils import command_line
+from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import cat_sources, file_listing
-from tools.sources.cat_faces import Face
-from tools.sources.cat_sources import Cat, Listing
+
+from . import converter_flags
+from .sources import cat_sources, file_listing
+from .sources.cat_faces import Face
+from .sources.cat_sources import Cat, Listing
 
 LISTED_OVERRIDES = 5
 
@@ -101,7 +101,7 @@ class Survey:
 def _survey(listing: Listing, excluded: Sequence[str], image_size: int) -> Survey:
     excluded = frozenset(excluded)
     survey = Survey([], Counter())
-    for cat in tqdm.tqdm(listing.cats, unit="image", desc="survey"):
+    for cat in progress.bar(listing.cats, unit="image", desc="survey"):
         if cat.name in excluded:
             survey.left_out["listed outliers"] += 1
             continue

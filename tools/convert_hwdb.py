@@ -19,11 +19,12 @@ from PIL import Image
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import gnt, gnt_sources, gnt_survey, hwdb_characters
-from tools.sources.gnt_sources import Listing
-from tools.sources.gnt_survey import Piece, Survey
-from tools.sources.hwdb_characters import Selection
+
+from . import converter_flags
+from .sources import gnt, gnt_sources, gnt_survey, hwdb_characters
+from .sources.gnt_sources import Listing
+from .sources.gnt_survey import Piece, Survey
+from .sources.hwdb_characters import Selection
 
 PAPER = 255
 

@@ -18,9 +18,10 @@ from absl import flags
 from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import archives, file_listing, image_sources, npz_source
-from tools.sources.image_sources import Entry, Reader, Source
+
+from . import converter_flags
+from .sources import archives, file_listing, image_sources, npz_source
+from .sources.image_sources import Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
 

@@ -15,14 +15,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import tqdm
 from absl import flags
 
 from lsgan_tf.datasets import manifest, pictures, process_pool, shards, writer
-from lsgan_tf.utils import command_line
+from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
-from tools import converter_flags
-from tools.sources import lmdb_source, lmdb_zip
+
+from . import converter_flags
+from .sources import lmdb_source, lmdb_zip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _with_split(
 
 def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
     task = process_pool.Task(lmdb_source.list_keys, (file, positions, count))
-    with tqdm.tqdm(total=count, unit="key", desc="listing", leave=False) as bar:
+    with progress.bar(total=count, unit="key", desc="listing", leave=False) as bar:
         (listing,) = process_pool.run([task], 1, bar)
     return listing
 

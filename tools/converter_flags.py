@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from absl import flags
 
 from lsgan_tf.utils.errors import UserError
-from tools.sources import file_listing
+
+from .sources import file_listing
 
 flags.disclaim_key_flags()  # they count as flags of the converter, and its --help lists them
 

@@ -15,17 +15,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import tqdm
 from absl import flags
 
 from lsgan_tf.datasets import process_pool
 from lsgan_tf.datasets.manifest import Manifest
-from lsgan_tf.utils import command_line, files
+from lsgan_tf.utils import command_line, files, progress
 from lsgan_tf.utils.errors import UserError
-from tools.verifying import contact_sheet, dataset_report, layout_check, shard_check
-from tools.verifying.dataset_report import shown
-from tools.verifying.faults import Faults
-from tools.verifying.shard_check import ShardReport, Statistics
+
+from .verifying import contact_sheet, dataset_report, layout_check, shard_check
+from .verifying.dataset_report import shown
+from .verifying.faults import Faults
+from .verifying.shard_check import ShardReport, Statistics
 
 _MAX_NAME_BYTES = 230  # file systems take 255, and atomic writes add to the name
 
@@ -80,7 +80,7 @@ def _reports(directory: Path, contents: Manifest, processes: int) -> Iterator[Sh
         for number in range(len(contents.shards))
     ]
     total = sum(shard.count for shard in contents.shards)
-    with tqdm.tqdm(total=total, unit="image", desc=shown(directory.name)) as bar:
+    with progress.bar(total=total, unit="image", desc=shown(directory.name)) as bar:
         try:
             yield from process_pool.run(tasks, processes, bar)
         except UserError as error:  # its advice is for conversions

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lsgan_tf.datasets import manifest, shards
 from lsgan_tf.utils.errors import UserError, first_line
+from lsgan_tf.utils.layout import TOOLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +147,7 @@ def missing(name: str, data_dir: Path) -> UserError:
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"
         f"Present in {data_dir}: {', '.join(present(data_dir)) or 'nothing'}.\n"
-        "Your own images become one with  python -m tools.convert_images --source=FOLDER "
+        f"Your own images become one with  python -m {TOOLS}.convert_images --source=FOLDER "
         f"--output_dir={directory} --image_size=64"
     )
 
@@ -167,7 +168,7 @@ def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
         f"TensorFlow Datasets cannot prepare {name}: {first_line(reason)}\n"
         f"Either run  python -c \"import tensorflow_datasets as tfds; tfds.load('{name}', "
         f"data_dir='{tfds_directory(data_dir)}')\"  where there is a network and copy the folder "
-        "here, or convert a folder or an .npz of the images:  python -m tools.convert_images "
+        f"here, or convert a folder or an .npz of the images:  python -m {TOOLS}.convert_images "
         f"--source=IMAGES --output_dir={data_dir / name} --image_size=SIZE"
     )
 
@@ -189,10 +190,10 @@ def _how_to_get_scene(directory: Path) -> str:
         f"LSUN's {archive} (gigabytes; bedroom, the largest, is 43 GB):\n"
         "  git clone https://github.com/fyu/lsun\n"
         f"  python lsun/download.py -c {category}\n"
-        f"  python -m tools.convert_lsun --lmdb_dir={archive} --output_dir={directory} "
+        f"  python -m {TOOLS}.convert_lsun --lmdb_dir={archive} --output_dir={directory} "
         f"--image_size={side}\n"
         "A folder of your own images serves as well:\n"
-        f"  python -m tools.convert_images --source=FOLDER --output_dir={directory} "
+        f"  python -m {TOOLS}.convert_images --source=FOLDER --output_dir={directory} "
         f"--image_size={side}"
     )
 
@@ -204,7 +205,7 @@ def _how_to_get_hwdb(directory: Path) -> str:
         "  http://www.nlpr.ia.ac.cn/databases/handwriting/Download.html\n"
         "and give the folder of .gnt files or the .zip; what is in an .alz archive, unpack first "
         "(unalz FILE.alz):\n"
-        "  python -m tools.convert_hwdb --source=GNT_FOLDER_OR_ZIP "
+        f"  python -m {TOOLS}.convert_hwdb --source=GNT_FOLDER_OR_ZIP "
         f"--output_dir={directory} --level1"
     )
 
@@ -219,5 +220,5 @@ def _how_to_get_cats(directory: Path) -> str:
         "and convert them; add --exclude=setting_up_script.sh, with the script in the folder cats "
         "of https://github.com/xudonmao/improved_LSGAN, to leave out the pictures that the authors "
         "left out:\n"
-        f"  python -m tools.convert_cats --source={','.join(files)} --output_dir={directory}"
+        f"  python -m {TOOLS}.convert_cats --source={','.join(files)} --output_dir={directory}"
     )

@@ -16,7 +16,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import PIL
 from PIL import Image, ImageDraw, ImageFont
@@ -157,4 +156,6 @@ def draw_glyph(character: str, typeface: str, height: int) -> Image.Image:
 
 def typeface_path(typeface: str) -> Path:
     """The font file of, for example, "STIXGeneral", which has a free licence."""
+    import matplotlib  # here, where a command has seen to MPLBACKEND
+
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{typeface}.ttf"

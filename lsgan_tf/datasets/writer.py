@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import tqdm
 
 from lsgan_tf.datasets import manifest, process_pool, shards
 from lsgan_tf.datasets.manifest import Manifest, Skipped, text
 from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
-from lsgan_tf.utils import files
+from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError
 
 __all__ = [
@@ -222,12 +221,12 @@ def _write_shards(
         else:
             kept += job.expected
     total = sum(job.expected for job in plan.jobs)
-    with tqdm.tqdm(total=total, initial=kept, unit="image", desc=directory.name) as bar:
+    with progress.bar(total=total, initial=kept, unit="image", desc=directory.name) as bar:
         for result in process_pool.run(missing, processes, bar):
             results[result.shard.file] = result
             # Beyond --max_bad it continues, to say how many there are: the restart is then short.
             if bad := _skipped(results)[0]:
-                bar.set_postfix(bad=bad)
+                bar.set_postfix(bad=bad, refresh=False)
             if bad > max_bad + shards.MAX_LISTED_SKIPS:
                 missing.clear()
     _check_bad(directory, results, max_bad, total)

@@ -15,6 +15,7 @@ from lsgan_tf.experiments import processes
 from lsgan_tf.experiments.row import CLASSIFIER, MIXTURE, Cell, Row
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.layout import with_tools
 from lsgan_tf.utils.signals import StopRequest
 
 _INCEPTION = "inception-2015"  # is downloaded
@@ -98,7 +99,7 @@ def check_data(row: Row, data_dir: Path) -> None:
         UserError: one is missing; says how to get it.
     """
     if row.prepare and not (data_dir / row.dataset / manifest.FILE_NAME).is_file():
-        command = row.prepare.replace("DATA_DIR", str(data_dir)).strip()
+        command = with_tools(row.prepare).replace("DATA_DIR", str(data_dir)).strip()
         raise UserError(
             f"row {row.name} needs the data set {row.dataset}, which is not in {data_dir}. "
             f"Make it with\n  {command}\nor say with --data_dir where it is."

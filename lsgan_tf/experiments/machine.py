@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lsgan_tf.utils.processor import processor_name
+
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # What decides a result: to commit results, or rows, changes nothing.
 _CODE = ("lsgan_tf", "flags", "requirements.txt", ":(exclude)lsgan_tf/experiments/rows")
@@ -35,16 +37,7 @@ def processor() -> str:
     if found:
         return f"{len(found)} x {found[0]}"
     cores = len(os.sched_getaffinity(0))  # TensorFlow has as many threads, which round in an order
-    return f"{_processor_name()}, {cores} core{'s' if cores > 1 else ''}"
-
-
-def _processor_name():
-    try:
-        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in facts.splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
+    return f"{processor_name()}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def versions() -> str:

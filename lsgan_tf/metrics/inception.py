@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from google.protobuf.message import DecodeError
 
 from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256, sha256_of
-from lsgan_tf.utils import files
+from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError, first_line
 
 NAME = "inception-2015"
@@ -127,7 +126,7 @@ def download(path: Path, address: str = ADDRESS) -> None:
     try:
         with (
             files.replacing(archive) as file,
-            tqdm.tqdm(unit="B", unit_scale=True, desc=FILE_NAME, disable=None) as bar,
+            progress.bar(unit="B", unit_scale=True, desc=FILE_NAME) as bar,
         ):
             for chunk in _chunks(address):
                 file.write(chunk)

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tqdm
 
 from lsgan_tf.datasets.dataset import Numbered, Part
 from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import Moments
 from lsgan_tf.metrics.inception_score import InceptionScore, Posteriors, softmax
-from lsgan_tf.utils import files
+from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError
 
 _CACHE_FORMAT = 1  # of the files that keep what was measured of real images
@@ -68,7 +67,7 @@ def measure(
     moments = Moments(extractor.dimension)
     posteriors = extractor.classes and Posteriors(images.count, extractor.classes)
     kept, predicted, labels = [], [], []
-    with tqdm.tqdm(total=images.count, unit="image", desc=what, disable=None) as bar:
+    with progress.bar(total=images.count, unit="image", desc=what) as bar:
         for batch, batch_labels in images.batches(extractor.batch_size):
             if stop():
                 raise GivenUp

@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -14,11 +12,11 @@ import filelock
 import numpy as np
 
 from lsgan_tf.config import CONFIG_FILE, RECIPE_FILE, Config, differences
+from lsgan_tf.runs import json_lines, surroundings
 from lsgan_tf.utils import files, images, typed_json
 from lsgan_tf.utils.errors import UserError
 
 FORMAT = 1
-_PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 _SAMPLED_STEP = re.compile("[0-9]{7}|[1-9][0-9]{7,17}")
 
 
@@ -59,13 +57,15 @@ class Best:
 
 @dataclasses.dataclass(frozen=True)
 class _Stored:
-    """The content of config.json. The config of an older run lacks newer flags."""
+    """The content of config.json. An older run lacks newer flags, and what has a default here."""
 
     format: int
     config: Config
     data: DataFacts
-    replicas: int | None = None  # None: written before it was recorded
+    replicas: int | None = None
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    numerics: dict[str, str] = dataclasses.field(default_factory=dict)  # of `devices.numerics`
+    data_path: str | None = None  # the data_dir of the config, absolute
 
 
 class Run:
@@ -93,13 +93,20 @@ class Run:
         self._best = self.directory / "best.json"
 
     def read(self) -> tuple[Config, DataFacts]:
-        """Reads config.json; `run_dir` of the `Config` is where the run is now.
+        """Reads config.json; `run_dir` of the `Config` is where the run is now, and `data_dir`
+        leads to its data from the working directory, if they are where they were.
 
         Raises:
             UserError: there is no run here, or its config.json is damaged or of another format.
         """
         stored = self._read_config()
-        return dataclasses.replace(stored.config, run_dir=str(self.directory)), stored.data
+        data_dir = surroundings.locate(stored.config.data_dir, stored.data_path)
+        here = dataclasses.replace(stored.config, run_dir=str(self.directory), data_dir=data_dir)
+        return here, stored.data
+
+    def exists(self) -> bool:
+        """Whether there is a run here."""
+        return self._config.exists()
 
     def _read_config(self) -> _Stored:
         try:
@@ -138,41 +145,55 @@ class Run:
         finally:
             lock.release()
 
-    def claim(self, config: Config, data: DataFacts, replicas: int = 1) -> None:
+    def claim(
+        self,
+        config: Config,
+        data: DataFacts,
+        replicas: int = 1,
+        numerics: dict[str, str] | None = None,
+    ) -> None:
         """Makes the run's directories and writes config.json and recipe.flags.
 
         Args:
             config: the resolved flags.
             data: facts of the data set.
             replicas: how many replicas the run has now.
+            numerics: what rounds its sums now, see `training.devices.numerics`.
 
         Raises:
             UserError: a file cannot be written.
         """
         for directory in (self.directory, self.samples, self.checkpoints):
             _make(directory)
-        versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-        stored = _Stored(FORMAT, config, data, replicas, versions)
-        files.write_bytes(self._config, _json_bytes(dataclasses.asdict(stored), indent=2))
+        path, versions = os.path.abspath(config.data_dir), surroundings.versions()
+        stored = _Stored(FORMAT, config, data, replicas, versions, numerics or {}, path)
+        files.write_bytes(self._config, json_lines.encode(dataclasses.asdict(stored), indent=2))
         files.write_bytes(self.recipe, config.to_flagfile().encode())
 
     def check(
-        self, config: Config, data: DataFacts, replicas: int = 1, allow_change: bool = False
+        self,
+        config: Config,
+        data: DataFacts,
+        replicas: int = 1,
+        allow_change: bool = False,
+        numerics: dict[str, str] | None = None,
     ) -> None:
         """Checks that a run that is here already is the one that these flags describe.
 
-        Prints the flags that differ and may, and what another number of replicas means.
+        Prints the flags that differ and may, and what another number of replicas, other libraries
+        or another machine mean.
 
         Args:
             config: the resolved flags.
             data: facts of the data set.
             replicas: how many replicas the run has now.
             allow_change: only prints the differences that are otherwise refused.
+            numerics: as of `claim`.
 
         Raises:
             UserError: the directory holds a run of other flags or data; lists each difference.
         """
-        if not self._config.exists():
+        if not self.exists():
             return
         stored = self._read_config()
         old_flags, new_flags = dataclasses.asdict(stored.config), dataclasses.asdict(config)
@@ -195,6 +216,7 @@ class Run:
             )
         elif before != replicas:
             changed["replicas, which matter with --nosync_batch_norm"] = (before, replicas)
+        surroundings.warn_of_changes(stored.versions | stored.numerics, numerics or {})
         if not changed:
             return
         lines = "\n".join(f"  {name}: was {old}, is {new}" for name, (old, new) in changed.items())
@@ -246,26 +268,27 @@ class Run:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one JSON line to metrics.jsonl."""
-        _append(self.metrics, [record])
+        json_lines.append(self.metrics, [record])
 
     def append_scores(self, records: Iterable[dict[str, Any]]) -> None:
         """Adds one JSON line for each record to scores.jsonl."""
-        _append(self.scores, records)
+        json_lines.append(self.scores, records)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl as dictionaries, each with its "step"."""
-        return list(_lines(self.metrics).values())
+        return list(json_lines.read(self.metrics).values())
 
     def read_scores(self) -> list[dict[str, Any]]:
         """The lines of scores.jsonl as dictionaries, each with its "step" (None: real images)."""
-        return list(_lines(self.scores).values())
+        return list(json_lines.read(self.scores).values())
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics, the scores and the best checkpoint of steps after `step`, which a
         resumed run repeats, and truncated lines."""
         for path in (self.metrics, self.scores):
             if path.exists():
-                kept = [raw for raw, line in _lines(path).items() if (line["step"] or 0) <= step]
+                lines = json_lines.read(path).items()
+                kept = [raw for raw, line in lines if (line["step"] or 0) <= step]
                 files.write_bytes(path, b"".join(kept))
         best = self.best()
         if best is not None and best.step > step:  # its checkpoint is lost or will be overwritten
@@ -288,39 +311,11 @@ class Run:
 
     def write_best(self, best: Best) -> None:
         """Records which checkpoint scored best."""
-        files.write_bytes(self._best, _json_bytes(dataclasses.asdict(best)))
+        files.write_bytes(self._best, json_lines.encode(dataclasses.asdict(best)))
 
 
 def _replicas(count: int) -> str:
     return f"{count} replica{'s' if count > 1 else ''}"
-
-
-def _append(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    try:
-        with open(path, "ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # the last line is truncated: end it
-                    file.write(b"\n")
-            file.write(b"".join(_json_bytes(record) + b"\n" for record in records))
-    except OSError as error:
-        raise files.write_error(error, path) from error
-
-
-def _lines(path: Path) -> dict[bytes, dict[str, Any]]:
-    """{line as it stands: what it says} of a file of JSON lines, without those that are truncated
-    or have no step."""
-    try:
-        content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    lines = {}
-    for raw in content.splitlines(keepends=True):
-        with contextlib.suppress(ValueError, RecursionError):
-            line = json.loads(raw)
-            if isinstance(line, dict) and isinstance(line.get("step", ""), int | None):
-                lines[raw.rstrip(b"\n") + b"\n"] = line
-    return lines
 
 
 def _make(directory: Path) -> None:
@@ -328,7 +323,3 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the run directory {directory}: {error}.") from error
-
-
-def _json_bytes(value: Any, indent: int | None = None) -> bytes:
-    return json.dumps(value, indent=indent, ensure_ascii=False).encode()

@@ -1,5 +1,6 @@
 """Which devices, and which processes, a run is spread over."""
 
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -8,6 +9,7 @@ from lsgan_tf.config import Config
 from lsgan_tf.training import rendezvous
 from lsgan_tf.training.cluster import Alone, Cluster
 from lsgan_tf.utils.errors import UserError, first_line
+from lsgan_tf.utils.processor import processor_name
 
 
 def strategy(config: Config) -> tf.distribute.Strategy:
@@ -56,6 +58,27 @@ def local_strategy(logical_devices: int = 1, *, one_device: bool = False) -> tf.
     if one_device:
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices, _reduction(devices))
+
+
+def numerics() -> dict[str, str]:
+    """What rounds the sums of this process, beside the number of replicas and the libraries."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or _default_threads()
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
+    return {
+        "threads": str(threads),
+        "oneDNN": "on" if onednn else "off",
+        "device": details[0].get("device_name", "GPU") if gpus else processor_name(),
+    }
+
+
+def _default_threads():
+    """As many as TensorFlow takes for one operation unless it is told otherwise."""
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def spread(

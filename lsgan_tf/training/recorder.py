@@ -11,7 +11,7 @@ from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available
 from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import DataFacts, Run
-from lsgan_tf.training import build
+from lsgan_tf.training import build, devices
 from lsgan_tf.training.periodic_scores import PeriodicScores
 from lsgan_tf.utils import images
 
@@ -105,7 +105,8 @@ class Recorder(contextlib.AbstractContextManager):
         config, run = self._config, self._run
         self._held.enter_context(run.locked())
         data = DataFacts.of(self._dataset)
-        run.check(config, data, self._replicas, allow_config_change)
+        numerics = devices.numerics()
+        run.check(config, data, self._replicas, allow_config_change, numerics)
         step = self._checkpoints.restore_latest()
         build.set_learning_rates(self._gan, config)  # a checkpoint holds the rates of its own run
         finished = step == config.train_steps and not self._scores.is_owed(step)
@@ -121,7 +122,7 @@ class Recorder(contextlib.AbstractContextManager):
             name = self._stop.received.name
             print(f"{name}: stopped while the reference of the scores was measured.")
             return step, False
-        run.claim(config, data, self._replicas)
+        run.claim(config, data, self._replicas, numerics)
         self._checkpoints.best = self._scores.best_step()
         return step, True
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib.util
 import io
 import os
 import shutil
@@ -15,9 +16,11 @@ from typing import TextIO
 from absl import app, flags, logging
 
 from lsgan_tf.utils.errors import exit_on_user_error
+from lsgan_tf.utils.layout import with_tools
 
 _NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that was closed
-_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+# Of Linux; of Linux within Windows.
+_NVIDIA_DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -50,6 +53,10 @@ def run(
     Printing never fails: output is dropped if stdout or stderr is closed, has no reader any more or
     is a terminal that was closed; characters that their encoding lacks are escaped.
     """
+    # Commands draw to files. matplotlib cannot be imported with a name that it does not know, as
+    # that of a notebook's kernel, which the commands of its cells inherit.
+    os.environ["MPLBACKEND"] = "agg"
+    _name_tools_in_help()
     sys.stdout = _unfailing(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _unfailing(sys.stderr, sys.__stderr__, 2)
 
@@ -66,6 +73,13 @@ def run(
             return flags_parser(argv)
 
     app.run(start, flags_parser=parse)
+
+
+def _name_tools_in_help():
+    """Absl's help begins with the main module's docstring; in a wheel the tools are elsewhere."""
+    command = sys.modules["__main__"]
+    if command.__doc__:
+        command.__doc__ = with_tools(command.__doc__)
 
 
 def _unfailing(stream: TextIO | None, of_process: TextIO | None, descriptor: int) -> TextIO:
@@ -120,13 +134,23 @@ def start_tensorflow() -> None:
 
     tf.get_logger().setLevel("WARNING")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if _NVIDIA_DRIVER.exists() and not hidden and not tf.config.list_physical_devices("GPU"):
-        print(
-            "warning: there is an NVIDIA driver, but TensorFlow finds no GPU that it can use and "
-            "computes on the CPU. Install CUDA with pip install 'tensorflow[and-cuda]'; "
-            "TF_CPP_MIN_LOG_LEVEL=0 shows what TensorFlow reports.",
-            file=sys.stderr,
+    driver = any(path.exists() for path in _NVIDIA_DRIVERS)
+    if driver and not hidden and not tf.config.list_physical_devices("GPU"):
+        print(f"warning: {_why_no_gpu(tf.__version__)}", file=sys.stderr)
+
+
+def _why_no_gpu(version: str) -> str:
+    """What keeps TensorFlow, of this version, from the GPU of an NVIDIA driver."""
+    if importlib.util.find_spec("nvidia"):  # the parent of all packages of CUDA
+        return (
+            "TensorFlow finds no NVIDIA GPU that it can use, though CUDA is installed beside it, "
+            "and computes on the CPU. TF_CPP_MIN_LOG_LEVEL=0 shows what it reports."
         )
+    return (
+        "this machine has an NVIDIA GPU, but TensorFlow was installed without CUDA and computes on "
+        f"the CPU. To change that:  {sys.executable} -m pip install "
+        f"'tensorflow[and-cuda]=={version}'"
+    )
 
 
 @contextlib.contextmanager

@@ -104,7 +104,8 @@ def test_negative_image_size(made):
     assert "--image_size=-1" in load_error("tiny", made.parent, image_size=-1)
 
 
-def test_an_embedded_set_is_rendered_on_first_use(tmp_path):
+def test_an_embedded_set_is_rendered_on_first_use(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # of a notebook
     known = datasets.facts("digits_rotate", str(tmp_path))
     assert not list(tmp_path.iterdir())
     first = datasets.load("digits_rotate", str(tmp_path))

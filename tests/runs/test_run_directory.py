@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import multiprocessing
+import re
 
 import numpy as np
 import pytest
@@ -27,6 +28,19 @@ def test_what_is_claimed_is_read_back(run):
     run.claim(_config(run, seed=3), DATA)
     assert run.read() == (_config(run, seed=3), DATA)
     assert "--seed=3" in run.recipe.read_text()
+
+
+def test_the_data_are_found_from_another_folder(run, tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here / "data", there / "data"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    run.claim(_config(run, data_dir="data"), DATA)
+    assert run.read()[0].data_dir == "data"
+    monkeypatch.chdir(there)
+    assert run.read()[0].data_dir == str(here / "data")
+    (here / "data").rmdir()  # the run was moved to another machine, say
+    assert run.read()[0].data_dir == "data"
 
 
 def test_changed_flags_are_listed_and_refused(run):
@@ -94,17 +108,30 @@ def test_a_shape_of_no_image_is_refused(run, shape):
 
 
 def test_a_run_of_an_older_version_is_read_with_defaults_and_goes_on(run, capsys):
-    """It lacks newer flags and the number of replicas."""
+    """It lacks newer flags, and where it ran."""
     run.claim(_config(run, seed=3), DATA, replicas=2)
     path = run.directory / "config.json"
     stored = json.loads(path.read_text())
-    del stored["replicas"]
+    for name in ("replicas", "versions", "numerics", "data_path"):
+        del stored[name]
     for name in ("eval_every", "penalty", "n_critic", "schedule", "beta_2"):
         del stored["config"][name]
     path.write_text(json.dumps(stored))
     assert run.read() == (_config(run, seed=3), DATA)
     run.check(_config(run, seed=3), DATA, replicas=4)
     assert capsys.readouterr().out == ""
+
+
+def test_other_libraries_and_threads_are_reported(run, capsys):
+    run.claim(_config(run), DATA, numerics={"threads": "2", "oneDNN": "on"})
+    run.check(_config(run), DATA, numerics={"threads": "2", "oneDNN": "on"})
+    assert capsys.readouterr().out == ""
+    path = run.directory / "config.json"
+    path.write_text(re.sub('"keras": ".*?"', '"keras": "3.0.0"', path.read_text()))
+    run.check(_config(run), DATA, numerics={"threads": "8", "oneDNN": "on"})
+    out = capsys.readouterr().out
+    assert out.startswith("warning: resuming with keras 3.")
+    assert "(was 3.0.0), threads 8 (was 2): " in out and "to rounding, not bit for bit" in out
 
 
 def test_without_shared_statistics_another_number_of_replicas_needs_consent(run):

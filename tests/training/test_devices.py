@@ -1,6 +1,7 @@
 """What a run may be spread over, what may not be, and what replicas exchange."""
 
 import json
+import os
 
 import pytest
 import tensorflow as tf
@@ -21,6 +22,15 @@ def test_replicas_of_each_distribution():
     strategy, workers = devices.strategy_and_workers(one)
     assert strategy.num_replicas_in_sync == 1
     assert isinstance(workers, Alone)
+
+
+def test_what_rounds_sums_is_named(monkeypatch):
+    default = devices.numerics()
+    assert default["threads"] == str(len(os.sched_getaffinity(0)))
+    assert default["oneDNN"] == "on" and default["device"]
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert devices.numerics() == {**default, "threads": "7", "oneDNN": "off"}
 
 
 def test_a_batch_that_does_not_divide_is_told():

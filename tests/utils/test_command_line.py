@@ -88,7 +88,7 @@ _STARTS = """
 import pathlib
 import sys
 from lsgan_tf.utils import command_line
-command_line._NVIDIA_DRIVER = pathlib.Path({driver!r})
+command_line._NVIDIA_DRIVERS = (pathlib.Path({driver!r}),)
 command_line.start_tensorflow()
 print("started", file=sys.stderr)
 """
@@ -100,6 +100,7 @@ from types import SimpleNamespace
 os.write(2, b"a notice\\n")
 {end}
 get_logger = logging.getLogger
+__version__ = "2.21.0"
 config = SimpleNamespace(list_physical_devices=lambda kind: [])
 """
 
@@ -128,9 +129,13 @@ def test_a_gpu_that_cannot_be_used_is_reported(tmp_path):
     driver = tmp_path / "version"
     driver.touch()
     warning, started = _start(tmp_path, driver=str(driver)).splitlines()
-    assert "there is an NVIDIA driver, but TensorFlow finds no GPU" in warning
+    assert "an NVIDIA GPU, but TensorFlow was installed without CUDA" in warning
+    assert warning.endswith(f"{sys.executable} -m pip install 'tensorflow[and-cuda]==2.21.0'")
     assert started == "started"
     assert _start(tmp_path, driver=str(driver), CUDA_VISIBLE_DEVICES="-1") == "started\n"
+    (tmp_path / "nvidia").mkdir()  # as the wheels of CUDA
+    warning, _ = _start(tmp_path, driver=str(driver)).splitlines()
+    assert "though CUDA is installed" in warning and "TF_CPP_MIN_LOG_LEVEL=0" in warning
 
 
 def test_tensorflow_itself_starts_without_a_word():

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
-from tools.sources import image_sources
+
+from . import image_sources
 
 # What opening or reading a damaged zip raises. ValueError: names that are not text, offsets that
 # are too large. `BadImage` is a ValueError, too: let it pass where it can be raised.

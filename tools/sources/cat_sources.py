@@ -12,9 +12,10 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
-from tools.sources import archives, cat_faces, file_listing
-from tools.sources.archives import ZipReader
-from tools.sources.image_sources import Entry, FileReader, FolderReader
+
+from . import archives, cat_faces, file_listing
+from .archives import ZipReader
+from .image_sources import Entry, FileReader, FolderReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
 

@@ -19,7 +19,7 @@ import functools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tools.sources.gnt_window import HEADER_BYTES, MAX_RECORD_BYTES, Header, Search, Window
+from .gnt_window import HEADER_BYTES, MAX_RECORD_BYTES, Header, Search, Window
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

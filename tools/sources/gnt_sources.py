@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from lsgan_tf.utils.errors import UserError
-from tools.sources import archives, file_listing
+
+from . import archives, file_listing
 
 EXTENSION = ".gnt"
 

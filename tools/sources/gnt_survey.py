@@ -14,10 +14,12 @@ from typing import Any
 import tqdm
 
 from lsgan_tf.datasets import process_pool
+from lsgan_tf.utils import progress
 from lsgan_tf.utils.errors import UserError
-from tools.sources import gnt
-from tools.sources.gnt_sources import GntFile
-from tools.sources.hwdb_characters import Selection
+
+from . import gnt
+from .gnt_sources import GntFile
+from .hwdb_characters import Selection
 
 START_EVERY = 256  # items
 LISTED_DAMAGES = 5
@@ -98,7 +100,7 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     total = Survey([None] * len(files))
     damages = {}
     tasks = [process_pool.Task(_survey_file, (*pair, selection)) for pair in enumerate(files)]
-    with tqdm.tqdm(total=len(files), unit="file", desc="survey") as bar:
+    with progress.bar(total=len(files), unit="file", desc="survey") as bar:
         for number, part in _results(tasks, processes, bar):
             total.files[number] = part.files[0]
             total.kept.update(part.kept)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
-from tools.sources import file_listing
+
+from . import file_listing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
-from tools.sources.file_listing import ANY_NAME, is_hidden, walk_visible_files
+
+from .file_listing import ANY_NAME, is_hidden, walk_visible_files
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ import zipfile
 from pathlib import Path
 
 import filelock
-import tqdm
 
-from lsgan_tf.utils import files
+from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError
-from tools.sources import archives
+
+from . import archives
 
 _BLOCK_BYTES = 1 << 20
 
@@ -102,7 +102,7 @@ def _check_space(path: Path, member: zipfile.ZipInfo, scratch: Path) -> None:
 def _copy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     size = member.file_size
     with (
-        tqdm.tqdm(total=size, unit="B", unit_scale=True, desc=f"unpacking {path.name}") as bar,
+        progress.bar(total=size, unit="B", unit_scale=True, desc=f"unpacking {path.name}") as bar,
         files.replacing(target) as out,
     ):
         for block in _blocks(path, archive, member):

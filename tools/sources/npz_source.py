@@ -13,8 +13,9 @@ from PIL import Image
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
-from tools.sources import archives
-from tools.sources.image_sources import Entry, Source
+
+from . import archives
+from .image_sources import Entry, Source
 
 _MAX_CLASSES = 100_000
 _MAX_ITEM_BYTES = 4096  # of one class name: 1024 characters

@@ -8,8 +8,9 @@ import numpy as np
 
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.utils.errors import printable
-from tools.verifying.faults import Faults
-from tools.verifying.shard_check import Statistics
+
+from .faults import Faults
+from .shard_check import Statistics
 
 _FULL_HISTOGRAM = 20  # values
 _MAX_NAMED = 10

@@ -12,7 +12,8 @@ from typing import Any
 from lsgan_tf.datasets import manifest, pictures, shards
 from lsgan_tf.datasets.manifest import Manifest
 from lsgan_tf.utils.errors import UserError, first_line
-from tools.verifying.faults import Faults, read_small_file
+
+from .faults import Faults, read_small_file
 
 _MAX_SHOWN = 80  # characters of a value
 # What access to fields of JSON with another structure raises.

@@ -14,8 +14,9 @@ from PIL import Image
 
 from lsgan_tf.datasets import example, pictures, process_pool, shards, tfrecord
 from lsgan_tf.datasets.manifest import Manifest
-from tools.verifying.contact_sheet import Gallery
-from tools.verifying.faults import Faults, read_small_file
+
+from .contact_sheet import Gallery
+from .faults import Faults, read_small_file
 
 _PNG_CHUNK_BYTES = 12  # length, name and checksum around its data
 
