@@ -8,7 +8,7 @@ from keras.src.trainers import data_adapters  # private: see ARCHITECTURE.md
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 _NAMES = (("images", "image", "examples"), ("labels", "label"))  # of a batch that is a dictionary
-_MARK = "the first batch leaves the generator's value range"
+_MARK = "the first batch leaves the value range"
 _TOLERANCE = 0.25  # of the range: resizing overshoots, and scaled data need not be exact
 
 
@@ -86,9 +86,13 @@ class Batches(DataAdapter):
     def num_batches(self):
         """Steps of an epoch, or None."""
         batches = self._adapter.num_batches
-        if batches is None or self._group == 1:
-            return batches
-        return (batches - bool(self._adapter.has_partial_batch)) // self._group
+        return batches and (batches - self._left_out) // self._group
+
+    @property
+    def _left_out(self):
+        """Whether the last batch of arrays is smaller, which a group cannot hold."""
+        of_arrays = isinstance(self._adapter, data_adapters.ArrayDataAdapter)
+        return self._group > 1 and of_arrays and self._adapter.has_partial_batch
 
     def get_tf_dataset(self):
         """The data set of an epoch."""
@@ -96,7 +100,7 @@ class Batches(DataAdapter):
         if not isinstance(dataset, tf.data.Dataset):
             return dataset  # distributed already
         prepared = dataset.enumerate().map(tf.autograph.experimental.do_not_convert(self._prepare))
-        if self._group > 1 and self._adapter.has_partial_batch:
+        if self._left_out:
             prepared = prepared.take(self._adapter.num_batches - 1)
         return group(prepared, self._group)
 
@@ -142,13 +146,19 @@ def group(dataset: tf.data.Dataset, count: int) -> tf.data.Dataset:
     )
 
 
-def _assert_range(examples, value_range):
-    """Fails with a message that `explain` understands."""
+def _measure(examples, value_range):
+    """(lowest value, highest value, whether they keep to the range)."""
     lowest, highest = value_range
     margin = _TOLERANCE * (highest - lowest)
     values = tf.cast(examples, tf.float32)
     low, high = tf.reduce_min(values), tf.reduce_max(values)
-    inside = tf.logical_not((low < lowest - margin) | (high > highest + margin))  # or NaN
+    outside = (low < lowest - margin) | (high > highest + margin)  # NaN is not: see TerminateOnNaN
+    return low, high, tf.logical_not(outside)
+
+
+def _assert_range(examples, value_range):
+    """Fails, in a graph, with a message that `explain` understands."""
+    low, high, inside = _measure(examples, value_range)
     with tf.control_dependencies([tf.debugging.Assert(inside, [_MARK, low, high])]):
         return tf.constant(True)
 
@@ -163,12 +173,10 @@ def check_range(examples, value_range: tuple[float, float] | None) -> None:
     Raises:
         ValueError: they leave the value range by more than a quarter of it.
     """
-    if value_range is None:
-        return
-    try:
-        _assert_range(examples, value_range)
-    except tf.errors.InvalidArgumentError as error:
-        raise explain(error, value_range) from None
+    if value_range is not None:
+        low, high, inside = _measure(examples, value_range)
+        if not inside:
+            raise _outside(float(low), float(high), value_range)
 
 
 def explain(
@@ -177,7 +185,7 @@ def explain(
     """What to raise in place of an error of the graph: a `ValueError` where the data are to blame,
     else the error itself."""
     text = str(error)
-    if "batch tensors with different shapes" in text:
+    if "Cannot add tensor to the batch" in text or "tensors with different shapes" in text:
         return ValueError(
             "The batches differ in size, and a step takes several of them: make all of them of one "
             "size, dataset.batch(64, drop_remainder=True)."
@@ -185,7 +193,10 @@ def explain(
     found = re.search(re.escape(_MARK) + r"\] \[(\S+)\] \[(\S+)\]", text)
     if not found:
         return error
-    low, high = (float(number) for number in found.groups())
+    return _outside(*map(float, found.groups()), value_range)
+
+
+def _outside(low, high, value_range):
     lowest, highest = value_range
     return ValueError(
         f"The images of the first batch lie between {low:g} and {high:g}; the generator makes "

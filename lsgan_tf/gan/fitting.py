@@ -91,7 +91,7 @@ class FittingModel(SteppingModel):
             self.n_critic,
             batch_size=batch_size,
             steps_per_epoch=steps_per_epoch,
-            shuffle=shuffle,
+            shuffle=shuffle and not isinstance(x, tf.data.Dataset | types.GeneratorType),
             class_weight=class_weight,
         )
         if held_out is not None:
@@ -203,7 +203,8 @@ class FittingModel(SteppingModel):
         real, condition = batches.split_batch(batch, self.generator.num_classes)
         count, generator = tf.shape(real)[0], self.sampling_generator
         # By the number of examples before, away from training's steps and the samplers' -1 and -2.
-        step = -3 - tf.cast(self._trackers["d_real"].count.value, tf.int64)
+        before = tf.cast(self._trackers["d_real"].count.value, tf.int64)
+        step = -3 - before * self.distribute_strategy.num_replicas_in_sync
         z = latents.draw_for_replica(
             generator.latent_distribution, count, generator.latent_dim, seed=self.seed, step=step
         )

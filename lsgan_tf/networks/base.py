@@ -31,12 +31,6 @@ def spread(inputs, what: str) -> tuple:
     return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
 
 
-def signature(shape: tuple[int, ...], what: str, num_classes: int) -> list[keras.InputSpec]:
-    """What `export` takes for a network's call: examples of a shape, and labels if there are."""
-    inputs = [keras.InputSpec("float32", (None, *shape), name=what)]
-    return [*inputs, keras.InputSpec("int32", (None,), name=LABELS)] if num_classes else inputs
-
-
 class Network(keras.Model):
     """A model that creates its variables in its constructor.
 
@@ -83,11 +77,22 @@ class Network(keras.Model):
         if not self._is_checked:
             self.build_variables()
 
-    def export(self, filepath, *args, input_signature=None, **kwargs):
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
         """`keras.Model.export`, of (latents or images, and labels where the network takes them)."""
         if input_signature is None:
-            input_signature = signature(self._input_shape, self._input_name, self.num_classes)
-        super().export(filepath, *args, input_signature=input_signature, **kwargs)
+            shape = (None, *self._input_shape)
+            input_signature = [keras.InputSpec("float32", shape, name=self._input_name)]
+            if self.num_classes:
+                input_signature.append(keras.InputSpec("int32", (None,), name=LABELS))
+        if format != "tf_saved_model":
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        # Keras' own way traces each model within once more, on its first input alone.
+        archive = keras.export.ExportArchive()
+        archive.add_endpoint("serve", self.__call__, input_signature, **kwargs)
+        archive.write_out(filepath, verbose=verbose is not False)
 
 
 class Generator(Network):
