@@ -8,7 +8,7 @@ from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.batches import split_batch
 from lsgan_tf.gan.callbacks import BothOptimizers
 from lsgan_tf.gan.fitting import FittingModel
-from lsgan_tf.gan.objectives import LeastSquares
+from lsgan_tf.gan.objectives import LeastSquares, fits
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
 from lsgan_tf.networks import normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
@@ -48,8 +48,9 @@ class GAN(FittingModel):
     batches must be of one size that divides by the replicas (`drop_remainder=True`).
 
     Args:
-        generator: a `networks.base.Generator`.
-        discriminator: a `networks.base.Discriminator` of the same shape of examples and labels.
+        generator: a `networks.base.Generator`, or any Keras model: see `networks.own`.
+        discriminator: a `networks.base.Discriminator` of the same shape of examples and labels, or
+            any Keras model.
         objective: an `objectives.Objective`.
         penalty: a `penalties.Penalty` added to D's loss, or None.
         penalty_every: add the penalty to every so-manieth step of D, times this number ("lazy";
@@ -115,6 +116,11 @@ class GAN(FittingModel):
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective or LeastSquares()
+        if not fits(self.objective, discriminator.logit_range):
+            raise ValueError(
+                f"D's outputs lie within {discriminator.logit_range}, where {self.objective} cannot "
+                "have its targets. End D with Dense(1) and no activation."
+            )
         self.penalty = penalty
         self.penalty_every = penalty_every
         self.augmentation = augmentation

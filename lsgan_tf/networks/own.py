@@ -8,7 +8,7 @@ from keras import ops
 from lsgan_tf.networks.base import Discriminator, Generator
 
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of an activation
-_KEEPING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)  # keep the values
+_KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
 
 
 class _OfModel:
@@ -168,18 +168,19 @@ def _as_taken(labels, model, num_classes):
 
 def _takes_two(model):
     """Whether a model's `call` takes the labels as an argument of their own."""
-    parameters = inspect.signature(model.call).parameters
-    return len([name for name in parameters if name not in ("training", "mask")]) > 1
+    parameters = inspect.signature(model.call).parameters.values()
+    inputs = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+    return len([p for p in inputs if p.name not in ("training", "mask")]) > 1
 
 
 def _find_range(model):
-    """The range of the activation that a model ends in, or None."""
-    for layer in reversed(getattr(model, "operations", None) or model.layers):
-        if isinstance(layer, _KEEPING):
-            continue
+    """The range of the activation that a Sequential or functional model ends in, or None."""
+    layers = model.layers if isinstance(model, keras.Sequential) else []
+    for layer in reversed(getattr(model, "operations", layers)):
         if isinstance(layer, keras.Model):
             return _find_range(layer)
-        activation = getattr(layer, "activation", layer)
-        name = getattr(activation, "__name__", type(activation).__name__).lower()
-        return _RANGES.get(name)
+        kind = type(layer).__name__
+        if kind not in _KEEPING:
+            activation = getattr(layer, "activation", None)
+            return _RANGES.get(getattr(activation, "__name__", kind).lower())
     return None
