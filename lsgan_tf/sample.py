@@ -57,6 +57,7 @@ _OF_A_GENERATOR = (
 
 
 def main():
+    command_line.check_started()
     if _TIMELAPSE.value:
         _write_timelapse()
         return

@@ -1,5 +1,7 @@
 """What Keras' callbacks find in a GAN: one `model.optimizer` for its two; which are refused."""
 
+import math
+
 import keras
 
 _REFUSED = {
@@ -29,6 +31,11 @@ def check(callbacks) -> None:
         for kind, reason in _REFUSED.items():
             if isinstance(callback, kind):
                 raise ValueError(f"{kind.__name__} does not go with a GAN: {reason}.")
+
+
+def name_broken(metrics: dict[str, float]) -> list[str]:
+    """The names of the metrics that are NaN or infinite."""
+    return [name for name, value in metrics.items() if not math.isfinite(value)]
 
 
 class BothOptimizers:

@@ -118,8 +118,8 @@ class GAN(FittingModel):
         self.objective = objective or LeastSquares()
         if not fits(self.objective, discriminator.logit_range):
             raise ValueError(
-                f"D's outputs lie within {discriminator.logit_range}, where {self.objective} cannot "
-                "have its targets. End D with Dense(1) and no activation."
+                f"D's outputs lie within {discriminator.logit_range}, and not all targets of "
+                f"{self.objective} do. End D with Dense(1) and no activation."
             )
         self.penalty = penalty
         self.penalty_every = penalty_every
@@ -337,6 +337,8 @@ class GAN(FittingModel):
         return cls(**{k: deserialize(v) if k in _PARTS else v for k, v in config.items()})
 
     def get_compile_config(self):
+        if not self.compiled:
+            return None
         serialize = keras.saving.serialize_keras_object
         return {
             "generator_optimizer": serialize(self.generator_optimizer),

@@ -133,7 +133,7 @@ def test_bounded_logits_go_with_targets_within():
     sigmoid = _sequential_discriminator(activation="sigmoid")
     GAN(_sequential_generator(), sigmoid, LeastSquares(0, 1, 1))
     for objective in (LeastSquares(-1, 1, 0), SigmoidCrossEntropy()):
-        with pytest.raises(ValueError, match=r"within \(0.0, 1.0\), where .* no activation"):
+        with pytest.raises(ValueError, match=r"within \(0.0, 1.0\), and not all .* no activation"):
             GAN(_sequential_generator(), sigmoid, objective)
 
 
