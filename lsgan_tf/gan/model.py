@@ -335,17 +335,3 @@ class GAN(FittingModel):
     def from_config(cls, config):
         deserialize = keras.saving.deserialize_keras_object
         return cls(**{k: deserialize(v) if k in _PARTS else v for k, v in config.items()})
-
-    def get_compile_config(self):
-        if not self.compiled:
-            return None
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "generator_optimizer": serialize(self.generator_optimizer),
-            "discriminator_optimizer": serialize(self.discriminator_optimizer),
-            "steps_per_execution": self.steps_per_execution,
-            "jit_compile": self.jit_compile,
-        }
-
-    def compile_from_config(self, config):
-        self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})

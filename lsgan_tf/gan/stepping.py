@@ -9,8 +9,8 @@ from lsgan_tf.gan.batches import group, split_batch
 class SteppingModel(keras.Model):
     """A model whose `train_step` takes `n_critic` batches.
 
-    Subclasses have `n_critic`, `step` (an int64 variable, the steps done) and
-    `generator.num_classes`, and build their variables in the constructor.
+    Subclasses have `n_critic`, `step` (an int64 variable, the steps done),
+    `generator.num_classes` and the two optimizers, and build their variables in the constructor.
     """
 
     _compiled_steps = None
@@ -22,6 +22,20 @@ class SteppingModel(keras.Model):
             raise ValueError("XLA cannot compile a step that several replicas take together.")
         super().compile(**kwargs)
         self._compiled_steps = None  # a graph of former optimizers would go on training with them
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_optimizer": serialize(self.generator_optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
 
     def check_compiled(self, what: str) -> None:
         """ValueError unless the model is compiled. `what`: what needs it."""
