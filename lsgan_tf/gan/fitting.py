@@ -90,7 +90,7 @@ class FittingModel(SteppingModel):
             data,
             self.n_critic,
             batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=steps_per_epoch and steps_per_epoch * self.n_critic,
             shuffle=shuffle and not isinstance(x, tf.data.Dataset | types.GeneratorType),
             class_weight=class_weight,
         )

@@ -57,8 +57,10 @@ class Network(keras.Model):
     def get_config(self):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def __call__(self, inputs, *args, **kwargs):
-        return super().__call__(*spread(inputs, self._input_name), *args, **kwargs)
+    def __call__(self, *args, **kwargs):
+        if args:
+            args = (*spread(args[0], self._input_name), *args[1:])
+        return super().__call__(*args, **kwargs)
 
     def build_variables(self) -> None:
         """Creates the variables of all layers, by a symbolic call, and checks what comes out.

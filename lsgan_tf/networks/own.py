@@ -15,12 +15,13 @@ class _OfModel:
     """What both classes below share. The model is `self.model`."""
 
     def call(self, inputs, labels=None, training=False):
-        if not self.num_classes:
-            return self.model(inputs, training=training)
-        labels = _as_taken(labels, self.model, self.num_classes)
-        if _takes_two(self.model):
-            return self.model(inputs, labels, training=training)
-        return self.model([inputs, labels], training=training)
+        arguments = [inputs]
+        if self.num_classes:
+            arguments.append(_as_taken(labels, self.model, self.num_classes))
+            if not _takes_two(self.model):
+                arguments = [arguments]
+        outputs = self.model(*arguments, training=training)
+        return ops.cast(outputs, keras.config.floatx())  # a policy may compute at half precision
 
     def get_config(self):
         model = keras.saving.serialize_keras_object(self.model)

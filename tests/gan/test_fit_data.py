@@ -118,6 +118,15 @@ def test_what_is_left_of_arrays_makes_a_smaller_batch_or_none():
         _point_gan(n_critic=2).fit(tf.data.Dataset.from_tensor_slices(POINTS).batch(16), verbose=0)
 
 
+def test_steps_per_epoch_counts_steps():
+    for n_critic in (1, 2):
+        gan = _point_gan(n_critic=n_critic)
+        gan.fit(_dataset(POINTS).repeat(), steps_per_epoch=3, epochs=2, verbose=0)
+        assert int(gan.step.numpy()) == 6
+        gan.fit(POINTS, steps_per_epoch=3, verbose=0)  # in batches of 8 or 4
+        assert int(gan.step.numpy()) == 9
+
+
 def test_train_on_batch_takes_a_step():
     gan, twin = _point_gan(), _point_gan()
     logs = gan.train_on_batch(POINTS, return_dict=True)

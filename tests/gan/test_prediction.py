@@ -51,6 +51,7 @@ def test_predict_takes_latents_and_labels(labelled, inputs):
         np.testing.assert_allclose(
             labelled.generator.predict(structure, verbose=0), images, atol=1e-5
         )
+        np.testing.assert_allclose(labelled.generator(latents=Z, labels=LABELS), images, atol=1e-5)
         np.testing.assert_allclose(labelled.predict_on_batch(structure), images, atol=1e-5)
 
 

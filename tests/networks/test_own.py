@@ -129,6 +129,13 @@ def test_the_range_is_that_of_the_last_activation():
     assert ModelGenerator(scaled, value_range=(-3, 3)).value_range == (-3, 3)
 
 
+def test_models_that_compute_at_half_precision_return_full_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    gan = _train(GAN(_sequential_generator(), _sequential_discriminator()), IMAGES)
+    assert gan(np.ones((1, 6))).dtype == "float32"
+    assert gan.discriminator(IMAGES).dtype == "float32"
+
+
 def test_bounded_logits_go_with_targets_within():
     sigmoid = _sequential_discriminator(activation="sigmoid")
     GAN(_sequential_generator(), sigmoid, LeastSquares(0, 1, 1))
