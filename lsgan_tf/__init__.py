@@ -20,8 +20,19 @@ _MODULE_OF = {
     "R1": "lsgan_tf.gan.penalties",
     "Adam": "lsgan_tf.gan.optimizers",
     "RMSProp": "lsgan_tf.gan.optimizers",
+    "RateSchedule": "lsgan_tf.gan.optimizers",
     "DCGANGenerator": "lsgan_tf.networks.dcgan",
     "DCGANDiscriminator": "lsgan_tf.networks.dcgan",
+    "Generator": "lsgan_tf.networks.base",
+    "Discriminator": "lsgan_tf.networks.base",
+    "ModelGenerator": "lsgan_tf.networks.own",
+    "ModelDiscriminator": "lsgan_tf.networks.own",
+    "RaiseOnNaN": "lsgan_tf.inference.callbacks",
+    "SampleGrid": "lsgan_tf.inference.callbacks",
+    "Scores": "lsgan_tf.inference.callbacks",
+    "load": "lsgan_tf.inference.saved",
+    "Config": "lsgan_tf.config",
+    "train_run": "lsgan_tf.training.loop",
 }
 __all__ = list(_MODULE_OF)
 

@@ -51,6 +51,7 @@ _OUTPUT = flags.DEFINE_string("output", "scores.png", "The picture of --compare.
 
 
 def main():
+    command_line.check_started()
     if _COMPARE.value:
         _compare()
         return

@@ -12,6 +12,7 @@ _VERSION = flags.DEFINE_integer("version", 1, "Version: the directory's name.", 
 
 
 def main():
+    command_line.check_started()
     command_line.start_tensorflow()
     from lsgan_tf.inference import serving
 

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 
 from lsgan_tf.inference import load
@@ -19,6 +20,20 @@ _NUM = flags.DEFINE_integer(
     1,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
+_LATENTS = flags.DEFINE_string(
+    "latents",
+    "",
+    "A .npy file of latents [N, latent_dim] in place of random ones, for example "
+    "R/samples/latents.npy, those of the run's own grids.",
+)
+_TRUNCATION = flags.DEFINE_float(
+    "truncation",
+    1.0,
+    "What the latents are multiplied by: below 1 they are nearer to their mean, and the pictures "
+    "more ordinary and less various.",
+    0.0,
+    1.0,
+)
 _COLUMNS = flags.DEFINE_integer("columns", 0, "Columns of the grid; default a square.", 0)
 _LABELS = flags.DEFINE_string(
     "labels",
@@ -51,12 +66,13 @@ _OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate;
 
 # What a timelapse, which needs no generator, does not go with.
 _OF_A_GENERATOR = (
-    "num", "seed", "columns", "labels", "reals", "data_dir",
+    "num", "seed", "latents", "truncation", "columns", "labels", "reals", "data_dir",
     "interpolate", "frames", "separate", "checkpoint", "weights",
 )  # fmt: skip
 
 
 def main():
+    command_line.check_started()
     if _TIMELAPSE.value:
         _write_timelapse()
         return
@@ -67,12 +83,11 @@ def main():
     trained = load.load_by_flags()
     generate = sampler.Sampler(trained.generator)
     labels = parse_labels(_LABELS.value, trained.class_names)
-    count = _NUM.value or _default_num(trained, labels)
-    _check_labels(trained, labels, count)
-    z = sampler.draw_latents(trained.generator, count, _SEED.value)
+    z = _draw_latents(trained, labels)
+    _check_labels(trained, labels, len(z))
     draw = _walk if _INTERPOLATE.value else _still
     path = draw(trained, generate, z, labels)
-    print(f"{path}: {trained.weights} weights of step {trained.step}, seed {_SEED.value}")
+    print(f"{path}: {trained.weights} weights of step {trained.step}, {_describe_latents(' ')}")
 
 
 def _write_timelapse():
@@ -91,10 +106,32 @@ def _write_timelapse():
 def _check():
     if _INTERPOLATE.value and _SEPARATE.value:
         raise UserError("--interpolate and --separate: choose one.")
+    if _LATENTS.value and (_NUM.value or flags.FLAGS["seed"].value != flags.FLAGS["seed"].default):
+        raise UserError("--latents brings its own latents; leave --num and --seed out.")
     if _INTERPOLATE.value and _NUM.value == 1:
         raise UserError("--interpolate needs --num=2 or more latents to walk between.")
     if _REALS.value and (_INTERPOLATE.value or _SEPARATE.value):
         raise UserError("--reals goes with a grid, without --interpolate and --separate.")
+
+
+def _draw_latents(trained, labels):
+    from lsgan_tf.inference import sampler
+
+    if _LATENTS.value:
+        z = sampler.read_latents(Path(_LATENTS.value), trained.generator.latent_dim)
+    else:
+        count = _NUM.value or _default_num(trained, labels)
+        z = sampler.draw_latents(trained.generator, count, _SEED.value)
+    return z * np.float32(_TRUNCATION.value)
+
+
+def _describe_latents(space):
+    """Where the latents come from, for a message or for a file's name."""
+    stem = Path(_LATENTS.value).stem
+    words = f"latents{space or '-'}{stem}" if stem else f"seed{space}{_SEED.value}"
+    if _TRUNCATION.value == 1.0:
+        return words
+    return f"{words}{',' if space else '-'}{space}truncation{space}{_TRUNCATION.value:g}"
 
 
 def _check_labels(trained, labels, count):
@@ -179,7 +216,7 @@ def _path(trained, ending):
     if _OUTPUT.value:
         return Path(_OUTPUT.value)
     kind = _INTERPOLATE.value or "sample"
-    name = f"{kind}-{trained.step:07d}-{trained.weights}-seed{_SEED.value}"
+    name = f"{kind}-{trained.step:07d}-{trained.weights}-{_describe_latents('')}"
     return trained.run.directory / f"{name}{ending}"
 
 

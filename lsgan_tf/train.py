@@ -10,6 +10,7 @@ from lsgan_tf.utils import command_line
 
 
 def main():
+    command_line.check_started()
     if flags.FLAGS.list_recipes:
         print("\n".join(recipes.table()))
         return

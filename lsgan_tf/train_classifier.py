@@ -18,6 +18,7 @@ _OUTPUT = flags.DEFINE_string(
 
 
 def main():
+    command_line.check_started()
     path = Path(_OUTPUT.value) if _OUTPUT.value else None
     if path and path.suffix != ".keras":
         raise UserError(f"--output={path} must end in .keras.")

@@ -7,6 +7,7 @@ import tensorflow as tf
 def copy(network: keras.Model) -> keras.Model:
     """Returns a second network of the same configuration and weights, which does not train."""
     twin = type(network).from_config({**network.get_config(), "name": f"{network.name}_ema"})
+    twin.ensure_built()
     twin.set_weights(network.get_weights())
     twin.trainable = False
     return twin

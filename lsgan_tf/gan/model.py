@@ -5,10 +5,12 @@ import tensorflow as tf
 
 from lsgan_tf.gan import augmentation as augmenting
 from lsgan_tf.gan import ema, latents, penalties
-from lsgan_tf.gan.objectives import LeastSquares
+from lsgan_tf.gan.batches import split_batch
+from lsgan_tf.gan.callbacks import BothOptimizers
+from lsgan_tf.gan.fitting import FittingModel
+from lsgan_tf.gan.objectives import LeastSquares, fits
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
-from lsgan_tf.gan.stepping import SteppingModel, split_batch
-from lsgan_tf.networks import normalization, spectral
+from lsgan_tf.networks import normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
@@ -21,7 +23,7 @@ _SETTINGS = (
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class GAN(SteppingModel):
+class GAN(FittingModel):
     """A generator and a discriminator that train each other.
 
     ```
@@ -46,8 +48,9 @@ class GAN(SteppingModel):
     batches must be of one size that divides by the replicas (`drop_remainder=True`).
 
     Args:
-        generator: a `networks.base.Generator`.
-        discriminator: a `networks.base.Discriminator` of the same shape of examples and labels.
+        generator: a `networks.base.Generator`, or any Keras model: see `networks.own`.
+        discriminator: a `networks.base.Discriminator` of the same shape of examples and labels, or
+            any Keras model.
         objective: an `objectives.Objective`.
         penalty: a `penalties.Penalty` added to D's loss, or None.
         penalty_every: add the penalty to every so-manieth step of D, times this number ("lazy";
@@ -94,7 +97,8 @@ class GAN(SteppingModel):
         name="gan",
     ):
         super().__init__(name=name)
-        _check_pair(generator, discriminator)
+        generator, discriminator = own.make_pair(generator, discriminator)
+        latents.check(generator.latent_distribution)
         check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
             penalties.check_penalised(discriminator)
@@ -112,6 +116,11 @@ class GAN(SteppingModel):
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective or LeastSquares()
+        if not fits(self.objective, discriminator.logit_range):
+            raise ValueError(
+                f"D's outputs lie within {discriminator.logit_range}, and not all targets of "
+                f"{self.objective} do. End D with Dense(1) and no activation."
+            )
         self.penalty = penalty
         self.penalty_every = penalty_every
         self.augmentation = augmentation
@@ -143,11 +152,6 @@ class GAN(SteppingModel):
             variables += optimizer.variables
         return [self.step, *variables]
 
-    def call(self, latents, labels=None, training=False):
-        """Latents [N, latent_dim] (and labels [N]) -> `sampling_generator`'s examples [N, ...]."""
-        arguments = (latents,) if labels is None else (latents, labels)
-        return self.sampling_generator(*arguments, training=training)
-
     def compile(self, generator_optimizer=None, discriminator_optimizer=None, **kwargs):
         """Sets the two optimizers, which must be two objects, `Adam()` by default.
 
@@ -167,6 +171,9 @@ class GAN(SteppingModel):
             # Slots that are made lazily inside a replica crash, or miss from a checkpoint.
             self.generator_optimizer.build(self.generator.trainable_variables)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+            self.optimizer = BothOptimizers(
+                generator=self.generator_optimizer, discriminator=self.discriminator_optimizer
+            )
 
     @property
     def metrics(self):
@@ -313,7 +320,8 @@ class GAN(SteppingModel):
         self._track({"g_gradient_norm": norm}, applied)
 
     def _track(self, measured, counts=True):
-        """Adds values to the metrics' means; those of an update that was skipped do not count."""
+        """Adds values to the metrics' means, once or so many times; an update that was skipped
+        does not count."""
         weight = None if counts is True else tf.cast(counts, tf.float32)
         for name, value in measured.items():
             self._trackers[name].update_state(value, weight)
@@ -327,24 +335,3 @@ class GAN(SteppingModel):
     def from_config(cls, config):
         deserialize = keras.saving.deserialize_keras_object
         return cls(**{k: deserialize(v) if k in _PARTS else v for k, v in config.items()})
-
-    def get_compile_config(self):
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "generator_optimizer": serialize(self.generator_optimizer),
-            "discriminator_optimizer": serialize(self.discriminator_optimizer),
-            "steps_per_execution": self.steps_per_execution,
-            "jit_compile": self.jit_compile,
-        }
-
-    def compile_from_config(self, config):
-        self.compile(**{k: keras.saving.deserialize_keras_object(v) for k, v in config.items()})
-
-
-def _check_pair(generator, discriminator):
-    """Checks that two networks fit each other and that the latent distribution is known."""
-    for trait in ("image_shape", "num_classes"):
-        of_g, of_d = getattr(generator, trait), getattr(discriminator, trait)
-        if of_g != of_d:
-            raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
-    latents.check(generator.latent_distribution)

@@ -149,3 +149,12 @@ class Wasserstein(Serializable):
     def optimum(self) -> Losses:
         """L_D = 0; L_G is open, since a constant added to D changes L_G and nothing else."""
         return Losses(0.0, None)
+
+
+def fits(objective: Objective, logit_range: tuple[float, float] | None) -> bool:
+    """Whether D's outputs, where they are bounded, reach the targets of an objective."""
+    if logit_range is None:
+        return True
+    low, high = logit_range
+    labels = dataclasses.astuple(objective) if isinstance(objective, LeastSquares) else [math.inf]
+    return all(low <= label <= high for label in labels)

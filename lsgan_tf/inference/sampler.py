@@ -2,6 +2,7 @@
 
 import functools
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.gan import latents
 from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils import files, images
-from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.errors import UserError, first_line
 
 REALS_LINE = 4  # pixels of black between real examples and generated ones
 _BLOCK = 256  # latents drawn in one go
@@ -104,6 +105,26 @@ def draw_latents(generator: Generator, count: int, seed: int) -> np.ndarray:
     return latents.draw(
         generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
     ).numpy()
+
+
+def read_latents(path: Path, latent_dim: int) -> np.ndarray:
+    """Reads latents, float32 [N, latent_dim], from a .npy file.
+
+    Raises:
+        UserError: it cannot be read, or holds anything else.
+    """
+    try:
+        z = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read as .npy: {first_line(error)}") from error
+    shape = getattr(z, "shape", ())
+    if len(shape) != 2 or shape[1] != latent_dim or not shape[0] or z.dtype.kind not in "fiu":
+        kind = f"{z.dtype} {list(shape)}" if shape else "something else"
+        raise UserError(f"{path} holds {kind}; latents are numbers [N, {latent_dim}], N above 0.")
+    z = np.asarray(z, np.float32)
+    if not np.isfinite(z).all():
+        raise UserError(f"{path} holds NaN or infinity.")
+    return z
 
 
 def labels_for(

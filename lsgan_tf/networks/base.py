@@ -9,6 +9,27 @@ from keras import ops
 
 from lsgan_tf.networks.layers import STDDEV, LabelMap, concatenate_label
 
+LABELS = "labels"
+
+
+def spread(inputs, what: str) -> tuple:
+    """The arguments of a network's call, from one structure, as `predict` hands it on.
+
+    Args:
+        inputs: an array; or (array, labels), or a dictionary of both.
+        what: the key of the array, "latents" or "images".
+
+    Raises:
+        ValueError: a dictionary has other keys.
+    """
+    if isinstance(inputs, dict):
+        if not {what} <= inputs.keys() <= {what, LABELS}:
+            raise ValueError(
+                f"Inputs with the keys {sorted(inputs)}; give {what!r}, and {LABELS!r} beside them."
+            )
+        return tuple(inputs[name] for name in (what, LABELS) if name in inputs)
+    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+
 
 class Network(keras.Model):
     """A model that creates its variables in its constructor.
@@ -23,6 +44,9 @@ class Network(keras.Model):
         name: of the Keras model; the argument of every network.
     """
 
+    _input_name = "images"
+    _is_checked = False
+
     def __init__(
         self, image_shape: tuple[int, ...], num_classes: int = 0, name: str | None = None
     ) -> None:
@@ -33,11 +57,44 @@ class Network(keras.Model):
     def get_config(self):
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def _build_on(self, input_shape):
-        inputs = [keras.Input(input_shape)]
+    def __call__(self, *args, **kwargs):
+        if args:
+            args = (*spread(args[0], self._input_name), *args[1:])
+        return super().__call__(*args, **kwargs)
+
+    def build_variables(self) -> None:
+        """Creates the variables of all layers, by a symbolic call, and checks what comes out.
+
+        Raises:
+            ValueError: if that has another shape than the network says.
+        """
+        inputs = [keras.Input(self._input_shape)]
         if self.num_classes:
             inputs.append(keras.Input((), dtype="int32"))
-        self(*inputs)
+        self._check_outputs(self(*inputs).shape)
+        self._is_checked = True
+
+    def ensure_built(self) -> None:
+        """Does what `build_variables` does, where a subclass has not."""
+        if not self._is_checked:
+            self.build_variables()
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """`keras.Model.export`, of (latents or images, and labels where the network takes them)."""
+        if input_signature is None:
+            shape = (None, *self._input_shape)
+            input_signature = [keras.InputSpec("float32", shape, name=self._input_name)]
+            if self.num_classes:
+                input_signature.append(keras.InputSpec("int32", (None,), name=LABELS))
+        if format != "tf_saved_model":
+            super().export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        # Keras' own way traces each model within once more, on its first input alone.
+        archive = keras.export.ExportArchive()
+        archive.add_endpoint("serve", self.__call__, input_signature, **kwargs)
+        archive.write_out(filepath, verbose=verbose is not False)
 
 
 class Generator(Network):
@@ -53,6 +110,7 @@ class Generator(Network):
 
     latent_distribution = "uniform"
     value_range = (-1.0, 1.0)
+    _input_name = "latents"
 
     def __init__(
         self,
@@ -64,9 +122,18 @@ class Generator(Network):
         super().__init__(image_shape, num_classes, name)
         self.latent_dim = latent_dim
 
-    def build_variables(self) -> None:
-        """Creates the variables of all layers, by a symbolic call on latents (and labels)."""
-        self._build_on((self.latent_dim,))
+    @property
+    def _input_shape(self):
+        return (self.latent_dim,)
+
+    def _check_outputs(self, shape):
+        if len(shape) != len(self.image_shape) + 1 or any(
+            made not in (None, said) for made, said in zip(shape[1:], self.image_shape, strict=True)
+        ):
+            raise ValueError(
+                f"{type(self).__name__} says image_shape {self.image_shape}, and makes images of "
+                f"{tuple(shape[1:])}."
+            )
 
     def call(self, latents, training=False):
         return self.body(latents, training=training)
@@ -83,9 +150,16 @@ class Discriminator(Network):
 
     logit_range = None
 
-    def build_variables(self) -> None:
-        """Creates the variables of all layers, by a symbolic call on images (and labels)."""
-        self._build_on(self.image_shape)
+    @property
+    def _input_shape(self):
+        return self.image_shape
+
+    def _check_outputs(self, shape):
+        if len(shape) > 1 and shape[-1] != 1:
+            raise ValueError(
+                f"{type(self).__name__} returns {tuple(shape)}; a discriminator returns one logit "
+                "for each image, [N, 1]: end it with Dense(1)."
+            )
 
     def call(self, images, training=False):
         return self.body(images, training=training)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 from tensorflow.core.util import event_pb2
 
 from lsgan_tf.runs.run_directory import Run
@@ -65,10 +66,12 @@ class Logbook:
         """A context whose time counts as training; the rest is sampling and saving."""
         return self._clock
 
-    def config(self, text: str) -> None:
-        """Writes the resolved flags, one a line, as TensorBoard text."""
+    def config(self, text: str, values: Mapping[str, bool | int | float | str]) -> None:
+        """Writes the resolved flags, one a line, as TensorBoard text, and their values, by which
+        its page of hyperparameters compares runs."""
         with self._writer.as_default(step=0):
             tf.summary.text("flags", "\n".join(f"    {line}" for line in text.splitlines()))
+            hparams.hparams(dict(values))
 
     def pictures(self, name: str, step: int, picture: np.ndarray) -> None:
         """Writes a grid, uint8 [H, W, C], as TensorBoard image."""

@@ -4,6 +4,7 @@ import keras
 
 from lsgan_tf import networks
 from lsgan_tf.config import Config
+from lsgan_tf.gan import objectives
 from lsgan_tf.gan.augmentation import Augmentation
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.objectives import LeastSquares, Objective, SigmoidCrossEntropy, Wasserstein
@@ -76,11 +77,8 @@ def _networks(config, image_shape, class_names) -> tuple[Generator, Discriminato
 
 def _check_logit_range(config, discriminator):
     """Refuses an objective whose targets bounded logits cannot reach."""
-    if discriminator.logit_range is None:
-        return
-    low, high = discriminator.logit_range
-    labels = (config.label_a, config.label_b, config.label_c)
-    if config.objective != "least_squares" or not all(low <= label <= high for label in labels):
+    if not objectives.fits(objective(config), discriminator.logit_range):
+        low, high = discriminator.logit_range
         raise UserError(
             f"--network={config.network} has outputs between {low:g} and {high:g} only. It goes "
             "with least squares and labels within, for example --objective=binary."

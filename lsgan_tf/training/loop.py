@@ -3,15 +3,18 @@
 import contextlib
 import dataclasses
 import importlib.metadata
-import math
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from lsgan_tf import datasets
 from lsgan_tf.config import OF_THIS_MACHINE, Config
 from lsgan_tf.datasets.dataset import Dataset
+from lsgan_tf.gan.callbacks import name_broken
 from lsgan_tf.gan.model import GAN
 from lsgan_tf.runs.run_directory import DataFacts
 from lsgan_tf.training import build, devices
@@ -53,6 +56,33 @@ def train(config: Config, allow_config_change: bool = False) -> None:
             if unfinished:
                 workers.share(gan.state)
                 _train_from(step, config, strategy, workers, dataset, gan, recorder, stop)
+
+
+def train_run(config: Config, allow_config_change: bool = False) -> Path:
+    """`train`, for a notebook, a script or a thread: in this process, which stays as it was.
+
+    A signal, Ctrl-C or a notebook's Stop, ends it after the step, with everything saved; outside
+    of the main thread signals are left alone.
+
+    Args:
+        config: the run. Without `run_dir` it goes into runs/DATASET.
+        allow_config_change: resume under settings that differ from those of the run directory.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        UserError: as `train`.
+    """
+    if not config.run_dir:
+        run_dir = Path("runs") / re.sub(r"\W+", "_", config.dataset)
+        config = dataclasses.replace(config, run_dir=str(run_dir))
+    policy = keras.config.dtype_policy()
+    try:
+        train(config, allow_config_change)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return Path(config.run_dir)
 
 
 def _train_from(step, config, strategy, workers, dataset, gan, recorder, stop):
@@ -112,7 +142,7 @@ def _finite_metrics(gan, step, config, recorder):
         UserError: one is not finite. A mean keeps the NaN of any step that went into it.
     """
     metrics = {metric.name: float(metric.result()) for metric in gan.metrics}
-    broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+    broken = name_broken(metrics)
     if broken:
         first = (step - 1) // config.log_every * config.log_every + 1
         raise UserError(

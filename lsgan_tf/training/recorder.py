@@ -140,7 +140,7 @@ class Recorder(contextlib.AbstractContextManager):
         )
         if step == 0:
             self._show_reals()
-            self._logbook.config(config.to_flagfile())
+            self._logbook.config(config.to_flagfile(), vars(config))
             self.sample(0)
             return
         if not self._run.sample_path(step).exists():  # killed after the checkpoint was saved

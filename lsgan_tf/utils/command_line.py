@@ -15,7 +15,7 @@ from typing import TextIO
 
 from absl import app, flags, logging
 
-from lsgan_tf.utils.errors import exit_on_user_error
+from lsgan_tf.utils.errors import UserError, exit_on_user_error
 from lsgan_tf.utils.layout import with_tools
 
 _NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that was closed
@@ -119,6 +119,20 @@ def _redirect_to_null(descriptor: int) -> None:
         os.dup2(null, descriptor)
         os.close(null)
     os.set_inheritable(descriptor, True)
+
+
+def check_started() -> None:
+    """Refuses that a command's `main` is called from Python, where there is no command line.
+
+    Raises:
+        UserError: `run` has not parsed the flags; names what there is for Python.
+    """
+    if not flags.FLAGS.is_parsed():
+        raise UserError(
+            "This function belongs to a command, whose flags come from a command line: python -m "
+            "lsgan_tf.train --help. In Python, train with lsgan_tf.train_run(lsgan_tf.Config(...))"
+            ", and take the generator of a run with lsgan_tf.load(RUN_DIR)."
+        )
 
 
 def start_tensorflow() -> None:

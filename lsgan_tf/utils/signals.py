@@ -1,6 +1,7 @@
 """Stopping a run from outside without losing a step."""
 
 import signal
+import threading
 from types import FrameType
 
 
@@ -8,7 +9,8 @@ class StopRequest:
     """Notes SIGTERM, SIGHUP and the first SIGINT while active, instead of ending the process.
 
     A second SIGINT interrupts as usual. SIGHUP, which a closing terminal sends, stays ignored if it
-    was ignored before: `nohup` asks for that.
+    was ignored before: `nohup` asks for that. In a thread, which Python lets handle no signals, all
+    is as it was.
 
     Attributes:
         received: the signal that asked to stop, or None.
@@ -19,6 +21,8 @@ class StopRequest:
         self._before = {}
 
     def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
                 continue

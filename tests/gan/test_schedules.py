@@ -232,13 +232,6 @@ def test_fit_takes_n_critic_batches_a_step_and_counts_iterations(labelled):
     assert len(history.history["d_loss"]) == 2
 
 
-def test_fit_with_critic_steps_takes_a_dataset_only():
-    gan = GAN(TinyGenerator(), TinyDiscriminator(), n_critic=2)
-    gan.compile()
-    with pytest.raises(ValueError, match="n_critic=2, fit takes a tf.data.Dataset.* not ndarray"):
-        gan.fit(np.zeros((8, 8, 8, 1), np.float32))
-
-
 def test_groups_are_batches_that_follow_one_another():
     gan = GAN(TinyGenerator(3), TinyDiscriminator(3), n_critic=2)
     dataset = tf.data.Dataset.range(12).map(lambda i: (i, -i)).batch(2)

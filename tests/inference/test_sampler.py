@@ -1,6 +1,7 @@
 """`python -m lsgan_tf.sample`, from the generator's latents to the files."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 from lsgan_tf import datasets, sample
 from lsgan_tf.inference import classes, load, sampler
 from lsgan_tf.inference.classes import parse_labels
+from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils import images
 from lsgan_tf.utils.errors import UserError
 from tests.commands import run_main
 
@@ -45,6 +48,52 @@ def test_a_grid_of_the_same_seed_is_the_same(run_sample, trained):
     assert one.shape == (32, 32)  # 3 x 3 pictures of 8 pixels, gaps of 2
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_latents_of_a_file_are_those_of_the_grid(run_sample, trained):
+    """The run's own: its last sample grid, whose pictures are of other columns."""
+    stored = Run(trained).samples / "latents.npy"
+    path = run_sample(run_dir=trained, latents=str(stored), weights="ema")
+    z = np.load(stored)
+    generator = load.load(trained).generator
+    expected = images.grid(sampler.Sampler(generator)(z), round(len(z) ** 0.5))
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), np.squeeze(expected))
+    assert Path(path).name == "sample-0000012-ema-latents-latents.png"
+    with pytest.raises(UserError, match="leave --num and --seed out"):
+        run_sample(run_dir=trained, latents=str(stored), num=4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros((4, 6)), r"holds float64 \[4, 6\]; latents are numbers \[N, 5\]"),
+        (np.zeros((0, 5)), "N above 0"),
+        (np.full((4, 5), np.nan), "NaN or infinity"),
+        (np.array(["a", "b"]), "latents are numbers"),
+        (b"PK\x03\x04", "cannot be read as .npy"),
+        (b"", "cannot be read as .npy"),
+        (None, "cannot be read as .npy"),
+    ],
+)
+def test_files_that_hold_no_latents_are_refused(run_sample, trained, tmp_path, content, message):
+    path = tmp_path / "z.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(UserError, match=message):
+        run_sample(run_dir=trained, latents=str(path))
+
+
+def test_truncation_moves_latents_to_their_mean(run_sample, trained, tmp_path):
+    wide, narrow, mean = (
+        np.asarray(Image.open(run_sample(run_dir=trained, num=9, truncation=truncation)), float)
+        for truncation in (1.0, 0.5, 0.0)
+    )
+    np.testing.assert_array_equal(mean[:8, :8], mean[10:18, 10:18])
+    assert 0 < np.abs(narrow - mean).mean() < np.abs(wide - mean).mean()
+    path = run_sample(run_dir=trained, num=2, interpolate="strip", truncation=0.5)
+    assert path.endswith("strip-0000012-ema-seed0-truncation0.5.png")
 
 
 def test_raw_and_averaged_weights_and_older_checkpoints_differ(run_sample, trained):

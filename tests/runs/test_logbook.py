@@ -1,7 +1,10 @@
-"""What TensorBoard is told of the losses at the optimum."""
+"""What TensorBoard is told of the losses at the optimum, and of the flags."""
 
 import pytest
+import tensorflow as tf
+from tensorboard.plugins.hparams import plugin_data_pb2
 
+from lsgan_tf.config import Config
 from lsgan_tf.gan import objectives
 from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import Run
@@ -30,3 +33,20 @@ def test_only_an_optimum_that_there_is_is_drawn(tmp_path, objective, expected):
         if tag.endswith("_at_optimum")
     }
     assert optima == expected
+
+
+def test_the_flags_are_hyperparameters(tmp_path):
+    logbook = Logbook(Run(tmp_path), objectives.LeastSquares(), batch_size=4, train_steps=2)
+    logbook.config("--batch_size=4", vars(Config(batch_size=4, learning_rate=0.5, mirror=True)))
+    logbook.flush()
+    (metadata,) = (
+        value.metadata
+        for path in tmp_path.glob("events*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+        if value.metadata.plugin_data.plugin_name == "hparams"
+    )
+    parsed = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+    values = parsed.session_start_info.hparams
+    assert values["batch_size"].number_value == 4 and values["learning_rate"].number_value == 0.5
+    assert values["mirror"].bool_value and values["objective"].string_value == "least_squares"

@@ -1,0 +1,221 @@
+"""From what `fit` is given to the batches of a training step: examples, or (examples, labels)."""
+
+import re
+
+import keras
+import tensorflow as tf
+from keras.src.trainers import data_adapters  # private: see ARCHITECTURE.md
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+
+_NAMES = (("images", "image", "examples"), ("labels", "label"))  # of a batch that is a dictionary
+_MARK = "the first batch leaves the value range"
+_TOLERANCE = 0.25  # of the range: resizing overshoots, and scaled data need not be exact
+
+
+def split_batch(batch, num_classes: int) -> tuple:
+    """Splits a batch into the examples and what the networks take beside them.
+
+    Args:
+        batch: examples [N, ...], (examples,), (examples, labels [N]), or as Keras hands it on:
+            (examples, labels, None), ((examples, labels), None), {"images": ..., "labels": ...}.
+        num_classes: number of labels the networks are conditioned on, or 0.
+
+    Returns:
+        (examples, (labels,)), or (examples, ()) for networks without labels, which ignore them.
+
+    Raises:
+        ValueError: if labels are missing, or if there are weights or further parts.
+    """
+    parts = _split(batch)
+    if len(parts) == 1 and isinstance(parts[0], (tuple, list, dict)):
+        parts = _split(parts[0])
+    if not 1 <= len(parts) <= 2:
+        raise ValueError(
+            f"A batch of {len(parts)} parts; give the images alone or (images, labels). A GAN's "
+            "losses have no weights of examples or classes."
+        )
+    if num_classes == 0:
+        return parts[0], ()
+    if len(parts) < 2:
+        raise ValueError(
+            f"This GAN is conditioned on {num_classes} labels, and the batches have none: give "
+            f"(images, labels), the labels integers [N] below {num_classes}."
+        )
+    return parts[0], (parts[1],)
+
+
+def _split(batch):
+    """The parts of a batch that are there, by position."""
+    if isinstance(batch, dict):
+        unknown = batch.keys() - {name for names in _NAMES for name in names}
+        if unknown:
+            raise ValueError(
+                f"A batch with the keys {sorted(batch)}; give 'images', and 'labels' beside them."
+            )
+        batch = [batch[name] for names in _NAMES for name in names if name in batch]
+    parts = batch if isinstance(batch, (tuple, list)) else (batch,)
+    # Keras puts an optional in the place of None where a data set's elements have one.
+    absent = (type(None), tf.experimental.Optional, tf.OptionalSpec)
+    return [part for part in parts if not isinstance(part, absent)]
+
+
+class Batches(DataAdapter):
+    """What Keras' `fit` and `evaluate` read, whatever the user gave: batches as a step takes them.
+
+    Args:
+        data: x, y and sample_weight of `fit`, or fewer of them.
+        num_classes: number of labels the networks are conditioned on, or 0.
+        value_range: (lowest, highest) value of the examples, which the first batch of an epoch
+            must keep; None: any.
+        group: batches of one step; those of above 1 are tuples, and what is left over is dropped.
+        **options: of Keras' data adapters: `batch_size`, `shuffle` and so on.
+
+    Raises:
+        ValueError: if Keras does not take such data.
+    """
+
+    def __init__(self, data, num_classes, value_range, group=1, **options):
+        self._adapter = data_adapters.get_data_adapter(*data, **options)
+        self._num_classes, self._value_range, self._group = num_classes, value_range, group
+        self.on_epoch_begin = self._adapter.on_epoch_begin
+        self.on_epoch_end = self._adapter.on_epoch_end
+
+    batch_size = has_partial_batch = partial_batch_size = None  # not said, and not asked for
+
+    @property
+    def num_batches(self):
+        """Steps of an epoch, or None."""
+        batches = self._adapter.num_batches
+        return batches and (batches - self._left_out) // self._group
+
+    @property
+    def _left_out(self):
+        """Whether the last batch of arrays is smaller, which a group cannot hold."""
+        of_arrays = isinstance(self._adapter, data_adapters.ArrayDataAdapter)
+        return self._group > 1 and of_arrays and self._adapter.has_partial_batch
+
+    def get_tf_dataset(self):
+        """The data set of an epoch."""
+        dataset = self._adapter.get_tf_dataset()
+        if not isinstance(dataset, tf.data.Dataset):
+            return dataset  # distributed already
+        prepared = dataset.enumerate().map(tf.autograph.experimental.do_not_convert(self._prepare))
+        if self._left_out:
+            prepared = prepared.take(self._adapter.num_batches - 1)
+        return group(prepared, self._group)
+
+    def _prepare(self, number, *batch):
+        batch = prepare(join(batch), self._num_classes)
+        if self._value_range is None:
+            return batch
+        examples = batch[0] if isinstance(batch, tuple) else batch
+        check = tf.cond(number == 0, lambda: _assert_range(examples, self._value_range), _pass)
+        with tf.control_dependencies([check]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+
+def prepare(batch, num_classes: int):
+    """Makes float images or (float images, int32 labels [N]) of what `split_batch` takes.
+
+    Labels may also be [N, 1], or one-hot.
+    """
+    examples, labels = split_batch(batch, num_classes)
+    labels = [_to_ids(tf.convert_to_tensor(part), num_classes) for part in labels]
+    return join((tf.cast(examples, keras.config.floatx()), *labels))
+
+
+def _to_ids(labels, num_classes):
+    if len(labels.shape) == 2 and labels.shape[1] == num_classes > 1:
+        labels = tf.argmax(labels, axis=1)
+    return tf.cast(tf.reshape(labels, [-1]), tf.int32)
+
+
+def join(parts):
+    """What a data set's `map` spreads over arguments, as one: examples, or (examples, labels)."""
+    return parts if len(parts) > 1 else parts[0]
+
+
+def group(dataset: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """Makes tuples of `count` batches that follow one another; 1: the data set as it is."""
+    if count == 1:
+        return dataset
+    return dataset.batch(count, drop_remainder=True).map(
+        lambda *parts: tuple(
+            tf.nest.map_structure(lambda part, n=n: part[n], join(parts)) for n in range(count)
+        )
+    )
+
+
+def _measure(examples, value_range):
+    """(lowest value, highest value, whether they keep to the range)."""
+    lowest, highest = value_range
+    margin = _TOLERANCE * (highest - lowest)
+    values = tf.cast(examples, tf.float32)
+    low, high = tf.reduce_min(values), tf.reduce_max(values)
+    outside = (low < lowest - margin) | (high > highest + margin)  # NaN is not: see TerminateOnNaN
+    return low, high, tf.logical_not(outside)
+
+
+def _assert_range(examples, value_range):
+    """Fails, in a graph, with a message that `explain` understands."""
+    low, high, inside = _measure(examples, value_range)
+    with tf.control_dependencies([tf.debugging.Assert(inside, [_MARK, low, high])]):
+        return tf.constant(True)
+
+
+def _pass():
+    return tf.constant(True)
+
+
+def check_range(examples, value_range: tuple[float, float] | None) -> None:
+    """Checks the values of examples that are there already.
+
+    Raises:
+        ValueError: they leave the value range by more than a quarter of it.
+    """
+    if value_range is not None:
+        low, high, inside = _measure(examples, value_range)
+        if not inside:
+            raise _outside(float(low), float(high), value_range)
+
+
+def explain(
+    error: tf.errors.InvalidArgumentError, value_range: tuple[float, float] | None
+) -> Exception:
+    """What to raise in place of an error of the graph: a `ValueError` where the data are to blame,
+    else the error itself."""
+    text = str(error)
+    if "Cannot add tensor to the batch" in text or "tensors with different shapes" in text:
+        return ValueError(
+            "The batches differ in size, and a step takes several of them: make all of them of one "
+            "size, dataset.batch(64, drop_remainder=True)."
+        )
+    found = re.search(re.escape(_MARK) + r"\] \[(\S+)\] \[(\S+)\]", text)
+    if not found:
+        return error
+    return _outside(*map(float, found.groups()), value_range)
+
+
+def _outside(low, high, value_range):
+    lowest, highest = value_range
+    return ValueError(
+        f"The images of the first batch lie between {low:g} and {high:g}; the generator makes "
+        f"images between {lowest:g} and {highest:g} (its value_range). Map them to it first:\n"
+        f"  {_mend(low, high, lowest, highest)}"
+    )
+
+
+def _mend(low, high, lowest, highest):
+    """The line of Python that maps images to the range, of an array and of a data set."""
+    start, end = next(
+        ((a, b) for a, b in ((0, 1), (-1, 1), (0, 255)) if a <= low and high <= b), (low, high)
+    )
+    factor = (end - start) / (highest - lowest)
+    offset = lowest - start / factor
+    scaled = "images" if factor == 1 else f"images / {factor:g}"
+    shifted = scaled if offset == 0 else f"{scaled} {'-+'[offset > 0]} {abs(offset):g}"
+    of_tensors = shifted.replace("images", "tf.cast(images, tf.float32)")
+    return (
+        f"images = {shifted}  # an array\n"
+        f"  dataset = dataset.map(lambda images, *labels: ({of_tensors}, *labels))"
+    )
