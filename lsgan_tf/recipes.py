@@ -20,6 +20,11 @@ from lsgan_tf.utils.layout import RECIPES
 from lsgan_tf.utils.settings import LABEL_PRESETS
 
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
+# What is said of one penalty or network means nothing for another.
+_SETTINGS_OF = {
+    "penalty": ("penalty_weight", "penalty_width", "penalty_target", "penalty_every"),
+    "network": ("discriminator_norm", "base_channels"),
+}
 _PRESET_OF = {labels: name for name, labels in LABEL_PRESETS.items()}
 
 
@@ -69,10 +74,11 @@ def from_flags(values: flags.FlagValues | None = None) -> Config:
 def parse(argv: list[str]) -> list[str]:
     """Parses the flags of the training command, for `absl.app.run`.
 
-    The recipe comes first, then the command line, which wins. The recipe is the --flagfile if there
-    is one; else that of an existing --run_dir, if no --dataset is named; else flags/DATASET.flags;
-    else flags/default.flags. An empty --run_dir becomes runs/RECIPE, or runs/DATASET if it is one
-    of flags/ that leaves the data set open.
+    The recipe comes first, then the command line, which wins; another penalty or network than the
+    recipe's takes its own settings, not those that the recipe has of the former. The recipe is the
+    --flagfile if there is one; else that of an existing --run_dir, if no --dataset is named; else
+    flags/DATASET.flags; else flags/default.flags. An empty --run_dir becomes runs/RECIPE, or
+    runs/DATASET if it is one of flags/ that leaves the data set open.
 
     Raises:
         UserError: if a flagfile cannot be read, or if labels stand beside a preset.
@@ -91,8 +97,21 @@ def parse(argv: list[str]) -> list[str]:
         _check_recipe(recipe)
     except UserError as error:
         raise UserError(f"{recipe.path}: {error}") from error
+    _reset_settings(recipe, argv[1:], values)
     values.run_dir = values.run_dir or str(_default_run_dir(values.dataset, recipe))
     return remaining
+
+
+def _reset_settings(recipe, arguments, values):
+    """Takes back what the recipe sets of a penalty or network that the command line replaces."""
+    own = flags.FlagValues()
+    define_flags(own)
+    own(["recipe", *recipe.arguments], known_only=True)
+    given = {name[1] for name in (re.match(r"--?(\w+)", one) for one in arguments) if name}
+    for choice, settings in _SETTINGS_OF.items():
+        if values[choice].value != own[choice].value:
+            for name in {*settings} - given:
+                values[name].unparse()
 
 
 def _choose_recipe(values):

@@ -25,7 +25,7 @@ def run_dir(data_dir, tmp_path_factory):
             "--dataset=small",
             f"--data_dir={data_dir}",
             "--network=light",
-            "--base_channels=0",
+            "--penalty=none",
         ),
         *(f"--run_dir={directory}", "--batch_size=4", "--train_steps=4", "--ema_decay=0.5"),
         *("--log_every=2", "--checkpoint_every=2"),

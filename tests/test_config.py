@@ -53,6 +53,26 @@ def test_a_run_of_a_recipe_that_leaves_the_data_set_open_is_named_after_the_data
     assert (few.mirror, few.run_dir) == (True, "runs/photos")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], ("r1", 1, 4, "none", 32)),
+        (["--penalty=none"], ("none", 0, 1, "none", 32)),
+        (["--penalty=dragan"], ("dragan", 0, 1, "none", 32)),
+        (["--penalty=dragan", "--penalty_every=2"], ("dragan", 0, 2, "none", 32)),
+        (["--penalty=r1", "--penalty_weight", "3"], ("r1", 3, 4, "none", 32)),
+        (["--network=light"], ("r1", 1, 4, "pair", 0)),
+        (["--network=light", "--discriminator_norm=none"], ("r1", 1, 4, "none", 0)),
+    ],
+)
+def test_another_penalty_or_network_leaves_the_recipes_settings_of_the_former(
+    parse, given, expected
+):
+    resolved = parse("--dataset=photos", *given)
+    names = "penalty", "penalty_weight", "penalty_every", "discriminator_norm", "base_channels"
+    assert tuple(getattr(resolved, name) for name in names) == expected
+
+
 def test_flagfile_replaces_the_recipe(parse, tmp_path):
     recipe = tmp_path / "mine.flags"
     recipe.write_text("# my recipe\n--dataset=lsun_church\n--batch_size=4\n")

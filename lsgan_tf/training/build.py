@@ -54,7 +54,7 @@ def gan(
     except NotPenalisable as error:
         raise UserError(
             f"--penalty={config.penalty} does not go with --network={config.network}. {error} "
-            "Give --penalty=none --penalty_every=1, or --discriminator_norm=layer, spectral or "
+            "Give --penalty=none, or --discriminator_norm=layer, spectral or "
             "none, which dcgan, scene, digit and light take; at 64x64x3 the difficult pairs have "
             "no batch norm, but for difficult_dcgan_bn."
         ) from error

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.stress
 REPEATS = int(os.environ.get("LSGAN_STRESS_REPEATS", "10"))
 STEPS = 200
 FLAGS = (
-    *("--dataset=small", "--network=light", "--base_channels=0", "--batch_size=16"),
+    *("--dataset=small", "--network=light", "--discriminator_norm=spectral", "--batch_size=16"),
     f"--train_steps={STEPS}",
     *(f"--checkpoint_every={CHECKPOINT_EVERY}", "--log_every=1", "--sample_every=50"),
     "--steps_per_execution=1",
