@@ -78,7 +78,7 @@ def test_every_layer_of_the_authors_initialisation(name):
 @pytest.mark.parametrize("name", ["light", "digit", "dcgan", "dcgan_no_bn"])
 def test_labels_change_the_picture_and_the_logit(name):
     generator, discriminator = networks.build(name, (28, 28, 1), 10)
-    z = tf.ones((2, 100))
+    z = tf.ones((2, generator.latent_dim))
     fakes = generator(z, tf.constant([3, 8]))
     assert np.abs(fakes[0] - fakes[1]).max() > 1e-4
     same = tf.repeat(fakes[:1], 2, axis=0)

@@ -24,6 +24,7 @@ LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
 SETTINGS = {
     "dataset": "small",
     "network": "mlp",
+    "penalty": "none",
     "batch_size": 32,
     "train_steps": 40,
     "learning_rate_schedule": "linear",
