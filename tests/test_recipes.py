@@ -84,7 +84,7 @@ def _blog(network):
 
 SETTINGS = {
     "printed_digits": _settings(
-        *("printed_digits", "light", PEARSON, 5_000),
+        *("printed_digits", "light", PEARSON, 4_500),
         **{"conditional": True, "learning_rate": 1e-3, "discriminator_learning_rate": 5e-4},
         ema_decay=0.999,
     ),
