@@ -102,11 +102,17 @@ def parse(argv: list[str]) -> list[str]:
     return remaining
 
 
+def _values_of(part: Flagfile) -> flags.FlagValues:
+    """The flags that a flagfile gives by itself, those of other commands left out."""
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["recipe", *part.arguments], known_only=True)
+    return values
+
+
 def _reset_settings(recipe, arguments, values):
     """Takes back what the recipe sets of a penalty or network that the command line replaces."""
-    own = flags.FlagValues()
-    define_flags(own)
-    own(["recipe", *recipe.arguments], known_only=True)
+    own = _values_of(recipe)
     given = {name[1] for name in (re.match(r"--?(\w+)", one) for one in arguments) if name}
     for choice, settings in _SETTINGS_OF.items():
         if values[choice].value != own[choice].value:
@@ -130,8 +136,7 @@ def _default_run_dir(dataset, recipe):
     folder = recipe.path.parent
     if (folder / CONFIG_FILE).is_file():  # a run's own recipe: that run
         return folder
-    names_data = any(re.match("--?dataset\\b", argument) for argument in recipe.arguments)
-    is_open = folder.resolve() == RECIPES and not names_data
+    is_open = folder.resolve() == RECIPES and not _values_of(recipe)["dataset"].present
     name = dataset if is_open else recipe.path.stem
     return Path("runs") / re.sub(r"\W+", "_", name)
 
@@ -143,11 +148,8 @@ def _check_recipe(recipe: Flagfile):
     replaces the labels of an included file, but not those beside it.
     """
     for part in recipe.walk():
-        values = flags.FlagValues()
-        define_flags(values)
-        values(["recipe", *part.arguments], known_only=True)
         try:
-            _check_labels(part.own, values.objective)
+            _check_labels(part.own, _values_of(part).objective)
         except UserError as error:
             if part is recipe:
                 raise

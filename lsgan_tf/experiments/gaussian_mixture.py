@@ -23,6 +23,7 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw
 
+from lsgan_tf.experiments.intervals import wilson_interval
 from lsgan_tf.utils import command_line, images
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.files import make_parent, replacing, write_bytes
@@ -138,13 +139,6 @@ def coverage(points: np.ndarray) -> dict:
         measures[f"modes_{name}"] = int((near >= COVERED).sum())
         measures[f"share_{name}"] = near.sum() / len(points)
     return measures
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % confidence interval of a probability (Wilson, 1927)."""
-    middle = successes + 1.96**2 / 2
-    half = 1.96 * (successes * (trials - successes) / trials + 1.96**2 / 4) ** 0.5
-    return tuple(np.clip(np.array([middle - half, middle + half]) / (trials + 1.96**2), 0, 1))
 
 
 def table(rows: list[dict]) -> str:

@@ -1,10 +1,10 @@
-"""95 % intervals of the means and shares of a cell's runs."""
+"""95 % intervals of means and shares."""
 
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lsgan_tf.experiments.gaussian_mixture import wilson_interval
+import numpy as np
 
 # Student's t at 0.975 for 1 to 9 degrees of freedom; beyond them its expansion in 1 / n is exact to
 # three decimals.
@@ -41,6 +41,13 @@ def of_share(successes: int, count: int) -> Estimate:
     """A share of one or more runs, with Wilson's interval."""
     low, high = wilson_interval(successes, count)
     return Estimate(successes / count, None, (float(low), float(high)), count)
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % confidence interval of a probability (Wilson, 1927)."""
+    middle = successes + 1.96**2 / 2
+    half = 1.96 * (successes * (trials - successes) / trials + 1.96**2 / 4) ** 0.5
+    return tuple(np.clip(np.array([middle - half, middle + half]) / (trials + 1.96**2), 0, 1))
 
 
 def t_quantile(freedom: int) -> float:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import filelock
 from lsgan_tf.datasets import manifest
 from lsgan_tf.experiments import processes
 from lsgan_tf.experiments.row import CLASSIFIER, MIXTURE, Cell, Row
+from lsgan_tf.runs import json_lines
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.layout import with_tools
@@ -154,5 +154,4 @@ def digest(paths: Iterable[Path]) -> str:
 def write_json_lines(path: Path, records: Iterable[dict]) -> None:
     """Writes a file of JSON lines atomically."""
     files.make_parent(path)
-    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    files.write_bytes(path, text.encode())
+    files.write_bytes(path, b"".join(json_lines.encode(record) + b"\n" for record in records))
