@@ -1,17 +1,16 @@
 """A run of a recipe: trained, scored, and told in a line."""
 
-import dataclasses
 import math
 import shlex
-from typing import Any
 
 from lsgan_tf import recipes
 from lsgan_tf.experiments import collapse, jobs, machine, processes, thinned_log
 from lsgan_tf.experiments.jobs import Job, Places
 from lsgan_tf.experiments.results import Line
 from lsgan_tf.experiments.row import CLASSIFIER, Protocol
+from lsgan_tf.runs import score_log
 from lsgan_tf.runs.run_directory import Run
-from lsgan_tf.utils import files, typed_json
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.signals import StopRequest
 
@@ -19,20 +18,6 @@ _IN_CHECKOUT = "--flagfile=flags/"
 _DIVERGED = "became NaN or infinite"  # in the message of a trainer whose metrics are not finite
 _ALSO = "fid"  # what a second network gives, with classes or without
 _SPARE = 20  # a run that is stopped and resumed has a checkpoint more, of a step that is not scored
-
-
-@dataclasses.dataclass(frozen=True)
-class _Scored:
-    """What is read of a line of scores.jsonl."""
-
-    step: int
-    score: str
-    title: str
-    value: float
-    weights: str
-    count: int
-    extractor: dict[str, Any]
-    reference: dict[str, Any]
 
 
 def training_flags(job: Job) -> list[str]:
@@ -151,10 +136,8 @@ def _evaluate(job, places, protocol, checkpoint, stop):
 def _read_scores(job, protocol):
     """{step: {name of a score: what was scored last}} under a protocol."""
     by_step = {}
-    for record in Run(job.directory).read_scores():
-        try:
-            scored = typed_json.parse(record, _Scored, ignore_unknown=True)
-        except typed_json.InvalidJson:
+    for scored in score_log.read_lines(Run(job.directory)):
+        if scored.step is None:  # of real images
             continue
         of_classifier = str(scored.extractor.get("name", "")).startswith(CLASSIFIER)
         if of_classifier == (protocol.features == CLASSIFIER) and scored.count == protocol.images:

@@ -105,10 +105,19 @@ class LossLog:
 def read_scores(run: Run) -> list[LoggedScore]:
     """The scores in a run's scores.jsonl, in the order they were written."""
     scores = []
-    for line in run.read_scores():
+    for line in read_lines(run):
         with contextlib.suppress(InvalidJson, RecursionError):
-            scores.append(_to_score(parse(line, _Line, ignore_unknown=True)))
+            scores.append(_to_score(line))
     return scores
+
+
+def read_lines(run: Run) -> list["Line"]:
+    """The lines of a run's scores.jsonl, in the order they were written."""
+    lines = []
+    for record in run.read_scores():
+        with contextlib.suppress(InvalidJson, RecursionError):
+            lines.append(parse(record, Line, ignore_unknown=True))
+    return lines
 
 
 def one_line(text: str) -> str:
@@ -117,7 +126,7 @@ def one_line(text: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Line:
+class Line:
     """What is read of a line of scores.jsonl, as `metrics.evaluator.score_lines` makes it."""
 
     step: int | None
@@ -154,7 +163,7 @@ class _Reference:
     images: int
 
 
-def _to_score(line: _Line) -> LoggedScore:
+def _to_score(line: Line) -> LoggedScore:
     weights = line.weights
     if weights is not None and line.generator_dtype not in (None, "float32"):
         weights = f"{weights}, {line.generator_dtype}"
@@ -171,7 +180,7 @@ def _to_score(line: _Line) -> LoggedScore:
     )
 
 
-def _to_protocol(line: _Line) -> Protocol:
+def _to_protocol(line: Line) -> Protocol:
     extractor = parse(line.extractor, _Extractor, ignore_unknown=True)
     reference = parse(line.reference, _Reference, ignore_unknown=True)
     # The accuracy of a classifier follows from its weights, which have a checksum.

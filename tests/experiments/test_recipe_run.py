@@ -16,6 +16,7 @@ def _score(name, title, value, step, features="classifier of small", count=50):
     return {
         **{"score": name, "title": title, "value": value, "step": step, "weights": "raw"},
         **{"count": count, "extractor": {"name": features, "sha256": "ab", "dtype": "float32"}},
+        **{"images": "generated", "settings": {}},
         "reference": {"dataset": "small", "split": "train", "images": 50, "fingerprint": "f00d"},
     }
 
