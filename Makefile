@@ -37,7 +37,7 @@ test: setup
 
 stress: setup
 	@echo "== testing under stress: pytest -m stress"
-	$(VENV)/bin/python -m pytest -m stress tests/stress $(ARGS)
+	$(VENV)/bin/python -m pytest -m stress $(ARGS)
 
 lint: setup
 	@echo "== linting: ruff, import-linter"

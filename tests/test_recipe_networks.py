@@ -87,6 +87,7 @@ SPECIFIED = {
     "mnist_mlp_tf": (109_456, 100_609, (28, 28, 1)),
 }
 ALL = {path.stem: path for path in recipes.paths()}
+POLICIES = "float32", "mixed_bfloat16"
 
 
 def _batch(generator, number):
@@ -142,10 +143,15 @@ def _essence(config, policy):
     )
 
 
-# The residual recipes differ in their penalty's points: each is tried in one precision.
-_SPARED = {("gp_residual_wgan", "float32"), ("gp_residual_lsgan", "mixed_bfloat16")}
+# A step of the residual networks takes ten seconds: one of the four cases stays in the suite.
+_LONG = [
+    case
+    for case in itertools.product(("gp_residual_lsgan", "gp_residual_wgan"), POLICIES)
+    if case != ("gp_residual_lsgan", "float32")
+]
 CASES = [
-    case for case in itertools.product(ALL, ("float32", "mixed_bfloat16")) if case not in _SPARED
+    pytest.param(*case, marks=[pytest.mark.stress] if case in _LONG else [])
+    for case in itertools.product(ALL, POLICIES)
 ]
 
 

@@ -78,7 +78,7 @@ def _wait_until_free(run):
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_row_killed_half_way_goes_on_and_has_one_line(places, rows):
     run = Run(places.runs_dir / "tiny" / "light-0")
     process = _start(places, rows)
