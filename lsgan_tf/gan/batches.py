@@ -8,7 +8,7 @@ from keras.src.trainers import data_adapters  # private: see ARCHITECTURE.md
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 _NAMES = (("images", "image", "examples"), ("labels", "label"))  # of a batch that is a dictionary
-_MARK = "the first batch leaves the value range"
+_RANGE, _LABELS = "the first batch leaves the value range", "labels are of no class"
 _TOLERANCE = 0.25  # of the range: resizing overshoots, and scaled data need not be exact
 
 
@@ -106,11 +106,15 @@ class Batches(DataAdapter):
 
     def _prepare(self, number, *batch):
         batch = prepare(join(batch), self._num_classes)
-        if self._value_range is None:
-            return batch
-        examples = batch[0] if isinstance(batch, tuple) else batch
-        check = tf.cond(number == 0, lambda: _assert_range(examples, self._value_range), _pass)
-        with tf.control_dependencies([check]):
+        examples, *labels = batch if isinstance(batch, tuple) else (batch,)
+        checks = [_assert(_LABELS, *_measure_labels(part, self._num_classes)) for part in labels]
+        if self._value_range is not None:
+
+            def check_range():
+                return _assert(_RANGE, *_measure(examples, self._value_range))
+
+            checks.append(tf.cond(number == 0, check_range, _pass))
+        with tf.control_dependencies(checks):
             return tf.nest.map_structure(tf.identity, batch)
 
 
@@ -127,6 +131,11 @@ def prepare(batch, num_classes: int):
 def _to_ids(labels, num_classes):
     if len(labels.shape) == 2 and labels.shape[1] == num_classes > 1:
         labels = tf.argmax(labels, axis=1)
+    if len(labels.shape) > 1 and labels.shape[1] != 1:
+        raise ValueError(
+            f"Labels of shape {labels.shape}, and {num_classes} classes: give integers [N] or "
+            f"[N, 1], or one-hot labels [N, {num_classes}]."
+        )
     return tf.cast(tf.reshape(labels, [-1]), tf.int32)
 
 
@@ -156,10 +165,15 @@ def _measure(examples, value_range):
     return low, high, tf.logical_not(outside)
 
 
-def _assert_range(examples, value_range):
+def _measure_labels(labels, num_classes):
+    """(lowest label, highest label, whether all are of a class)."""
+    low, high = tf.reduce_min(labels), tf.reduce_max(labels)
+    return low, high, (low >= 0) & (high < num_classes)
+
+
+def _assert(mark, low, high, inside):
     """Fails, in a graph, with a message that `explain` understands."""
-    low, high, inside = _measure(examples, value_range)
-    with tf.control_dependencies([tf.debugging.Assert(inside, [_MARK, low, high])]):
+    with tf.control_dependencies([tf.debugging.Assert(inside, [mark, low, high])]):
         return tf.constant(True)
 
 
@@ -167,20 +181,28 @@ def _pass():
     return tf.constant(True)
 
 
-def check_range(examples, value_range: tuple[float, float] | None) -> None:
-    """Checks the values of examples that are there already.
+def check(batch, num_classes: int, value_range: tuple[float, float] | None) -> None:
+    """Checks the values of a batch, as `prepare` makes it, that is there already.
 
     Raises:
-        ValueError: they leave the value range by more than a quarter of it.
+        ValueError: examples leave the value range by more than a quarter of it, or labels are not
+            from 0 to `num_classes` - 1.
     """
+    examples, *labels = batch if isinstance(batch, tuple) else (batch,)
     if value_range is not None:
         low, high, inside = _measure(examples, value_range)
         if not inside:
             raise _outside(float(low), float(high), value_range)
+    for part in labels:
+        low, high, inside = _measure_labels(part, num_classes)
+        if not inside:
+            raise _of_no_class(int(low), int(high), num_classes)
 
 
 def explain(
-    error: tf.errors.InvalidArgumentError, value_range: tuple[float, float] | None
+    error: tf.errors.InvalidArgumentError,
+    num_classes: int,
+    value_range: tuple[float, float] | None,
 ) -> Exception:
     """What to raise in place of an error of the graph: a `ValueError` where the data are to blame,
     else the error itself."""
@@ -190,10 +212,13 @@ def explain(
             "The batches differ in size, and a step takes several of them: make all of them of one "
             "size, dataset.batch(64, drop_remainder=True)."
         )
-    found = re.search(re.escape(_MARK) + r"\] \[(\S+)\] \[(\S+)\]", text)
+    found = re.search(rf"({_RANGE}|{_LABELS})\] \[(\S+)\] \[(\S+)\]", text)
     if not found:
         return error
-    return _outside(*map(float, found.groups()), value_range)
+    mark, low, high = found.groups()
+    if mark == _LABELS:
+        return _of_no_class(int(low), int(high), num_classes)
+    return _outside(float(low), float(high), value_range)
 
 
 def _outside(low, high, value_range):
@@ -202,6 +227,20 @@ def _outside(low, high, value_range):
         f"The images of the first batch lie between {low:g} and {high:g}; the generator makes "
         f"images between {lowest:g} and {highest:g} (its value_range). Map them to it first:\n"
         f"  {_mend(low, high, lowest, highest)}"
+    )
+
+
+def _of_no_class(low, high, num_classes):
+    mend = (
+        "Subtract 1 from them"
+        if (low, high) == (1, num_classes)
+        else f"Make both networks with num_classes={high + 1}"
+        if low >= 0
+        else "Leave out what has no label"
+    )
+    return ValueError(
+        f"The labels of a batch lie between {low} and {high}; this GAN has {num_classes} classes, "
+        f"0 to {num_classes - 1}. {mend}."
     )
 
 

@@ -220,12 +220,12 @@ class FittingModel(SteppingModel):
         """The batch of `train_on_batch` or `test_on_batch` in so many parts, as a step's batches.
 
         Raises:
-            ValueError: it cannot be divided, or its values leave the generator's range.
+            ValueError: it cannot be divided, or its values leave the generator's range or classes.
         """
         generator = self.generator
         batch = batches.prepare(batch, generator.num_classes)
         examples = batch[0] if isinstance(batch, tuple) else batch
-        batches.check_range(examples, generator.value_range)
+        batches.check(batch, generator.num_classes, generator.value_range)
         if len(examples) % parts:
             raise ValueError(f"{len(examples)} images, which {parts} steps of D cannot share.")
         size = len(examples) // parts
@@ -246,7 +246,8 @@ class FittingModel(SteppingModel):
             try:
                 return function(data)
             except tf.errors.InvalidArgumentError as error:
-                raise batches.explain(error, self.generator.value_range) from None
+                generator = self.generator
+                raise batches.explain(error, generator.num_classes, generator.value_range) from None
 
         return run
 

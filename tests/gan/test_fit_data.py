@@ -214,6 +214,24 @@ def test_images_outside_the_generators_range_are_refused(data):
     gan.fit(scope["dataset"].batch(12), verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS + 1, "between 1 and 3; this GAN has 3 classes, 0 to 2. Subtract 1 from them."),
+        (LABELS * 2, "between 0 and 4; .* Make both networks with num_classes=5."),
+        (LABELS - 1, "between -1 and 1; .* Leave out what has no label."),
+        (np.eye(4)[LABELS], r"shape .*, 4\), and 3 classes: .* one-hot labels \[N, 3\]"),
+    ],
+)
+def test_labels_of_no_class_are_refused(labels, message):
+    gan = _anew(_labelled_gan)
+    with pytest.raises(ValueError, match=message):
+        gan.fit(IMAGES, labels, batch_size=24, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        gan.train_on_batch(IMAGES, labels)
+    assert int(gan.step.numpy()) == 0
+
+
 def test_a_folder_of_pictures_as_keras_reads_it_is_refused(tmp_path):
     for number in range(4):
         Image.fromarray(np.full((1, 1), 60 * number, np.uint8)).save(tmp_path / f"{number}.png")
