@@ -50,7 +50,8 @@ def write(
                 f"{target} exists and is no SavedModel. Choose another --output_dir or --version."
             )
     with _staging(directory) as staging:
-        for name, target in targets.items():
+        # The SavedModel last: its table of class names stays where tf2onnx finds it, and warns.
+        for name, target in reversed(targets.items()):
             portable.write(name, trained.generator, trained.class_names, staging / target.name)
         compare = _Comparison(trained.generator)
         written = [
