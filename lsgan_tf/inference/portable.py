@@ -13,6 +13,7 @@ import tensorflow as tf
 from lsgan_tf.inference import saved, serving
 from lsgan_tf.inference.sampler import Sampler
 from lsgan_tf.networks.base import Generator
+from lsgan_tf.runs.checkpoints import reason
 from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, first_line
 
@@ -43,7 +44,10 @@ def write(name: str, generator: Generator, class_names: tuple[str, ...] | None, 
     except OSError as error:
         raise files.write_error(error, path) from error
     except tf.errors.OpError as error:
-        raise UserError(f"The model could not be written to {path}: {first_line(error)}") from error
+        raise UserError(
+            f"{path} could not be written ({reason(error)}). Make room and run the same command "
+            "again; nothing was written."
+        ) from error
 
 
 def open_again(name: str, path: Path) -> Draw:
