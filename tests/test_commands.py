@@ -50,6 +50,8 @@ def test_sample_and_export(run_dir, tmp_path):
     assert exported.returncode == 0, exported.stderr
     assert (run_dir / "export" / "3" / "saved_model.pb").exists()
     assert "ema weights of step 2" in exported.stdout
+    assert "differs by 0 of 255 grey levels" in exported.stdout
+    assert (run_dir / "export" / "model_card.md").exists()
 
 
 @pytest.mark.slow

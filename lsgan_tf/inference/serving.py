@@ -1,13 +1,11 @@
 """A SavedModel that makes images in TensorFlow Serving or in any TensorFlow program."""
 
-import shutil
 from pathlib import Path
 
 import tensorflow as tf
 
 from lsgan_tf.gan import latents
 from lsgan_tf.networks.base import Generator
-from lsgan_tf.utils.errors import UserError
 
 MOST_IMAGES = 1024
 
@@ -129,42 +127,9 @@ class Server(tf.Module):
         )
 
 
-def save(server: Server, directory: Path) -> None:
-    """Writes the SavedModel; one of that name is replaced when the new one is complete.
-
-    Raises:
-        UserError: it cannot be written, or the directory exists and is no SavedModel.
-    """
-    directory = Path(directory)
-    if directory.exists() and not (directory / "saved_model.pb").is_file():
-        raise UserError(
-            f"{directory} exists and is no SavedModel. Choose another --output_dir or --version."
-        )
-    unfinished = directory.with_name(f".{directory.name}.unfinished")
-    before = directory.with_name(f".{directory.name}.before")
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in (unfinished, before):
-            shutil.rmtree(leftover, ignore_errors=True)
-        tf.saved_model.save(server, str(unfinished), signatures=server.signatures())
-        _replace(directory, unfinished, before)
-    except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise UserError(f"The model could not be written to {directory}: {error}") from error
-
-
-def _replace(directory, new, before):
-    """Gives `new` the name `directory`; if that fails, what was there has its name again."""
-    existed = directory.exists()
-    if existed:
-        directory.rename(before)
-    try:
-        new.rename(directory)
-    except OSError:
-        if existed:
-            before.rename(directory)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
+def write(server: Server, directory: Path) -> None:
+    """Writes the SavedModel into a directory that is not there yet."""
+    tf.saved_model.save(server, str(directory), signatures=server.signatures())
 
 
 def _checked(value, condition, message, shown):

@@ -75,7 +75,7 @@ class Checkpoints:
             kept = available(self._directory)
             raise UserError(
                 f"The checkpoint of step {step} could not be written to {self._directory} "
-                f"({_reason(error)}). "
+                f"({reason(error)}). "
                 + (f"That of step {kept[-1]} is intact. " if kept else "There is no earlier one. ")
                 + "Make room, then start the same command again."
             ) from error
@@ -212,10 +212,10 @@ def _parse_step(text: str) -> int:
 
 
 def _warn_of_damage(prefix: str, error: Exception) -> None:
-    print(f"warning: checkpoint {prefix} is damaged ({_reason(error)}); trying the one before.")
+    print(f"warning: checkpoint {prefix} is damaged ({reason(error)}); trying the one before.")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """One short line of an error; that of a full disk is deep inside TensorFlow's message."""
     full_disk = _FULL_DISK.search(str(error))
     if full_disk:

@@ -69,7 +69,7 @@ def write(run: Run) -> Path:
     rendered = page.render(
         title=os.path.basename(os.path.abspath(run.directory)),
         facts=_describe_run(config),
-        real_scores=_group([score for score in scores if score.step is None]),
+        real_scores=group([score for score in scores if score.step is None]),
         reals=_real_images(run),
         sections=_sections(run, scores),
     )
@@ -158,7 +158,7 @@ class _Cards:
             badge=f"best {best.score}: {best.value:.4g}" if best else "",
             picture=self._picture(step, enlarge=is_kept),
             losses=self._describe_losses(step),
-            scores=_group(self._scores.get(step, [])),
+            scores=group(self._scores.get(step, [])),
             commands=self._commands(step) if is_kept else [],
         )
 
@@ -188,7 +188,7 @@ def _read_best(run: Run) -> Best | None:
         return None
 
 
-def _group(scores: list[LoggedScore]) -> list[_ScoreGroup]:
+def group(scores: list[LoggedScore]) -> list[_ScoreGroup]:
     """The latest of each score under each protocol."""
     groups = {}
     for score in scores:

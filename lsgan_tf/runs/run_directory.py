@@ -73,7 +73,7 @@ class Run:
 
     RUN/config.json  recipe.flags  reals.png  samples/STEP.png  samples/latents.npy
         metrics.jsonl  scores.jsonl  best.json  gallery.html  events.out.tfevents.*  checkpoints/
-        export/1/
+        export/1/  export/model_card.md  export/generator-1.*
 
     Args:
         directory: where it is; it need not exist yet.

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from lsgan_tf.inference import load, sampler, serving
-from lsgan_tf.utils.errors import UserError
 from tests.tiny import TinyGenerator
 
 CLIENT = """
@@ -83,9 +82,7 @@ def test_a_process_with_only_tensorflow_is_served(trained_once, tmp_path, condit
     config = trained_once(conditional=True) if conditional else trained_once(ema_decay=0.5)
     trained = load.load(config.run_dir)
     generator, names = trained.generator, trained.class_names
-    for _ in range(2):  # the second replaces the first and leaves nothing behind
-        serving.save(serving.Server(generator, names), tmp_path / "export" / "1")
-    assert [path.name for path in (tmp_path / "export").iterdir()] == ["1"]
+    serving.write(serving.Server(generator, names), tmp_path / "export" / "1")
     z = sampler.draw_latents(generator, 4, seed=9)
     np.save(tmp_path / "z.npy", z)
     kind = "conditional" if conditional else "plain"
@@ -133,17 +130,9 @@ else:
 
 def test_a_character_is_asked_for_by_name(tmp_path):
     generator = TinyGenerator(3)
-    serving.save(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
+    serving.write(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
     _run_client(CHARACTERS, "1", ".", folder=tmp_path)
     here = sampler.Sampler(generator)(sampler.draw_latents(generator, 2, seed=9), np.int32([1, 1]))
     for index, drawn in enumerate(here):
         served = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)
         assert np.abs(served - drawn[..., 0]).max() <= 1  # rounded after another order of sums
-
-
-def test_what_is_no_export_is_not_replaced(tmp_path):
-    (tmp_path / "2024").mkdir()
-    (tmp_path / "2024" / "holiday.jpg").write_bytes(b"precious")
-    with pytest.raises(UserError, match="is no SavedModel"):
-        serving.save(serving.Server(TinyGenerator(), None), tmp_path / "2024")
-    assert (tmp_path / "2024" / "holiday.jpg").read_bytes() == b"precious"
