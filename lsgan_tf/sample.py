@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf.inference import load
-from lsgan_tf.inference.classes import parse_labels
+from lsgan_tf.inference import classes, load, picture_files
 from lsgan_tf.runs import timelapse
 from lsgan_tf.utils import command_line, images
 from lsgan_tf.utils.errors import UserError, printable
@@ -16,7 +15,8 @@ _DEFAULT_NUM = 64
 _NUM = flags.DEFINE_integer(
     "num",
     None,
-    "Pictures, 64 by default, of a conditional run 8 rows; with --interpolate, latents on the way.",
+    "Pictures, 64 by default, of a conditional run 8 rows, or one of each class at least with "
+    "--separate or .npz; with --interpolate, latents on the way.",
     1,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of the latents.", 0, 2**63 - 1)
@@ -39,7 +39,9 @@ _LABELS = flags.DEFINE_string(
     "labels",
     "",
     "Class names (or ids, where no name is meant) of a conditional run, separated by commas; names "
-    "of one character also together. One column each.",
+    "of one character also together. One column each, or in turn with --separate or .npz. all: "
+    "each class; data: as frequent as in the data set, with --separate or .npz. A class named all "
+    "or data goes by its id.",
 )
 _REALS = flags.DEFINE_boolean(
     "reals",
@@ -48,21 +50,30 @@ _REALS = flags.DEFINE_boolean(
     "data set is there.",
 )
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", "", "Where the data set of --reals is; default: where the run was trained from."
+    "data_dir",
+    "",
+    "Where the data set of --reals and --labels=data is; default: where the run was trained from.",
 )
 _INTERPOLATE_KINDS = ("strip", "gif")
 _INTERPOLATE = flags.DEFINE_enum(
     "interpolate", "", ["", *_INTERPOLATE_KINDS], "Walk from latent to latent: a strip or a GIF."
 )
 _FRAMES = flags.DEFINE_integer("frames", 10, "Pictures from one latent to the next.", 2)
-_SEPARATE = flags.DEFINE_boolean("separate", False, "One PNG per picture, in a directory.")
+_SEPARATE = flags.DEFINE_boolean(
+    "separate", False, "One PNG per picture, in a directory; with labels, and a labels.csv of them."
+)
 _TIMELAPSE = flags.DEFINE_enum(
     "timelapse",
     "",
     ["", *timelapse.KINDS],
     "How training changed the pictures of fixed latents, from R/samples: a GIF, or rows of a PNG.",
 )
-_OUTPUT = flags.DEFINE_string("output", "", "File, or directory with --separate; default in R.")
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    "",
+    "File: .png or .jpg of a grid or strip, .gif, or .npz of an array of pictures (arr_0, uint8 "
+    "[N, H, W, C]) and their labels; or directory with --separate; default in R.",
+)
 
 # What a timelapse, which needs no generator, does not go with.
 _OF_A_GENERATOR = (
@@ -82,11 +93,11 @@ def main():
 
     trained = load.load_by_flags()
     generate = sampler.Sampler(trained.generator)
-    labels = parse_labels(_LABELS.value, trained.class_names)
-    z = _draw_latents(trained, labels)
-    _check_labels(trained, labels, len(z))
-    draw = _walk if _INTERPOLATE.value else _still
-    path = draw(trained, generate, z, labels)
+    labels = _parse_labels(trained)
+    count, latents_at = _latents(trained, labels)
+    _check_labels(trained, labels, count)
+    draw = _walk if _INTERPOLATE.value else _many if _of_many() else _grid
+    path = draw(trained, generate, count, latents_at, labels)
     print(f"{path}: {trained.weights} weights of step {trained.step}, {_describe_latents(' ')}")
 
 
@@ -97,8 +108,10 @@ def _write_timelapse():
         raise UserError(
             f"--timelapse shows the grids that training has written; leave {refused} out."
         )
+    ending = f".{_TIMELAPSE.value}"
+    _check_ending([ending], f" with --timelapse={_TIMELAPSE.value}")
     run, _, _ = load.read_run()
-    path = Path(_OUTPUT.value or run.directory / f"timelapse.{_TIMELAPSE.value}")
+    path = Path(_OUTPUT.value or run.directory / f"timelapse{ending}")
     steps = timelapse.write(run, _TIMELAPSE.value, path)
     print(f"{path}: grids shown: {len(steps)}, from step {steps[0]} to {steps[-1]}")
 
@@ -110,19 +123,69 @@ def _check():
         raise UserError("--latents brings its own latents; leave --num and --seed out.")
     if _INTERPOLATE.value and _NUM.value == 1:
         raise UserError("--interpolate needs --num=2 or more latents to walk between.")
-    if _REALS.value and (_INTERPOLATE.value or _SEPARATE.value):
-        raise UserError("--reals goes with a grid, without --interpolate and --separate.")
+    _check_output()
+    for flag in (_REALS, _COLUMNS):
+        if flag.value and (_INTERPOLATE.value or _of_many()):
+            raise UserError(
+                f"--{flag.name} goes with a grid, without --interpolate, --separate and .npz."
+            )
+    if _LABELS.value == classes.OF_DATA and not _of_many():
+        raise UserError(
+            "--labels=data is for many pictures, with --separate or an --output ending in .npz; "
+            "elsewhere each column is of one class. A class named data goes by its id."
+        )
 
 
-def _draw_latents(trained, labels):
+def _check_output():
+    if _SEPARATE.value:
+        ending = Path(_OUTPUT.value).suffix.lower()
+        if ending in (*picture_files.PICTURES, picture_files.ANIMATION, picture_files.ARRAY):
+            raise UserError(f"--output={_OUTPUT.value} must be a folder with --separate.")
+    elif _INTERPOLATE.value == "gif":
+        _check_ending([picture_files.ANIMATION], " with --interpolate=gif")
+    elif _INTERPOLATE.value:
+        _check_ending(picture_files.PICTURES, " with --interpolate")
+    else:
+        _check_ending([*picture_files.PICTURES, picture_files.ARRAY])
+
+
+def _check_ending(endings, why=""):
+    if _OUTPUT.value:
+        picture_files.check_ending(Path(_OUTPUT.value), endings, why)
+
+
+def _of_many():
+    """Whether any number of pictures is asked for, each by itself."""
+    return _SEPARATE.value or Path(_OUTPUT.value).suffix.lower() == picture_files.ARRAY
+
+
+def _parse_labels(trained):
+    """The classes that --labels names, or None."""
+    text = _LABELS.value
+    hidden = classes.hidden_by_word(text, trained.class_names)
+    if hidden:
+        print(
+            f"--labels={text} is each class{' as often as in the data' * (text != classes.ALL)}; "
+            f"to mean classes of that name: --labels={','.join(map(str, hidden))}",
+            file=sys.stderr,
+        )
+    return classes.parse_labels(text, trained.class_names)
+
+
+def _latents(trained, labels):
+    """How many latents there are, and what gives those of numbers `start` to `stop`."""
     from lsgan_tf.inference import sampler
 
+    truncation = np.float32(_TRUNCATION.value)
     if _LATENTS.value:
         z = sampler.read_latents(Path(_LATENTS.value), trained.generator.latent_dim)
-    else:
-        count = _NUM.value or _default_num(trained, labels)
-        z = sampler.draw_latents(trained.generator, count, _SEED.value)
-    return z * np.float32(_TRUNCATION.value)
+        return len(z), lambda start, stop: z[start:stop] * truncation
+
+    def draw(start, stop):
+        drawn = sampler.draw_latents(trained.generator, stop - start, _SEED.value, start)
+        return drawn * truncation
+
+    return _NUM.value or _default_num(trained, labels), draw
 
 
 def _describe_latents(space):
@@ -152,23 +215,59 @@ def _check_labels(trained, labels, count):
         )
 
 
-def _still(trained, generate, z, labels):
-    """A grid, or separate pictures."""
+def _grid(trained, generate, count, latents_at, labels):
+    columns = min(_columns(trained, labels), count)
+    chosen = _labels_for(trained, count, columns, labels)
+    reals = None if chosen is None else _reals(trained, chosen[:columns])
+    pictures = generate(latents_at(0, count), chosen)
+    return picture_files.write_grid(_path(trained, labels, ".png"), pictures, columns, reals)
+
+
+def _many(trained, generate, count, latents_at, labels):
+    """Separate pictures, or an array of them: a batch at a time."""
     from lsgan_tf.inference import sampler
 
-    columns = min(_columns(trained, labels), len(z))
-    chosen = sampler.labels_for(len(z), columns, trained.generator.num_classes, labels)
+    if _LABELS.value == classes.OF_DATA:
+        chosen = _labels_of_data(trained, count)
+    else:
+        chosen = _labels_for(trained, count, count, labels)
+    path, names = _path(trained, labels, ""), trained.class_names
+    batches = sampler.batches(generate, latents_at, count, chosen)
     if _SEPARATE.value:
-        return sampler.write_separately(_path(trained, ""), generate(z, chosen))
-    reals = None if chosen is None else _reals(trained, chosen[:columns])
-    return sampler.write_grid(_path(trained, ".png"), generate(z, chosen), columns, reals)
+        return picture_files.write_separately(path, batches, count, chosen, names or ())
+    shape = count, *trained.generator.image_shape
+    return picture_files.write_array(path, batches, shape, chosen)
+
+
+def _labels_for(trained, count, columns, labels):
+    """The label of each picture, one of each column; says so if that leaves classes out."""
+    from lsgan_tf.inference import sampler
+
+    names = trained.class_names
+    chosen = sampler.labels_for(count, columns, trained.generator.num_classes, labels)
+    shown = 0 if chosen is None else len(np.unique(chosen))
+    if chosen is not None and not labels and shown < len(names):
+        some = ", ".join(names[: min(shown, 10)]) + ", ..." * (shown > 10)
+        print(
+            printable(
+                f"the first {shown} of {len(names)} classes are shown ({some}); --labels=all shows "
+                "each, --labels=NAMES others"
+            ),
+            file=sys.stderr,
+        )
+    return chosen
+
+
+def _labels_of_data(trained, count):
+    try:
+        return classes.labels_of_data(trained.run, count, _SEED.value, _DATA_DIR.value)
+    except UserError as error:
+        raise UserError(f"--labels=data: {error}") from error
 
 
 def _reals(trained, labels):
     """A real example of each label, or None if they are not wanted, or neither there nor asked
     for."""
-    from lsgan_tf.inference import classes
-
     if _REALS.value is False:
         return None
     try:
@@ -181,18 +280,18 @@ def _reals(trained, labels):
         return None
 
 
-def _walk(trained, generate, z, labels):
+def _walk(trained, generate, count, latents_at, labels):
     """A strip, one row from each latent to the next, or a GIF through all of them."""
     from lsgan_tf.inference import sampler
 
-    frames = sampler.interpolate(z, _FRAMES.value, trained.generator.latent_distribution)
-    chosen = sampler.labels_for(len(z), len(z), trained.generator.num_classes, labels)
-    if chosen is not None:
-        chosen = chosen[:-1].repeat(_FRAMES.value)
-    pictures = generate(frames, chosen)
+    distribution = trained.generator.latent_distribution
+    frames = sampler.interpolate(latents_at(0, count), _FRAMES.value, distribution)
+    walks = count - 1
+    chosen = _labels_for(trained, walks, walks, labels)
+    pictures = generate(frames, None if chosen is None else chosen.repeat(_FRAMES.value))
     if _INTERPOLATE.value == "gif":
-        return sampler.write_gif(_path(trained, ".gif"), pictures)
-    return sampler.write_grid(_path(trained, ".png"), pictures, _FRAMES.value)
+        return picture_files.write_gif(_path(trained, labels, ".gif"), pictures)
+    return picture_files.write_grid(_path(trained, labels, ".png"), pictures, _FRAMES.value)
 
 
 def _columns(trained, labels):
@@ -206,18 +305,25 @@ def _columns(trained, labels):
 
 
 def _default_num(trained, labels):
-    """As many as fill the grid, where its columns are classes."""
-    if trained.class_names is None or _INTERPOLATE.value or _SEPARATE.value:
-        return max(_DEFAULT_NUM, len(labels or ()))
+    """As many as have room for each class; of a grid, whose columns are classes, as fill it."""
+    names = trained.class_names
+    if _INTERPOLATE.value:
+        return max(_DEFAULT_NUM, len(labels or names or ()) + 1)
+    if names is None or _of_many():
+        return max(_DEFAULT_NUM, len(labels or names or ()))
     return images.GRID_ROWS * _columns(trained, labels)
 
 
-def _path(trained, ending):
+def _path(trained, labels, ending):
     if _OUTPUT.value:
         return Path(_OUTPUT.value)
     kind = _INTERPOLATE.value or "sample"
-    name = f"{kind}-{trained.step:07d}-{trained.weights}-{_describe_latents('')}"
-    return trained.run.directory / f"{name}{ending}"
+    parts = [kind, f"{trained.step:07d}", trained.weights, _describe_latents("")]
+    if labels:
+        parts.insert(3, picture_files.safe_names([trained.class_names[id] for id in labels]))
+    elif _LABELS.value:
+        parts.insert(3, "as-in-data")
+    return trained.run.directory / f"{'-'.join(parts)}{ending}"
 
 
 def _parse(argv):

@@ -176,6 +176,15 @@ class Dataset:
         pixels, labels = self._reader.read_decoded(numbers)
         return _to_bytes(pixels), labels if self.class_names is not None else None
 
+    def labels(self, numbers: np.ndarray) -> np.ndarray:
+        """The labels of these examples, int32 [count]; their pictures are not decoded.
+
+        Raises:
+            UserError: the set has no labels; a record cannot be read or has no label of a class.
+        """
+        self._check_labelled(True)
+        return np.array([self._reader.read_label(number) for number in numbers], np.int32)
+
     def examples_of(self, labels: Sequence[int], *, at_most: int | None = None) -> np.ndarray:
         """An example of each label, always the same one; a label that comes again has another.
 

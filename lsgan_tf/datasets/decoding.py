@@ -181,12 +181,15 @@ class ExampleReader:
         """The label of an example, whose picture is not decoded.
 
         Raises:
-            UserError: the record cannot be read or has not one label; names file and record.
+            UserError: the record cannot be read or has not one label, of a class; names file and
+                record.
         """
         features = tf.train.Example.FromString(self._read_one(number)).features.feature
         values = features[self._decoder.label_key].int64_list.value
         if len(values) != 1:
             raise self._misfit(number, f"it has {len(values)} labels, not 1")
+        if wrong := self._wrong_label(values[0]):
+            raise self._misfit(number, wrong)
         return values[0]
 
     def explain(self, error: Exception) -> UserError | None:
@@ -221,7 +224,9 @@ class ExampleReader:
             _, labels = self._decoder.decode(tf.constant([example]))
         except (tf.errors.OpError, ValueError) as error:
             return self._decoder.reason(example) or f"it does not decode ({_gist(error)})"
-        label = int(labels[0])
+        return self._wrong_label(int(labels[0]))
+
+    def _wrong_label(self, label: int) -> str | None:
         if self._class_names is None or 0 <= label < len(self._class_names):
             return None
         return f"its label is {label}, not within 0..{len(self._class_names) - 1}"

@@ -8,6 +8,7 @@ from lsgan_tf.utils.errors import check_known
 
 DISTRIBUTIONS = ("uniform", "normal")
 _STREAMS_PER_PENALTY = 8  # set aside for a penalty in one step of D
+_PER_COUNT = 4  # float32 numbers that one value of the generator's counter gives
 
 
 def draw(distribution: str, count, latent_dim, *, seed, step=0, stream: int = 0) -> tf.Tensor:
@@ -27,6 +28,31 @@ def draw(distribution: str, count, latent_dim, *, seed, step=0, stream: int = 0)
     if distribution == "uniform":
         return tf.random.stateless_uniform((count, latent_dim), key, minval=-1.0, maxval=1.0)
     return tf.random.stateless_normal((count, latent_dim), key)
+
+
+def draw_rows(distribution: str, start: int, count: int, latent_dim: int, *, seed, step=0):
+    """Rows `start` to `start + count` of what `draw` gives for this (seed, step), bit for bit.
+
+    However many rows `draw` is asked for, the first ones are the same. Here those before `start`
+    are not drawn: the counter of the generator is set to where they end.
+
+    Raises:
+        ValueError: on an unknown distribution.
+    """
+    check(distribution)
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=_make_key(seed, step, 0))
+    passed, within = divmod(start * latent_dim, _PER_COUNT)
+    uniform = distribution == "uniform"
+    ops = tf.raw_ops
+    numbers = (ops.StatelessRandomUniformV2 if uniform else ops.StatelessRandomNormalV2)(
+        shape=[within + count * latent_dim],
+        key=key,
+        counter=counter + tf.constant([passed, 0], tf.uint64),
+        alg=ops.StatelessRandomGetAlg(),
+        dtype=tf.float32,
+    )
+    rows = tf.reshape(numbers[within:], (count, latent_dim))
+    return 2.0 * rows - 1.0 if uniform else rows
 
 
 def check(distribution: str) -> None:

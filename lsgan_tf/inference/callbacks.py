@@ -8,7 +8,7 @@ import numpy as np
 from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.datasets.in_memory import InMemory
 from lsgan_tf.gan.callbacks import name_broken
-from lsgan_tf.inference import sampler
+from lsgan_tf.inference import picture_files, sampler
 from lsgan_tf.inference.checkpoint_scores import score_generator
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages
 from lsgan_tf.metrics.features import Choice
@@ -69,7 +69,8 @@ class SampleGrid(keras.callbacks.Callback):
     def _write(self, epoch):
         path = self._directory / f"{epoch:04d}.png"
         files.make_parent(path)
-        sampler.write_grid(path, self._sampler(self._latents, self._labels), self._columns)
+        pictures = self._sampler(self._latents, self._labels)
+        picture_files.write_grid(path, pictures, self._columns)
 
 
 class Scores(keras.callbacks.Callback):

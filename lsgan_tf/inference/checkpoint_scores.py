@@ -10,7 +10,8 @@ from lsgan_tf import datasets
 from lsgan_tf.config import Config
 from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.inference import load
-from lsgan_tf.inference.sampler import Generated, Sampler, write_picture
+from lsgan_tf.inference.picture_files import write_picture
+from lsgan_tf.inference.sampler import Generated, Sampler
 from lsgan_tf.metrics import neighbours
 from lsgan_tf.metrics.evaluator import Evaluator, RealImages, score_lines
 from lsgan_tf.metrics.features import Choice

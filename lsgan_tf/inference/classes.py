@@ -1,4 +1,5 @@
-"""The classes of a conditional run: named by `--labels`, and a real example of each."""
+"""The classes of a conditional run: named by `--labels`, as frequent as in its data, and a real
+example of each."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from lsgan_tf import datasets
-from lsgan_tf.datasets import catalog, manifest
+from lsgan_tf.datasets import catalog, manifest, order
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import UserError
 
 # Enough for eight examples of each of ten classes among thousands, in seconds.
 SEARCHED = 100_000
+# What `--labels` may say instead of classes.
+ALL, OF_DATA = "all", "data"
 
 
 def parse_labels(text: str, class_names: tuple[str, ...] | None) -> list[int] | None:
@@ -20,7 +23,7 @@ def parse_labels(text: str, class_names: tuple[str, ...] | None) -> list[int] | 
 
     A name has precedence over an id: with classes named "5", "6" and "7", 6 is the second class and
     0 the first. Names of one character may be written without commas. A class may come several
-    times.
+    times. The word `all` gives each class in turn; `data` names none, see `labels_of_data`.
 
     Args:
         text: the value of `--labels`.
@@ -33,6 +36,22 @@ def parse_labels(text: str, class_names: tuple[str, ...] | None) -> list[int] | 
         return None
     if class_names is None:
         raise UserError("--labels: this run was trained without --conditional; it has no labels.")
+    if text == ALL:
+        return list(range(len(class_names)))
+    return None if text == OF_DATA else _parse(text, class_names)
+
+
+def hidden_by_word(text: str, class_names: tuple[str, ...] | None) -> list[int]:
+    """The ids of classes that `--labels` would name if the text were not one of its words."""
+    if text not in (ALL, OF_DATA) or class_names is None:
+        return []
+    try:
+        return _parse(text, class_names)
+    except UserError:
+        return []
+
+
+def _parse(text, class_names):
     ids = {name: index for index, name in enumerate(class_names)}
     if text in ids:  # commas and all
         return [ids[text]]
@@ -100,6 +119,42 @@ def read_examples(
     if dataset.class_names != data.class_names:
         labels = _by_name([data.class_names[label] for label in labels], dataset)
     return dataset.examples_of(labels, at_most=at_most)
+
+
+def labels_of_data(run: Run, count: int, seed: int, data_dir: str = "") -> np.ndarray:
+    """Labels as frequent as in the data set of a conditional run.
+
+    Label i is that of example i in a random order of the seed, over and over: only so many examples
+    are read, and any multiple of their number has exactly the frequencies of the data.
+
+    Args:
+        run: the run.
+        count: how many labels.
+        seed: of the order.
+        data_dir: where its data set is; by default, where it was trained from.
+
+    Returns:
+        int32 [count], ids of the run's classes.
+
+    Raises:
+        UserError: the data set is not there (nothing is rendered or downloaded), is damaged, or has
+            a class now that the run does not know.
+    """
+    config, data = run.read()
+    dataset = _opened(config, data_dir or config.data_dir)
+    examples = dataset.num_examples
+    positions = np.arange(min(count, examples))
+    labels = dataset.labels(order.permuted(positions, examples, (seed, 0)))
+    if dataset.class_names != data.class_names:
+        ids = {name: index for index, name in enumerate(data.class_names)}
+        unknown = [name for name in dataset.class_names if name not in ids]
+        if unknown:
+            raise UserError(
+                f"data set {dataset.name} has classes now that this run was not trained on: "
+                f"{', '.join(map(repr, unknown[:10]))}."
+            )
+        labels = np.array([ids[name] for name in dataset.class_names], np.int32)[labels]
+    return np.resize(labels, count)
 
 
 def _opened(config, data_dir):

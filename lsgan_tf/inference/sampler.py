@@ -1,8 +1,8 @@
 """Images from a generator: of given latents, in a numbered set, on grids and walks."""
 
 import functools
-import re
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ import tensorflow as tf
 from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.gan import latents
 from lsgan_tf.networks.base import Generator
-from lsgan_tf.utils import files, images
+from lsgan_tf.utils import images, progress
 from lsgan_tf.utils.errors import UserError, first_line
 
-REALS_LINE = 4  # pixels of black between real examples and generated ones
+_BATCH = 64  # images per forward pass
 _BLOCK = 256  # latents drawn in one go
 _STEP = -2  # a key of its own: training counts from 0, grids of samples are drawn at -1
 
@@ -27,7 +27,7 @@ class Sampler:
         batch_size: images per forward pass, which bounds the memory.
     """
 
-    def __init__(self, generator: Generator, batch_size: int = 64):
+    def __init__(self, generator: Generator, batch_size: int = _BATCH):
         self._value_range = generator.value_range
         self._batch_size = batch_size
         self._forward = tf.function(
@@ -100,11 +100,39 @@ class Generated(Numbered):
         return self._sampler(z, labels), labels
 
 
-def draw_latents(generator: Generator, count: int, seed: int) -> np.ndarray:
-    """Latents [count, latent_dim] as the generator is trained on, the same for the same seed."""
-    return latents.draw(
-        generator.latent_distribution, count, generator.latent_dim, seed=seed, step=-1
+def draw_latents(generator: Generator, count: int, seed: int, start: int = 0) -> np.ndarray:
+    """Latents [count, latent_dim] as the generator is trained on: those of this seed from number
+    `start` on. Latent i follows from (seed, i) alone."""
+    return latents.draw_rows(
+        generator.latent_distribution, start, count, generator.latent_dim, seed=seed, step=-1
     ).numpy()
+
+
+def batches(
+    generate: Sampler,
+    latents_at: Callable[[int, int], np.ndarray],
+    count: int,
+    labels: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Makes `count` images a batch at a time, so that any number of them takes the same memory.
+
+    Args:
+        generate: what makes them.
+        latents_at: the latents of numbers `start` to `stop`, [stop - start, latent_dim].
+        count: how many.
+        labels: int32 [count], or None.
+
+    Yields:
+        uint8 [b, H, W, C], in order.
+
+    Raises:
+        UserError: the generator makes NaN or infinity.
+    """
+    with progress.bar(total=count, unit="image", leave=False) as bar:
+        for start in range(0, count, _BATCH):
+            stop = min(start + _BATCH, count)
+            yield generate(latents_at(start, stop), None if labels is None else labels[start:stop])
+            bar.update(stop - start)
 
 
 def read_latents(path: Path, latent_dim: int) -> np.ndarray:
@@ -165,55 +193,3 @@ def _slerp(a, b, fractions):
     if angle < 1e-4:
         return _lerp(a, b, fractions)
     return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)
-
-
-def write_grid(
-    path: Path, pictures: np.ndarray, columns: int, reals: np.ndarray | None = None
-) -> Path:
-    """Writes a grid as one PNG; returns the path.
-
-    Args:
-        path: the file.
-        pictures: uint8 [N, H, W, C].
-        columns: columns of the grid.
-        reals: real examples above the grid, uint8 [columns, H, W, C], or None.
-    """
-    picture = images.grid(pictures, columns)
-    if reals is not None:
-        line = np.zeros((REALS_LINE, *picture.shape[1:]), np.uint8)
-        picture = np.concatenate([images.grid(reals, columns), line, picture])
-    return write_picture(path, picture)
-
-
-def write_picture(path: Path, picture: np.ndarray) -> Path:
-    """Writes uint8 [H, W, C] as a PNG; returns the path."""
-    files.write_bytes(path, images.encode_png(picture))
-    return path
-
-
-def write_gif(path: Path, pictures: np.ndarray) -> Path:
-    """Writes uint8 [N, H, W, C] as an animation; returns the path."""
-    files.write_bytes(path, images.encode_gif(pictures))
-    return path
-
-
-def write_separately(directory: Path, pictures: np.ndarray) -> Path:
-    """Writes uint8 [N, H, W, C] as DIRECTORY/00000.png and so on; returns the directory.
-
-    Replaces what an earlier call has written there.
-
-    Raises:
-        UserError: it cannot be written, or the directory holds other files.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        existing = list(directory.iterdir())
-        if not all(re.fullmatch(r"\d{5}\.png", path.name) for path in existing):
-            raise UserError(f"{directory} holds other files; choose another --output.")
-        for path in existing:
-            path.unlink()
-    except OSError as error:
-        raise UserError(f"Cannot make the directory {directory}: {error}.") from error
-    for index, picture in enumerate(pictures):
-        files.write_bytes(directory / f"{index:05d}.png", images.encode_png(picture))
-    return directory

@@ -1,4 +1,4 @@
-"""From the generator's values to files: uint8 by its fixed value range, grids, PNG and GIF."""
+"""From the generator's values to files: uint8 by its fixed value range, grids, PNG, JPEG, GIF."""
 
 import io
 from collections.abc import Iterable
@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from lsgan_tf.utils.errors import UserError
+
 GAP = 2  # pixels between the images of a grid and around them
 GRID_ROWS = 8
 _GRID_COLUMNS = 8
 _MOST_CLASS_COLUMNS = 10
+_JPEG_SIDE = 65_500  # pixels, of libjpeg
 
 
 def to_uint8(images: ArrayLike, value_range: tuple[float, float]) -> np.ndarray:
@@ -63,6 +66,23 @@ def encode_png(image: np.ndarray) -> bytes:
     """The bytes of a PNG file of one uint8 image [H, W, 1 or 3]."""
     buffer = io.BytesIO()
     _pillow(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """The bytes of a JPEG file, of quality 95, of one uint8 image [H, W, 1 or 3].
+
+    Raises:
+        UserError: it is larger than a JPEG can be.
+    """
+    height, width, _ = image.shape
+    if max(height, width) > _JPEG_SIDE:
+        raise UserError(
+            f"A JPEG has at most {_JPEG_SIDE:,} pixels a side, this picture has {width:,}x"
+            f"{height:,}. Write a .png."
+        )
+    buffer = io.BytesIO()
+    _pillow(image).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
 
 

@@ -214,6 +214,14 @@ def test_the_search_for_examples_ends_early_and_decodes_no_others():
         dataset.examples_of([4])
 
 
+def test_labels_alone():
+    _, dataset = listed([0, 2, 1, 3], ("a", "b", "c"), broken=(0, 1, 2))
+    labels = dataset.labels(np.array([2, 1, 0]))
+    assert labels.dtype == np.int32 and labels.tolist() == [1, 2, 0]
+    with pytest.raises(UserError, match=r"record 3 .*: its label is 3, not within 0\.\.2"):
+        dataset.labels(np.array([3]))
+
+
 def test_a_class_without_examples_is_named_or_grey():
     records, dataset = listed([0, 2, 2], ("和", "永", "年"))
     with pytest.raises(

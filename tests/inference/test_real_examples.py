@@ -1,4 +1,6 @@
-"""Real examples for a run whose data set has stayed, moved, changed or gone."""
+"""Real examples and labels for a run whose data set has stayed, moved, changed or gone."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -71,3 +73,20 @@ def test_a_set_that_is_not_there_is_not_made(run, tmp_path, name):
     with pytest.raises(UserError, match=f"{name} is not in {tmp_path}/no. --data_dir says where"):
         classes.read_examples(run, [0])
     assert not (tmp_path / "no").exists()
+
+
+def test_labels_of_the_data_go_by_name(run, tmp_path):
+    then = classes.labels_of_data(run, 70, seed=3)
+    assert then.dtype == np.int32 and np.bincount(then[:60]).tolist() == [20, 20, 20]
+    assert then[30:60].tolist() == then[:30].tolist()
+    convert(tmp_path / "now" / "set", "cab")
+    now = classes.labels_of_data(run, 70, seed=3, data_dir=str(tmp_path / "now"))
+    assert now.tolist() == [[2, 0, 1][label] for label in then]
+
+
+def test_a_class_that_the_run_does_not_know_is_named(run, tmp_path):
+    _, data = run.read()
+    config = Config(dataset="set", data_dir=str(tmp_path / "then"), conditional=True)
+    run.claim(config, dataclasses.replace(data, class_names=("a", "c")))
+    with pytest.raises(UserError, match="has classes now that this run was not trained on: 'b'"):
+        classes.labels_of_data(run, 3, seed=0)

@@ -1,44 +1,18 @@
 """`python -m lsgan_tf.sample`, from the generator's latents to the files."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lsgan_tf import datasets, sample
+from lsgan_tf import datasets
+from lsgan_tf.gan import latents
 from lsgan_tf.inference import classes, load, sampler
 from lsgan_tf.inference.classes import parse_labels
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils import images
 from lsgan_tf.utils.errors import UserError
-from tests.commands import run_main
-
-
-@pytest.fixture
-def trained(trained_once):
-    return trained_once(ema_decay=0.5).run_dir
-
-
-@pytest.fixture
-def conditional(trained_once):
-    return trained_once(conditional=True).run_dir
-
-
-@pytest.fixture
-def run_sample(capsys):
-    """Runs the command in this process; returns the path that it prints. What it says on stderr
-    stays to be read."""
-
-    def run(**arguments):
-        capsys.readouterr()
-        run_main(sample, **arguments)
-        printed = capsys.readouterr()
-        sys.stderr.write(printed.err)
-        return printed.out.split(":")[0]
-
-    return run
 
 
 def test_a_grid_of_the_same_seed_is_the_same(run_sample, trained):
@@ -105,19 +79,6 @@ def test_raw_and_averaged_weights_and_older_checkpoints_differ(run_sample, train
     assert not np.array_equal(pictures[0], pictures[2])
 
 
-def test_separate_files(run_sample, trained, tmp_path):
-    run_sample(run_dir=trained, num=3, separate=True, output=str(tmp_path / "many"))
-    files = sorted((tmp_path / "many").iterdir())
-    assert [path.name for path in files] == ["00000.png", "00001.png", "00002.png"]
-    run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
-    assert len(list((tmp_path / "many").iterdir())) == 2
-    (tmp_path / "many" / "holiday.png").write_bytes(b"precious")
-    with pytest.raises(UserError, match="holds other files"):
-        run_sample(run_dir=trained, num=2, separate=True, output=str(tmp_path / "many"))
-    assert len(list((tmp_path / "many").iterdir())) == 3
-    assert Image.open(files[0]).size == (8, 8)
-
-
 def test_strip_and_gif(run_sample, trained):
     strip = Image.open(run_sample(run_dir=trained, num=3, interpolate="strip", frames=5))
     assert strip.size == (5 * 10 + 2, 2 * 10 + 2)
@@ -129,8 +90,8 @@ def test_timelapse_of_what_training_wrote(run_sample, trained, conditional, tmp_
     path = run_sample(run_dir=trained, timelapse="gif")
     assert path == f"{trained}/timelapse.gif"
     assert Image.open(path).n_frames == 5  # steps 0, 6 and 12, and 4 and 8 of the checkpoints
-    path = run_sample(run_dir=conditional, timelapse="png", output=str(tmp_path / "rows"))
-    assert path == str(tmp_path / "rows") and Image.open(path).format == "PNG"
+    path = run_sample(run_dir=conditional, timelapse="png", output=str(tmp_path / "rows.png"))
+    assert path == str(tmp_path / "rows.png") and Image.open(path).format == "PNG"
 
 
 def test_labels_by_name_or_id_make_columns(run_sample, conditional, data_dir):
@@ -278,6 +239,15 @@ def test_great_circles_keep_the_length():
     z = np.float32([[2.0, 0.0], [0.0, 2.0]])
     path = sampler.interpolate(z, 3, "normal")
     np.testing.assert_allclose(path[1], [2**0.5, 2**0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "normal"])
+@pytest.mark.parametrize("latent_dim", [5, 100])
+def test_latents_from_any_number_on_are_those_of_one_draw(distribution, latent_dim):
+    together = latents.draw(distribution, 300, latent_dim, seed=7, step=-1).numpy()
+    for start, stop in ((0, 1), (0, 64), (3, 10), (64, 128), (299, 300)):
+        rows = latents.draw_rows(distribution, start, stop - start, latent_dim, seed=7, step=-1)
+        np.testing.assert_array_equal(rows, together[start:stop])
 
 
 def test_labels_for_columns():
