@@ -1,5 +1,6 @@
 """results.md and its figures, from the rows, results.csv and the thinned logs alone."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -27,12 +28,13 @@ in `lsgan_tf/experiments/rows`; it says nothing that was not run. What was measu
     python -m lsgan_tf.reproduce --report
 
 The runs have the seeds 0, 1, 2 and so on; none is left out. Of each run the best and the last of
-the scored checkpoints are given. A mean stands with the standard deviation of single runs and, in
-brackets, its 95 % interval (Student's t); a share with Wilson's interval. A claim that one cell is
-better than another is supported if the intervals are apart in that order, contradicted if they are
-apart in the other one, and else not decided. That cells learn is supported if the interval of the
-share of their runs that do lies above one half. Published figures were taken by other protocols,
-which are stated: the order of cells compares, the numbers do not.
+the scored checkpoints are given. A mean stands with the standard deviation of single runs and,
+where a claim rests on it, its 95 % interval in brackets (Student's t); a share with Wilson's
+interval. A claim that one cell is better than another is supported if the intervals are apart in
+that order, contradicted if they are apart in the other one, and else not decided. That cells
+learn is supported if the interval of the share of their runs that do lies above one half.
+Published figures were taken by other protocols, which are stated: the order of cells compares,
+the numbers do not.
 
 """
 
@@ -176,23 +178,27 @@ def _range(lines, name):
 
 
 def _mean(lines, name):
-    return _format(intervals.of_mean([getattr(line, name) for line in lines]))
+    estimate = intervals.of_mean([getattr(line, name) for line in lines])
+    if estimate.interval is None:
+        return _show(estimate)
+    return f"{_show(estimate)} [{verdict.show_interval(estimate)}]"
 
 
 def _shown(lines, title):
     values = [line.last_scores[title] for line in lines if title in line.last_scores]
-    return _format(intervals.of_mean(values)) if values else ""
+    return _show(intervals.of_mean(values)) if values else ""
 
 
 def _share(successes: int, count: int) -> str:
     return f"{successes} of {count} [{verdict.show_interval(intervals.of_share(successes, count))}]"
 
 
-def _format(estimate: Estimate) -> str:
-    if estimate.interval is None:
+def _show(estimate: Estimate) -> str:
+    """The mean and the deviation, two digits of which decide how many the mean has."""
+    if not estimate.deviation:
         return f"{estimate.value:.4g}"
-    interval = verdict.show_interval(estimate)
-    return f"{estimate.value:.4g} ± {estimate.deviation:.2g} [{interval}]"
+    decimals = max(1 - math.floor(math.log10(estimate.deviation)), 0)
+    return f"{estimate.value:.{decimals}f} ± {estimate.deviation:.{decimals}f}"
 
 
 def _provenance(groups):

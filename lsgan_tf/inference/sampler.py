@@ -30,8 +30,11 @@ class Sampler:
     def __init__(self, generator: Generator, batch_size: int = _BATCH):
         self._value_range = generator.value_range
         self._batch_size = batch_size
+        self._specs = [tf.TensorSpec([None, generator.latent_dim], tf.float32)]
+        if generator.num_classes:
+            self._specs.append(tf.TensorSpec([None], tf.int32))
         self._forward = tf.function(
-            lambda *inputs: generator(*inputs, training=False), reduce_retracing=True
+            lambda *inputs: generator(*inputs, training=False), input_signature=self._specs
         )
 
     def __call__(self, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -39,12 +42,21 @@ class Sampler:
 
         Raises:
             UserError: the generator makes NaN or infinity.
+            ValueError: labels are missing, or there are some and the generator takes none.
         """
+        if (labels is None) != (len(self._specs) == 1):
+            raise ValueError(
+                "This generator takes latents alone."
+                if labels is not None
+                else "This generator takes labels: integers [N] beside the latents."
+            )
         inputs = (z,) if labels is None else (z, labels)
+        inputs = [
+            np.asarray(i, s.dtype.as_numpy_dtype) for i, s in zip(inputs, self._specs, strict=True)
+        ]
         chunks = []
         for start in range(0, len(z), self._batch_size):
-            chunk = (tf.convert_to_tensor(i[start : start + self._batch_size]) for i in inputs)
-            outputs = self._forward(*chunk).numpy()
+            outputs = self._forward(*(i[start : start + self._batch_size] for i in inputs)).numpy()
             if not np.isfinite(outputs).all():
                 raise UserError(
                     "The generator makes NaN or infinity: this run has diverged. Take an earlier "

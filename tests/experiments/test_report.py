@@ -43,8 +43,9 @@ def test_the_page_and_the_figure(path):
     assert summary.format("tried", "tried", 6, "supported here") in lines
     assert summary.format("waiting", "waiting", 0, "not run here") in lines
     assert (
-        "| one | `digits_shift` | 100 | 3 | 5.1 ± 0.1 [4.85 to 5.35] | 5.1 ± 0.1 [4.85 to 5.35] "
-        "| 80 | 0.25 ± 0 [0.25 to 0.25] | 0 of 3 [0 to 0.562] |  |"
+        "| one | `digits_shift` | 100 | 3 "
+        "| 5.10 ± 0.10 [4.85 to 5.35] | 5.10 ± 0.10 [4.85 to 5.35] "
+        "| 80 | 0.25 | 0 of 3 [0 to 0.562] |  |"
     ) in lines
     (other,) = (line for line in lines if line.startswith("| other |"))
     assert other.endswith("| 1 of 3 [0.0615 to 0.792], from step 60 | 66.73 |")
