@@ -40,6 +40,9 @@ class NoRecorder(contextlib.AbstractContextManager):
     def score(self, step):
         pass
 
+    def keep(self, step):
+        pass
+
     def finish(self, step, metrics):
         pass
 
@@ -168,11 +171,10 @@ class Recorder(contextlib.AbstractContextManager):
         print(f"step {step}: {path}", flush=True)
 
     def save(self, step: int) -> None:
-        """Saves a checkpoint; each has its samples in the gallery."""
+        """Saves a checkpoint, then its samples and the gallery: it may be killed at any moment."""
+        self.keep(step)
         if self._sampled != step:
             self.sample(step)
-        self._checkpoints.save()
-        self._saved = step
         self._write_gallery()
 
     def score(self, step: int) -> None:
@@ -197,21 +199,19 @@ class Recorder(contextlib.AbstractContextManager):
         self._scores.write(step, scores, count)
         self._write_gallery()
 
-    def finish(self, step: int, metrics: dict[str, float]) -> None:
-        """Keeps the last step of a run that ends, and prints how to go on.
-
-        Whoever asks for the stop may not wait: the checkpoint comes first.
-        """
-        unsaved = step != self._saved
-        if unsaved:
+    def keep(self, step: int) -> None:
+        """Saves a checkpoint and nothing else, unless that of this step is saved."""
+        if self._saved != step:
             self._checkpoints.save()
             self._saved = step
+
+    def finish(self, step: int, metrics: dict[str, float]) -> None:
+        """Logs and samples the last step of a run that ends, and prints how to go on."""
         if step != self._logged:
             self.log(step, metrics)  # else no line would tell of the last steps
-        if unsaved:
-            if step != self._sampled:
-                self.sample(step)
-            self._write_gallery()
+        if step != self._sampled:
+            self.sample(step)
+        self._write_gallery()
         print(self._last_words(step))
 
     def describe_kept_checkpoint(self) -> str:
