@@ -11,7 +11,7 @@ from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available
 from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import DataFacts, Run
-from lsgan_tf.training import build, devices
+from lsgan_tf.training import build, devices, initial_weights
 from lsgan_tf.training.periodic_scores import PeriodicScores
 from lsgan_tf.utils import images
 
@@ -94,7 +94,7 @@ class Recorder(contextlib.AbstractContextManager):
         self._held.close()
 
     def restore(self, allow_config_change: bool) -> tuple[int, bool]:
-        """Takes the run directory and restores the newest checkpoint.
+        """Takes the run directory and restores the newest checkpoint, or that of `--init_from`.
 
         Args:
             allow_config_change: go on under flags that differ from those of the directory.
@@ -106,6 +106,7 @@ class Recorder(contextlib.AbstractContextManager):
             UserError: the flags, the data or the run directory do not allow it.
         """
         config, run = self._config, self._run
+        is_initialized = initial_weights.take_over(self._gan, config)
         self._held.enter_context(run.locked())
         data = DataFacts.of(self._dataset)
         numerics = devices.numerics()
@@ -126,6 +127,8 @@ class Recorder(contextlib.AbstractContextManager):
             print(f"{name}: stopped while the reference of the scores was measured.")
             return step, False
         run.claim(config, data, self._replicas, numerics)
+        if is_initialized:
+            self._checkpoints.save()  # from here on the other run may go
         self._checkpoints.best = self._scores.best_step()
         return step, True
 
