@@ -76,6 +76,17 @@ class Config:
         "Channels of both networks beside the image, of the pairs dcgan and dcgan_no_bn; 0: 64.",
         low=0,
     )
+    init_from: str = _option(
+        "",
+        "RUN or RUN@STEP: a new run starts from the weights of its newest checkpoint, or of that "
+        "step, instead of random ones. Both must have the same networks.",
+    )
+    freeze_discriminator: int = _option(
+        0,
+        "Keep the weights of D's first convolutions or linear layers, so many of them, and of the "
+        "norms that follow them.",
+        low=0,
+    )
     augment: str = _option(
         "",
         "What to change at random in all images that D sees, real and generated, separated by "
@@ -85,13 +96,7 @@ class Config:
         "least_squares",
         "What to minimise. least_squares has the labels below; pearson and binary are least "
         "squares with (a, b, c) = (-1, 1, 0) and (0, 1, 1).",
-        choices=(
-            "least_squares",
-            *settings.LABEL_PRESETS,
-            "sigmoid",
-            "sigmoid_saturating",
-            "wasserstein",
-        ),
+        choices=settings.OBJECTIVES,
     )
     label_a: float = _option(0.0, "Least squares: D's target for generated images.")
     label_b: float = _option(1.0, "Least squares: D's target for real images.")
@@ -173,10 +178,7 @@ class Config:
         may_change=True,
     )
     logical_devices: int = _option(
-        1,
-        "Split the CPU into this many devices, to try several replicas out.",
-        low=1,
-        may_change=True,
+        1, "Split the CPU into so many devices, to try replicas out.", low=1, may_change=True
     )
     tpu: str = _option(
         "local", "Name or address of the TPU for --distribution=tpu.", may_change=True
@@ -195,10 +197,7 @@ class Config:
         "difference.",
     )
     steps_per_execution: int = _option(
-        0,
-        "Steps per call of the compiled graph; 0: as many as take half a second.",
-        low=0,
-        may_change=True,
+        0, "Steps per call of the graph; 0: as many as take half a second.", low=0, may_change=True
     )
     jit_compile: bool = _option(
         False,
@@ -211,10 +210,7 @@ class Config:
     sample_every: int = _option(1000, "Steps between sample grids.", low=1, may_change=True)
     checkpoint_every: int = _option(1000, "Steps between checkpoints.", low=1, may_change=True)
     keep_checkpoints: int = _option(
-        3,
-        "Checkpoints to keep; at least two, so that a damaged one loses little.",
-        low=2,
-        may_change=True,
+        3, "Checkpoints to keep; at least two: one may be damaged.", low=2, may_change=True
     )
     keep_best: str = _option(
         "none",

@@ -10,12 +10,13 @@ from lsgan_tf.gan.callbacks import BothOptimizers
 from lsgan_tf.gan.fitting import FittingModel
 from lsgan_tf.gan.objectives import LeastSquares, fits
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
-from lsgan_tf.networks import normalization, own, spectral
+from lsgan_tf.networks import freezing, normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
 
 METRICS = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
 # The arguments of the constructor: what Keras serialises, and plain values.
-_PARTS = ("generator", "discriminator", "objective", "penalty", "augmentation")
+_NETWORKS = ("generator", "discriminator")
+_PARTS = (*_NETWORKS, "objective", "penalty", "augmentation")
 _SETTINGS = (
     *("penalty_every", "schedule", "n_critic", "shared_latents", "loss_scale", "ema_decay"),
     *("seed", "name"),
@@ -329,9 +330,17 @@ class GAN(FittingModel):
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         parts = {name: serialize(getattr(self, name)) for name in _PARTS}
-        return {**parts, **{name: getattr(self, name) for name in _SETTINGS}}
+        # A network's own configuration does not tell which of its layers train.
+        frozen = {name: freezing.find_frozen(getattr(self, name)) for name in _NETWORKS}
+        frozen = {"frozen": frozen} if any(frozen.values()) else {}
+        return {**parts, **{name: getattr(self, name) for name in _SETTINGS}, **frozen}
 
     @classmethod
     def from_config(cls, config):
         deserialize = keras.saving.deserialize_keras_object
-        return cls(**{k: deserialize(v) if k in _PARTS else v for k, v in config.items()})
+        config = {k: deserialize(v) if k in _PARTS else v for k, v in config.items()}
+        frozen = config.pop("frozen", {})
+        gan = cls(**config)
+        for name, numbers in frozen.items():
+            freezing.freeze(getattr(gan, name), numbers)
+        return gan

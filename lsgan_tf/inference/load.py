@@ -11,7 +11,7 @@ from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from lsgan_tf.networks.base import Generator
+    from lsgan_tf.networks.base import Discriminator, Generator
 
 
 class Trained(NamedTuple):
@@ -69,8 +69,7 @@ def load(run_dir: str, *, checkpoint: str = "latest", weights: str = "auto") -> 
     Raises:
         UserError: there is no such run, checkpoint or weights.
     """
-    from lsgan_tf import networks  # starts TensorFlow, which defining flags should not
-    from lsgan_tf.runs.checkpoints import restore_generator
+    from lsgan_tf.runs.checkpoints import restore_generator  # starts TensorFlow
 
     run = _run(run_dir)
     config, data = run.read()
@@ -79,17 +78,28 @@ def load(run_dir: str, *, checkpoint: str = "latest", weights: str = "auto") -> 
     if weights == "ema" and not config.ema_decay:
         raise UserError(f"{run_dir} was trained without --ema_decay; it has only --weights=raw.")
     if checkpoint == "best":
-        checkpoint = _best(run)
-    num_classes = len(data.class_names) if config.conditional else 0
-    generator, _ = networks.build(
-        config.network, data.image_shape, num_classes, base_channels=config.base_channels
-    )
+        checkpoint = best_step(run)
+    generator, _ = build_networks(config, data)
     step = restore_generator(generator, run.checkpoints, checkpoint=checkpoint, weights=weights)
     class_names = data.class_names if config.conditional else None
     return Trained(run, generator, class_names, step, weights)
 
 
-def _best(run):
+def build_networks(config: Config, data: DataFacts) -> tuple[Generator, Discriminator]:
+    """Makes the generator and the discriminator of a run anew, without its weights."""
+    from lsgan_tf import networks  # starts TensorFlow, which defining flags should not
+
+    return networks.build(
+        config.network,
+        data.image_shape,
+        len(data.class_names or ()) if config.conditional else 0,
+        discriminator_norm=config.discriminator_norm,
+        base_channels=config.base_channels,
+    )
+
+
+def best_step(run: Run) -> str:
+    """The step that --checkpoint=best means; UserError if there is none."""
     best = run.best()
     if best is None:
         raise UserError(

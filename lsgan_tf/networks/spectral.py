@@ -91,9 +91,11 @@ def find(network: keras.Model) -> list[SpectralLayer]:
 
 
 def iterate(network: keras.Model) -> None:
-    """Takes one step of the power iteration in each layer. Call it once a training step."""
+    """Takes one step of the power iteration in each layer that trains. Call it once a training
+    step."""
     for layer in find(network):
-        layer.iterate()
+        if layer.trainable:  # else its kernel stays, and so does the norm to divide it by
+            layer.iterate()
 
 
 def check(network: keras.Model) -> None:

@@ -149,19 +149,38 @@ def restore_generator(
     Raises:
         UserError: that checkpoint or those weights do not exist or cannot be read.
     """
+    name = {"raw": "generator", "ema": "generator_ema"}[weights]
+    return restore_networks({name: generator}, directory, checkpoint=checkpoint)
+
+
+def restore_networks(
+    networks: dict[str, keras.Model],
+    directory: str | Path,
+    *,
+    checkpoint: str = "latest",
+    flag: str = "--checkpoint=",
+) -> int:
+    """Restores networks of a run without its optimizers.
+
+    Args:
+        networks: as the run built them, by their names in `Checkpoints`: "generator",
+            "discriminator" or "generator_ema".
+        directory: as of `restore_generator`, with what it returns and raises.
+        checkpoint: the same.
+        flag: what the user writes before a step, for messages.
+    """
     steps = available(directory)
     if not steps:
         raise UserError(f"There is no checkpoint in {directory} yet. Train a little longer.")
-    wanted = steps[::-1] if checkpoint == "latest" else [_parse_step(checkpoint)]
+    wanted = steps[::-1] if checkpoint == "latest" else [_parse_step(checkpoint, flag)]
     if wanted[0] not in steps:
         raise UserError(
             f"There is no checkpoint of step {wanted[0]} in {directory}; there are: {steps}."
         )
-    name = {"raw": "generator", "ema": "generator_ema"}[weights]
     for step in wanted:
         prefix = _prefix(directory, step)
         try:
-            status = tf.train.Checkpoint(**{name: generator}).read(prefix)
+            status = tf.train.Checkpoint(**networks).read(prefix)
             status.assert_existing_objects_matched().expect_partial()
             return step
         except _ANY_DAMAGE as error:
@@ -169,7 +188,7 @@ def restore_generator(
                 _warn_of_damage(prefix, error)
     raise UserError(
         f"Checkpoint {_prefix(directory, wanted[0])} cannot be read. "
-        f"Choose another with --checkpoint; there are: {steps}."
+        f"Choose another with {flag}STEP; there are: {steps}."
     )
 
 
@@ -202,13 +221,11 @@ def _prefix(directory: str | Path, step: int) -> str:
     return str(Path(directory) / f"step-{step}")
 
 
-def _parse_step(text: str) -> int:
+def _parse_step(text: str, flag: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        raise UserError(
-            f"--checkpoint={text} is neither a step nor 'latest' nor 'best'."
-        ) from error
+        raise UserError(f"{flag}{text} is neither a step nor 'latest' nor 'best'.") from error
 
 
 def _warn_of_damage(prefix: str, error: Exception) -> None:

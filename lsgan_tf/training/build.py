@@ -10,7 +10,7 @@ from lsgan_tf.gan.model import GAN
 from lsgan_tf.gan.objectives import LeastSquares, Objective, SigmoidCrossEntropy, Wasserstein
 from lsgan_tf.gan.optimizers import Adam, RateSchedule, RMSProp
 from lsgan_tf.gan.penalties import DRAGAN, R1, AroundData, Interpolates, NotPenalisable, Penalty
-from lsgan_tf.networks import normalization
+from lsgan_tf.networks import freezing, normalization
 from lsgan_tf.networks.base import Discriminator, Generator
 from lsgan_tf.utils.errors import UserError
 
@@ -36,6 +36,8 @@ def gan(
     for network in (generator, discriminator):
         normalization.synchronize(network, config.sync_batch_norm)
     _check_logit_range(config, discriminator)
+    if config.freeze_discriminator:
+        _freeze(config, discriminator)
     try:
         model = GAN(
             generator,
@@ -83,6 +85,16 @@ def _check_logit_range(config, discriminator):
             f"--network={config.network} has outputs between {low:g} and {high:g} only. It goes "
             "with least squares and labels within, for example --objective=binary."
         )
+
+
+def _freeze(config, discriminator):
+    try:
+        freezing.freeze_first(discriminator, config.freeze_discriminator)
+    except ValueError as error:
+        count = config.freeze_discriminator
+        raise UserError(
+            f"--freeze_discriminator={count} leaves nothing of D to train: {error}"
+        ) from error
 
 
 def objective(config: Config) -> Objective:

@@ -2,7 +2,7 @@
 
 from lsgan_tf import datasets
 from lsgan_tf.config import Config
-from lsgan_tf.training import build, devices
+from lsgan_tf.training import build, devices, initial_weights
 
 
 def print_run(config: Config) -> None:
@@ -18,6 +18,7 @@ def print_run(config: Config) -> None:
         devices.strategy(config)
     facts, missing = _facts(config)
     gan = build.gan(config, facts.image_shape, facts.class_names)
+    initial_weights.take_over(gan, config)
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
     count = "not yet prepared:" if facts.num_examples is None else facts.num_examples
     print(f"# {count} images of {facts.image_shape}")

@@ -91,33 +91,37 @@ def _train_from(step, config, strategy, workers, dataset, gan, recorder, stop):
     cadences, pace = Cadences(config), _Pace(config.steps_per_execution)
     recorder.start(step)
 
-    while step < config.train_steps:
-        # Stop when one of the workers is asked to.
-        if workers.any(stop.received is not None):
-            break
+    with stop.holding():
+        while step < config.train_steps:
+            # Stop when one of the workers is asked to.
+            if workers.any(stop.received is not None):
+                break
 
-        # Run to the next step at which something is due, or as many steps as a call takes.
-        end = min(cadences.next_due(step), step + workers.broadcast(pace.steps))
-        with recorder.timed(), pace.measured(end - step):
-            _run_steps(gan, iterator, end - step, dataset)
-        step = end
-        if not cadences.anything_is_due(step):
-            continue
+            # Run to the next step at which something is due, or as many steps as a call takes.
+            end = min(cadences.next_due(step), step + workers.broadcast(pace.steps))
+            with recorder.timed(), pace.measured(end - step):
+                _run_steps(gan, iterator, end - step, dataset)
+            step = end
+            # A stop leaves what is due to `finish`: whoever asks may not wait for more than a save.
+            if not cadences.anything_is_due(step) or workers.any(stop.received is not None):
+                continue
 
-        # What has diverged is neither logged nor sampled nor saved.
-        with recorder.timed():
-            metrics = _finite_metrics(gan, step, config, recorder)
-        if cadences.log_is_due(step):
-            recorder.log(step, metrics)
-            gan.reset_metrics()
-        if cadences.sample_is_due(step):
-            recorder.sample(step)
-        if cadences.checkpoint_is_due(step):
-            recorder.save(step)
-        if cadences.score_is_due(step):
-            recorder.score(step)
+            # What has diverged is neither logged nor sampled nor saved.
+            with recorder.timed():
+                metrics = _finite_metrics(gan, step, config, recorder)
+            if cadences.log_is_due(step):
+                recorder.log(step, metrics)
+                gan.reset_metrics()
+            if cadences.checkpoint_is_due(step):
+                recorder.save(step)  # and sample
+            elif cadences.sample_is_due(step):
+                recorder.sample(step)
+            if cadences.score_is_due(step):
+                recorder.score(step)
 
-    recorder.finish(step, _finite_metrics(gan, step, config, recorder))
+        metrics = _finite_metrics(gan, step, config, recorder)
+        recorder.keep(step)
+    recorder.finish(step, metrics)
     workers.barrier()  # no worker leaves before the last step is saved
 
 

@@ -11,7 +11,7 @@ from lsgan_tf.runs import gallery
 from lsgan_tf.runs.checkpoints import Checkpoints, available
 from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import DataFacts, Run
-from lsgan_tf.training import build, devices
+from lsgan_tf.training import build, devices, initial_weights
 from lsgan_tf.training.periodic_scores import PeriodicScores
 from lsgan_tf.utils import images
 
@@ -38,6 +38,9 @@ class NoRecorder(contextlib.AbstractContextManager):
         pass
 
     def score(self, step):
+        pass
+
+    def keep(self, step):
         pass
 
     def finish(self, step, metrics):
@@ -91,7 +94,7 @@ class Recorder(contextlib.AbstractContextManager):
         self._held.close()
 
     def restore(self, allow_config_change: bool) -> tuple[int, bool]:
-        """Takes the run directory and restores the newest checkpoint.
+        """Takes the run directory and restores the newest checkpoint, or that of `--init_from`.
 
         Args:
             allow_config_change: go on under flags that differ from those of the directory.
@@ -103,6 +106,7 @@ class Recorder(contextlib.AbstractContextManager):
             UserError: the flags, the data or the run directory do not allow it.
         """
         config, run = self._config, self._run
+        is_initialized = initial_weights.take_over(self._gan, config)
         self._held.enter_context(run.locked())
         data = DataFacts.of(self._dataset)
         numerics = devices.numerics()
@@ -123,6 +127,8 @@ class Recorder(contextlib.AbstractContextManager):
             print(f"{name}: stopped while the reference of the scores was measured.")
             return step, False
         run.claim(config, data, self._replicas, numerics)
+        if is_initialized:
+            self._checkpoints.save()  # from here on the other run may go
         self._checkpoints.best = self._scores.best_step()
         return step, True
 
@@ -168,11 +174,10 @@ class Recorder(contextlib.AbstractContextManager):
         print(f"step {step}: {path}", flush=True)
 
     def save(self, step: int) -> None:
-        """Saves a checkpoint; each has its samples in the gallery."""
+        """Saves a checkpoint, then its samples and the gallery: it may be killed at any moment."""
+        self.keep(step)
         if self._sampled != step:
             self.sample(step)
-        self._checkpoints.save()
-        self._saved = step
         self._write_gallery()
 
     def score(self, step: int) -> None:
@@ -197,21 +202,19 @@ class Recorder(contextlib.AbstractContextManager):
         self._scores.write(step, scores, count)
         self._write_gallery()
 
-    def finish(self, step: int, metrics: dict[str, float]) -> None:
-        """Keeps the last step of a run that ends, and prints how to go on.
-
-        Whoever asks for the stop may not wait: the checkpoint comes first.
-        """
-        unsaved = step != self._saved
-        if unsaved:
+    def keep(self, step: int) -> None:
+        """Saves a checkpoint and nothing else, unless that of this step is saved."""
+        if self._saved != step:
             self._checkpoints.save()
             self._saved = step
+
+    def finish(self, step: int, metrics: dict[str, float]) -> None:
+        """Logs and samples the last step of a run that ends, and prints how to go on."""
         if step != self._logged:
             self.log(step, metrics)  # else no line would tell of the last steps
-        if unsaved:
-            if step != self._sampled:
-                self.sample(step)
-            self._write_gallery()
+        if step != self._sampled:
+            self.sample(step)
+        self._write_gallery()
         print(self._last_words(step))
 
     def describe_kept_checkpoint(self) -> str:

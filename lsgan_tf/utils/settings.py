@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 # Least squares objectives with a name: (a, b, c).
 LABEL_PRESETS = {"pearson": (-1.0, 1.0, 0.0), "binary": (0.0, 1.0, 1.0)}
+OBJECTIVES = ("least_squares", *LABEL_PRESETS, "sigmoid", "sigmoid_saturating", "wasserstein")
 SCHEDULES = ("alternating", "simultaneous")
 DISCRIMINATOR_NORMS = ("batch", "layer", "spectral", "none")
 AUGMENTATIONS = ("color", "translation", "cutout")

@@ -16,6 +16,7 @@ CHECKPOINT_EVERY = 10  # steps; every step is logged
 _START_EVERY = 5  # one of so many kills comes while the process starts
 _LONGEST_DELAY = 0.02  # seconds from the first sight of an unfinished checkpoint to the kill
 _SECONDS_TO_NOTICE = 120  # in which a worker must end whose other was killed
+_SECONDS_TO_STOP = 3  # from a notebook's Stop to the kill
 _MEGABYTE = 2**20
 
 
@@ -137,16 +138,29 @@ def kill_in_save(attempt):
     return attempt.hit() if killed and unfinished(attempt.run) else None
 
 
-def terminate(attempt, index=0):
+def terminate(attempt, number=signal.SIGTERM, index=0):
     if not attempt.wait_for_moment():
         return None
-    attempt.processes.signal(signal.SIGTERM, index)
+    attempt.processes.signal(number, index)
     attempt.processes.finish(attempt.reference.timeout)
     return attempt.hit()
 
 
 def terminate_worker(attempt):
     return terminate(attempt, index=1)
+
+
+def hang_up(attempt):
+    return terminate(attempt, signal.SIGHUP)
+
+
+def stop_notebook(attempt):
+    if not attempt.wait_for_moment():
+        return None
+    attempt.processes.signal(signal.SIGINT)
+    attempt.processes.wait(_SECONDS_TO_STOP)
+    attempt.processes.kill()
+    return attempt.hit()
 
 
 def kill_chief(attempt):
@@ -225,6 +239,8 @@ FAULTS = {
     "kill": Fault(kill),
     "kill_in_save": Fault(kill_in_save),
     "sigterm": Fault(terminate, most_repeated=0),
+    "sighup": Fault(hang_up, most_repeated=0),
+    "sigint_kill": Fault(stop_notebook),
     "full_disk": Fault(fill_disk),
     "truncated": Fault(truncate_checkpoint, most_repeated=2 * CHECKPOINT_EVERY),
     "clock_back": Fault(kill, sets_clock_back=True),

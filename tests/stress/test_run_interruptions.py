@@ -8,7 +8,8 @@ started again. -rP shows how many steps the hits have cost. The faults:
 
 - kill: SIGKILL, every fifth time while the process starts
 - kill_in_save: SIGKILL while a checkpoint is written
-- sigterm: SIGTERM; status 0, and no step is lost
+- sigterm, sighup: SIGTERM or SIGHUP; status 0, and no step is lost
+- sigint_kill: SIGINT, as a notebook's Stop sends it, and SIGKILL three seconds later
 - full_disk: a checkpoint does not fit on the disk; status 1, and the one before is intact
 - truncated: SIGKILL, then a file of the newest checkpoint is truncated; the next start prints a
   warning and resumes from the one before
@@ -74,7 +75,7 @@ def train_reference(run, workers, train_flags):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_an_interrupted_run_ends_bit_equal(name, reference_run, tmp_path):
+def test_an_interrupted_run_ends_bit_equal(name, reference_run, tmp_path, hangups):
     fault = FAULTS[name]
     rng = random.Random(name)
     hits = interrupt(fault, reference_run(fault.workers), tmp_path, REPEATS, rng)

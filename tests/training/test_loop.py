@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -173,42 +172,6 @@ def test_mirror_flips_what_is_trained_on(tiny_config):
     flipped = (images == originals[:, :, ::-1]).all(axis=(1, 2, 3))
     assert 0 < flipped.sum() < 24
     np.testing.assert_array_equal(images[~flipped], originals[~flipped])
-
-
-def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):
-    config = tiny_config(train_steps=50, steps_per_execution=1)
-    step_of_signal = 5
-    original = GAN.run_steps
-
-    def run_steps(self, iterator, steps, **kwargs):
-        results = original(self, iterator, steps, **kwargs)
-        if int(self.step.numpy()) == step_of_signal:
-            signal.raise_signal(signal.SIGINT)
-        return results
-
-    monkeypatch.setattr(GAN, "run_steps", run_steps)
-    handler = signal.getsignal(signal.SIGINT)
-    loop.train(config)
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
-    out = capsys.readouterr().out
-    assert "SIGINT: saved step 5" in out
-    assert f"--run_dir={config.run_dir}" in out
-
-
-def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, hangups):
-    config = tiny_config(train_steps=50, sample_every=3, checkpoint_every=100)
-    original = Run.write_sample
-
-    def write_sample(self, step, picture):
-        if step == 3:
-            signal.raise_signal(signal.SIGHUP)
-        return original(self, step, picture)
-
-    monkeypatch.setattr(Run, "write_sample", write_sample)
-    loop.train(config)
-    assert checkpoints.available(Run(config.run_dir).checkpoints) == [3]
-    assert "SIGHUP: saved step 3" in capsys.readouterr().out
 
 
 def test_a_sample_that_a_kill_prevented_is_made_up_for(tiny_config):

@@ -47,6 +47,24 @@ def test_a_second_interrupt_is_obeyed():
             signal.raise_signal(signal.SIGINT)
 
 
+def test_a_second_interrupt_waits_while_something_is_saved_and_a_third_does_not():
+    done = []
+    with StopRequest() as stop, pytest.raises(KeyboardInterrupt):
+        with stop.holding():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("saved")
+        done.append("sampled")
+    assert done == ["saved"]
+    with StopRequest() as stop, pytest.raises(KeyboardInterrupt), stop.holding():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        done.append("interrupted")
+    assert done == ["saved", "interrupted"]
+
+
 def test_hangups_that_nohup_ignores_stay_ignored(hangups):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with StopRequest() as stop:
