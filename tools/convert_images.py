@@ -20,8 +20,8 @@ from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags
-from .sources import archives, file_listing, image_sources, npz_source
-from .sources.image_sources import Entry, Reader, Source
+from .sources import any_source, file_listing, label_files
+from .sources.image_sources import Choices, Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
 
@@ -34,7 +34,9 @@ class Options:
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
-    labels: str = "auto"  # "auto", "folders" or "none"
+    labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
+    splits: str = "auto"  # "auto": folders named train and test are splits; "none"
+    zip_encoding: str | None = None  # of names in a zip that do not declare one; None: guessed
     max_bad: int = 0
     processes: int = 1
 
@@ -58,9 +60,19 @@ def convert(
     sources = {"train": source} | ({"test": test_source} if test_source else {})
     if test_source:
         _check_apart(source, test_source)
-    listings = {split: _list(path, split, options.labels) for split, path in sources.items()}
+    choices = _choices(options)
+    train = _list(source, "train", choices)
+    listings = {"train": train, **train.more}
     if test_source:
-        listings["test"] = _with_ids_of_train(listings["train"], listings["test"], sources)
+        if "test" in listings:
+            raise UserError(
+                f"--source={source} has a split test already; leave out --test_source, or choose "
+                "--splits=none"
+            )
+        test = _list(test_source, "test", dataclasses.replace(choices, splits="none"))
+        listings["test"] = _with_ids_of_train(train, test, sources)
+    if choices.table:
+        choices.table.tell_unused()
     plan = _plan(listings, sources, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
@@ -81,30 +93,33 @@ def _check_apart(source: Path, test_source: Path) -> None:
         )
 
 
-def _list(path: Path, split: str, labels: str) -> Source:
-    listing = _open_source(path, _FLAGS[split], labels)
+def _choices(options: Options) -> Choices:
+    file = label_files.is_file(options.labels)
+    return Choices(
+        "auto" if file else options.labels,
+        label_files.read(Path(options.labels)) if file else None,
+        options.splits,
+        options.zip_encoding,
+    )
+
+
+def _list(path: Path, split: str, choices: Choices) -> Source:
+    listing = any_source.open_source(path, _FLAGS[split], choices)
     print(printable(_describe(listing, path)), flush=True)
     return listing
 
 
-def _open_source(path: Path, flag: str, labels: str) -> Source:
-    kind = file_listing.kind(path)
-    if kind == "folder":
-        return image_sources.list_folder(path, labels)
-    if kind is None:
-        raise UserError(f"{flag}={path} does not exist")
-    if path.suffix.lower() == ".npz":
-        return npz_source.list_npz(path, labels)
-    if path.suffix.lower() == ".zip":
-        return archives.list_zip(path, labels)
-    raise UserError(f"{flag}={path} is neither a folder nor a .zip nor an .npz")
-
-
 def _describe(listing: Source, source: Path) -> str:
+    parts = {"train": listing, **listing.more}
+    images = ", ".join(
+        f"{len(part.entries)} images" + f" of {split}" * (len(parts) > 1)
+        for split, part in parts.items()
+    )
     names = listing.class_names
     classes = "no labels" if names is None else f"{len(names)} classes ({_first(names)})"
+    classes += f" of {listing.labels_from}" if listing.labels_from else ""
     ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
-    return f"{source}: {len(listing.entries)} images, {classes}{ignored}"
+    return f"{source}: {images}, {classes}{ignored}"
 
 
 def _first(names: Sequence[str]) -> str:
@@ -149,19 +164,32 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
         class_names=train.class_names,
         source=", ".join(map(str, sources.values())),
         # Without a test source this is the train source's own: such conversions can continue.
-        source_identity="\ntest ".join(listing.identity for listing in listings.values()),
+        source_identity="\n".join(_identities(listings)),
         tool="tools.convert_images",
-        flags=dataclasses.asdict(target) | {"labels": options.labels},
-        jobs=[job for split in listings for job in _jobs(listings[split], split, target, kind)],
+        flags=dataclasses.asdict(target) | {"labels": _labels_flag(options)},
+        jobs=[
+            job
+            for split, listing in listings.items()
+            for job in _jobs(listing, split, target, kind, split in sources and split != "train")
+        ],
     )
 
 
+def _labels_flag(options: Options) -> str:
+    return "file" if label_files.is_file(options.labels) else options.labels  # any of its content
+
+
+def _identities(listings: dict[str, Source]) -> Iterator[str]:
+    for split, listing in listings.items():
+        yield listing.identity if split == "train" else f"{split} {listing.identity}"
+
+
 def _jobs(
-    listing: Source, split: str, target: pictures.Target, kind: "_Kind"
+    listing: Source, split: str, target: pictures.Target, kind: "_Kind", of_test_source: bool
 ) -> Iterator[writer.ShardJob]:
     # Both sources may have a file of the same name. The flag tells them apart; a path would not
     # do, because the plan does not depend on it.
-    of = "" if split == "train" else f" of {_FLAGS[split]}"
+    of = f" of {_FLAGS['test']}" if of_test_source else ""
     for start, stop in writer.shard_bounds(len(listing.entries)):
         arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
         yield writer.ShardJob(_produce, arguments, stop - start, split)
@@ -222,10 +250,17 @@ def _define_flags() -> None:
     flags.DEFINE_enum(
         "channels", "auto", ["auto", "grey", "colour"], "auto: as the first readable image"
     )
-    flags.DEFINE_enum(
-        "labels", "auto", ["auto", "folders", "none"],
-        "auto: class folders if there are two or more, or the `labels` of an .npz",
+    flags.DEFINE_string(
+        "labels", "auto",
+        "auto: a label file in the source (dataset.json, metadata.csv, metadata.jsonl), else class "
+        "folders if there are two or more, or the `labels` of an .npz; folders; none; or the path "
+        "of a .csv of path,label",
     )  # fmt: skip
+    flags.DEFINE_enum(
+        "splits", "auto", ["auto", "none"],
+        "auto: if the topmost folders are named train and test (or validation), they are splits",
+    )  # fmt: skip
+    flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
     converter_flags.define(image_size=None)
 
 

@@ -7,8 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from lsgan_tf.utils.errors import UserError
 
+from . import messages
+
 MAX_LIST_BYTES = 1 << 20
 ANY_NAME = ("utf-8", "surrogateescape")  # how to encode file names, which need not be text
+
+_MAX_NAMES_OF_A_FOLDER = 1000  # chains of links would otherwise give a folder 2^n of them
 
 
 def kind(path: Path) -> str | None:
@@ -31,23 +35,73 @@ def kind(path: Path) -> str | None:
 
 
 def walk_visible_files(root: Path) -> Iterator[Path]:
-    """Yields all visible files below `root` in sorted order; follows links, each folder once.
+    """Yields all visible files below `root` in sorted order; follows links.
+
+    Two links to one folder are two folders. Links that lead nowhere or to a folder above them are
+    named in a warning at the end.
 
     Raises:
-        UserError: a folder cannot be listed or entered; names it.
+        UserError: a folder cannot be listed or entered, or links lead to it again and again.
     """
-    visited = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_raise):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:
-            subfolders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not name.startswith(".") and kind(path) == "file":
+    walk = _Walk(root)
+    yield from walk.files(root, ())
+    walk.tell()
+
+
+class _Walk:
+    def __init__(self, root: Path):
+        self._root = root
+        self._paths: dict[tuple[int, int], list[Path]] = {}  # of every folder
+        self._left_out: dict[str, list[Path]] = {"nowhere": [], "a folder above": []}
+
+    def files(self, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+        """Yields the files of a folder, then those of the folders in it."""
+        names, status = _listed(folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            self._left_out["a folder above"].append(folder)
+            return
+        self._note(folder, identity)
+        folders = []
+        for name in names:
+            path = folder / name
+            if name.startswith("."):
+                continue
+            if path.is_dir():
+                folders.append(path)
+            elif kind(path) == "file":
                 yield path
+            elif path.is_symlink():
+                self._left_out["nowhere"].append(path)
+        for path in folders:
+            yield from self.files(path, (*above, identity))
+
+    def _note(self, folder: Path, identity: tuple[int, int]) -> None:
+        paths = self._paths.setdefault(identity, [])
+        paths.append(folder)
+        if len(paths) > _MAX_NAMES_OF_A_FOLDER:
+            raise UserError(
+                f"links lead to {folder} in more than {_MAX_NAMES_OF_A_FOLDER} ways; pass a folder "
+                "that is not linked so often"
+            )
+
+    def tell(self) -> None:
+        """Warns of the links that are left out, and of folders that were read more than once."""
+        for what, paths in self._left_out.items():
+            if paths:
+                names = (path.relative_to(self._root).as_posix() for path in paths)
+                messages.warn(f"left out: {messages.counted(names, 'links')} to {what}")
+        for paths in self._paths.values():
+            if len(paths) > 1:
+                names = (path.relative_to(self._root).as_posix() for path in paths)
+                messages.warn(f"one folder is read under {messages.counted(names, 'names')}")
+
+
+def _listed(folder: Path) -> tuple[list[str], os.stat_result]:
+    try:
+        return sorted(os.listdir(folder)), os.stat(folder)
+    except OSError as error:
+        raise UserError(f"cannot list {folder}: {error.strerror}") from error
 
 
 def is_hidden(name: str) -> bool:
@@ -73,7 +127,3 @@ def read_list(path: Path, flag: str) -> bytes:
     if len(data) > MAX_LIST_BYTES:
         raise UserError(f"{flag} is larger than {MAX_LIST_BYTES} bytes, too large for a list")
     return data
-
-
-def _raise(error: OSError) -> None:
-    raise UserError(f"cannot list {error.filename}: {error.strerror}") from error

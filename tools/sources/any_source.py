@@ -1,0 +1,47 @@
+"""Opens what --source names by what it is."""
+
+from pathlib import Path
+
+from lsgan_tf.utils.errors import UserError
+
+from . import archives, file_listing, image_sources, npz_source
+from .image_sources import Choices, Source
+
+_FILES = {
+    (".zip",): archives.list_zip,
+    (".npz",): npz_source.list_npz,
+    (".npy",): npz_source.list_npy,
+}
+
+
+def open_source(path: Path, flag: str, choices: Choices) -> Source:
+    """Lists the pictures of a source.
+
+    Args:
+        path: the source.
+        flag: the flag that names it, for messages.
+        choices: about labels, splits and names.
+
+    Raises:
+        UserError: it does not exist, is of no known kind, or its listing fails.
+    """
+    _check_encoding(choices.zip_encoding)
+    kind = file_listing.kind(path)
+    if kind == "folder":
+        return image_sources.list_folder(path, choices)
+    if kind is None:
+        raise UserError(f"{flag}={path} does not exist")
+    for endings, list_file in _FILES.items():
+        if path.name.lower().endswith(endings):
+            return list_file(path, choices)
+    known = " ".join(ending for endings in _FILES for ending in endings)
+    raise UserError(f"{flag}={path} is neither a folder nor a file that ends in {known}")
+
+
+def _check_encoding(encoding: str | None) -> None:
+    try:
+        "".encode(encoding or "utf-8")
+    except (LookupError, ValueError) as error:
+        raise UserError(
+            f"--zip_encoding={encoding} is not known; for example gbk, shift_jis, cp1251"
+        ) from error
