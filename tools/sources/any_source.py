@@ -4,12 +4,13 @@ from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
 
-from . import archives, file_listing, image_sources, npz_source
+from . import archives, file_listing, image_sources, npz_source, tar_source
 from .image_sources import Choices, Source
 
 _FILES = {
     (".zip",): archives.list_zip,
     (".npz",): npz_source.list_npz,
+    tar_source.ENDINGS: tar_source.list_tar,
     (".npy",): npz_source.list_npy,
 }
 
