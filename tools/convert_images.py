@@ -12,6 +12,7 @@ interrupted conversion continues when the same command is run again.
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,7 @@ from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags
-from .sources import any_source, file_listing, label_files
+from .sources import any_source, file_listing, label_files, messages, selection
 from .sources.image_sources import Choices, Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
@@ -32,6 +33,9 @@ class Options:
 
     image_size: int  # side of the square, pixels
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    classes: tuple[str, ...] = ()  # to keep, in this order; none: all
+    max_images: int = 0  # of the split "train"; 0: all
+    balanced: bool = False  # `max_images` of each class
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
     labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
@@ -73,7 +77,8 @@ def convert(
         listings["test"] = _with_ids_of_train(train, test, sources)
     if choices.table:
         choices.table.tell_unused()
-    plan = _plan(listings, sources, options)
+    selected = selection.select(listings, options.classes, options.max_images, options.balanced)
+    plan = _plan(selected, sources, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
@@ -116,14 +121,12 @@ def _describe(listing: Source, source: Path) -> str:
         for split, part in parts.items()
     )
     names = listing.class_names
-    classes = "no labels" if names is None else f"{len(names)} classes ({_first(names)})"
+    classes = (
+        "no labels" if names is None else f"{len(names)} classes ({messages.first(names, 10)})"
+    )
     classes += f" of {listing.labels_from}" if listing.labels_from else ""
     ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
     return f"{source}: {images}, {classes}{ignored}"
-
-
-def _first(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:10])}{', ...' * (len(names) > 10)}"
 
 
 def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) -> Source:
@@ -146,15 +149,16 @@ def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) ->
     unknown = [name for name in test.class_names if name not in ids]
     if unknown:
         raise UserError(
-            f"{named['test']} has classes that {named['train']} lacks: {_first(unknown)} (it has "
-            f"{_first(train.class_names)}). Give both the same names, or choose --labels=none to "
-            "leave out the labels of both"
+            f"{named['test']} has classes that {named['train']} lacks: "
+            f"{messages.first(unknown, 10)} (it has {messages.first(train.class_names, 10)}). Give "
+            "both the same names, or choose --labels=none to leave out the labels of both"
         )
     entries = [Entry(entry.name, ids[test.class_names[entry.label]]) for entry in test.entries]
     return dataclasses.replace(test, entries=entries, class_names=train.class_names)
 
 
-def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> writer.Plan:
+def _plan(selected: selection.Selected, sources: dict[str, Path], options: Options) -> writer.Plan:
+    listings = selected.listings
     train = listings["train"]
     kind = _Kind.of(train, sources["train"], options.channels)
     target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
@@ -166,17 +170,23 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
         # Without a test source this is the train source's own: such conversions can continue.
         source_identity="\n".join(_identities(listings)),
         tool="tools.convert_images",
-        flags=dataclasses.asdict(target) | {"labels": _labels_flag(options)},
+        flags=dataclasses.asdict(target) | _selecting_flags(options),
         jobs=[
             job
             for split, listing in listings.items()
             for job in _jobs(listing, split, target, kind, split in sources and split != "train")
         ],
+        left_out=selected.left_out,
     )
 
 
-def _labels_flag(options: Options) -> str:
-    return "file" if label_files.is_file(options.labels) else options.labels  # any of its content
+def _selecting_flags(options: Options) -> dict[str, Any]:
+    """Those that are given: a plan from before there were others stays the same."""
+    # The content of a label file is part of the identity, its path is not.
+    labels = "file" if label_files.is_file(options.labels) else options.labels
+    given = {"classes": options.classes, "max_images": options.max_images}
+    given["balanced"] = options.balanced
+    return {"labels": labels} | {name: value for name, value in given.items() if value}
 
 
 def _identities(listings: dict[str, Source]) -> Iterator[str]:
@@ -239,7 +249,8 @@ def _produce(
 def main() -> None:
     path = converter_flags.read_path
     output_dir = path("output_dir")
-    options = converter_flags.read_options(Options)
+    classes = tuple(name for name in flags.FLAGS["classes"].value if name)
+    options = converter_flags.read_options(Options, classes=classes)
     finished = convert(path("source"), output_dir, options, path("test_source"))
     print(printable(finished.summary(output_dir)))
 
@@ -260,6 +271,11 @@ def _define_flags() -> None:
         "splits", "auto", ["auto", "none"],
         "auto: if the topmost folders are named train and test (or validation), they are splits",
     )  # fmt: skip
+    flags.DEFINE_list("classes", [], "the classes to keep, in the order of their ids; default: all")
+    flags.DEFINE_integer(
+        "max_images", 0, "of --source, chosen by a digest of their names; 0: all", 0
+    )
+    flags.DEFINE_bool("balanced", False, "take --max_images of each class")
     flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
     converter_flags.define(image_size=None)
 

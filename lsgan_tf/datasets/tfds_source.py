@@ -81,10 +81,14 @@ def _check_prepared(
         stored = Path(builder.data_dir)
         copy = files.free_directory(catalog.tfds_directory(data_dir) / f"{builder.name}_tfrecord")
         raise UserError(
-            f"{name} in {stored} is stored as {builder.info.file_format.value}, not tfrecord. Make "
-            f"a copy for  --dataset=tfds:{copy.name}:\n"
-            f"  tfds convert_format --dataset_version_dir={stored} --out_file_format=tfrecord "
-            f"--out_dir={copy / stored.name}"
+            f"{name} in {stored} is stored as {builder.info.file_format.value}, not tfrecord. "
+            f"Store a copy for  --dataset=tfds:{copy.name}  with\n"
+            '  python -c "import tensorflow as tf, tensorflow_datasets as tfds; '
+            f"b = tfds.builder_from_directory('{stored}'); f = b.info.features; "
+            f"tfds.dataset_builders.store_as_tfds_dataset(name='{copy.name}', version='1.0.0', "
+            "features=f, split_datasets={s: tf.data.Dataset.from_generator(lambda s=s: "
+            "iter(b.as_data_source(s)), output_signature=f.get_tensor_spec()) for s in "
+            f"b.info.splits}}, data_dir='{copy.parent}')\""
         )
 
 
@@ -161,7 +165,9 @@ def _opened(builder_name: str, directory: str | None) -> tfds.core.DatasetBuilde
 
 def _names_in(directory: Path) -> list[str]:
     try:
-        return sorted(path.name for path in directory.iterdir() if path.is_dir())
+        return sorted(
+            path.name for path in directory.iterdir() if path.is_dir() and path.name != "downloads"
+        )
     except OSError:
         return []
 

@@ -120,6 +120,16 @@ def test_an_npz_whose_header_promises_more_than_there_is(target, tmp_path):
     assert "`images` cannot be read: the array ends early" in failure(tmp_path / "b.npz", target)
 
 
+def test_a_header_that_promises_more_than_any_compression_allows(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGES)
+    data = (tmp_path / "a.npy").read_bytes()
+    huge = data.replace(b"(4, 8, 8), }        ", b"(90000000, 8, 8), } ")
+    assert len(huge) == len(data) and huge != data
+    (tmp_path / "a.npy").write_bytes(huge)
+    with pytest.raises(UserError, match="declares 90000000 rows of 64 bytes in a file of 384"):
+        listed(tmp_path / "a.npy")
+
+
 def test_encrypted_npz(target, tmp_path):
     np.savez(tmp_path / "locked.npz", images=IMAGES)
     conversions.mark_encrypted(tmp_path / "locked.npz")
@@ -157,6 +167,12 @@ def listed(path, **choices):
 
 def pixels(source):
     return np.stack([np.asarray(image) for _, image in source.reader.read(source.entries)])
+
+
+def test_classes_without_images_are_named(target, tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", images=PICTURES, labels=[0, 2] * 3, class_names=list("abcd"))
+    assert convert(tmp_path / "a.npz", target).class_names == tuple("abcd")
+    assert "without images are 2 classes (b, d)" in capsys.readouterr().err
 
 
 def test_true_is_white(tmp_path, capsys):

@@ -1,16 +1,25 @@
 """Opens what --source names by what it is."""
 
+import os
 from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
 
-from . import archives, file_listing, image_sources, npz_source, tar_source
+from . import (
+    archives,
+    cifar_source,
+    file_listing,
+    idx_source,
+    image_sources,
+    npz_source,
+    tar_source,
+)
 from .image_sources import Choices, Source
 
 _FILES = {
     (".zip",): archives.list_zip,
-    (".npz",): npz_source.list_npz,
     tar_source.ENDINGS: tar_source.list_tar,
+    (".npz",): npz_source.list_npz,
     (".npy",): npz_source.list_npy,
 }
 
@@ -29,14 +38,31 @@ def open_source(path: Path, flag: str, choices: Choices) -> Source:
     _check_encoding(choices.zip_encoding)
     kind = file_listing.kind(path)
     if kind == "folder":
-        return image_sources.list_folder(path, choices)
+        return _open_folder(path, choices)
     if kind is None:
         raise UserError(f"{flag}={path} does not exist")
+    if idx_source.IMAGES.fullmatch(path.name):
+        return idx_source.list_idx(path, [path], choices)
     for endings, list_file in _FILES.items():
         if path.name.lower().endswith(endings):
             return list_file(path, choices)
     known = " ".join(ending for endings in _FILES for ending in endings)
-    raise UserError(f"{flag}={path} is neither a folder nor a file that ends in {known}")
+    raise UserError(
+        f"{flag}={path} is neither a folder nor a file that ends in {known}, nor MNIST's "
+        "images-idx3-ubyte"
+    )
+
+
+def _open_folder(path: Path, choices: Choices) -> Source:
+    try:
+        names = os.listdir(path)
+    except OSError as error:
+        raise UserError(f"cannot list {path}: {error.strerror}") from error
+    if idx := [path / name for name in names if idx_source.IMAGES.fullmatch(name)]:
+        return idx_source.list_idx(path, idx, choices)
+    if cifar_source.is_cifar(names):
+        return cifar_source.list_cifar(path, names, choices)
+    return image_sources.list_folder(path, choices)
 
 
 def _check_encoding(encoding: str | None) -> None:

@@ -81,8 +81,8 @@ def _checked(values: np.ndarray) -> np.ndarray:
 
 def named(
     labels: Mapping[str, Labels], names: tuple[str, ...] | None, where: str
-) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
-    """Class ids and class names of each split; classes are those that occur in "train".
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Class ids of each split, and the class names; classes are those that occur in "train".
 
     Args:
         labels: of each split.
@@ -106,19 +106,12 @@ def named(
             )
         class_names = tuple(map(str, values))
     ids = {value: number for number, value in enumerate(values)}
-    empty = [
-        name
-        for value, name in zip(values, class_names, strict=True)
-        if value not in set(train.values.tolist())
-    ]
-    if empty:
-        messages.warn(f"{where}: without images are {messages.counted(empty, 'classes')}")
     found = {}
     for split, those in labels.items():
         if unknown := sorted(set(those.values.tolist()) - set(ids)):
             raise ValueError(f"{split} has the label {unknown[0]}, which train lacks")
-        found[split] = np.array([ids[value] for value in those.values.tolist()]), class_names
-    return found
+        found[split] = np.array([ids[value] for value in those.values.tolist()])
+    return found, class_names
 
 
 def _by_value(values: list, names: tuple[str, ...], where: str) -> tuple[list, tuple[str, ...]]:

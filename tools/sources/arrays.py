@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import gzip
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,11 +17,14 @@ import numpy as np
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils.errors import UserError
 
 from . import archives
+from .image_sources import Choices, Entry, Source
 
 _BLOCK_BYTES = 1 << 24
+_MAX_RATIO = 1100  # deflate compresses by 1032 at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,15 @@ class Array:
             raise EOFError("it ends early")
         return file
 
+    def check_size(self) -> None:
+        """Raises `UserError` if the file is too small for so many rows, however compressed."""
+        size = self.path.stat().st_size
+        if self.shape[0] * (self.row_bytes + self.skip) > size * _MAX_RATIO:
+            raise UserError(
+                f"{self.path}: `{self.name}` declares {self.shape[0]} rows of {self.row_bytes} "
+                f"bytes in a file of {size} bytes; get it again"
+            )
+
     def blocks(self, most: int | None = None) -> Iterator[np.ndarray]:
         """Yields the numbers of the rows, some rows at a time; of the first `most` rows if given.
 
@@ -87,6 +99,48 @@ class ArrayReader:
         for entry in entries:
             name, row = entry.name.removesuffix("]").rsplit("[", 1)
             yield entry, _rows(by_name[name]).image(int(row))
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """An array and the class ids of its rows, if they have some."""
+
+    array: Array
+    labels: np.ndarray | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields an entry a row."""
+        for row in range(self.array.shape[0]):
+            label = None if self.labels is None else int(self.labels[row])
+            yield Entry(f"{self.array.name}[{row}]", label)
+
+
+def as_source(
+    parts: Mapping[str, Sequence[Part]], class_names: tuple[str, ...] | None, identity: str
+) -> Source:
+    """The source whose splits are these arrays, one after another.
+
+    Raises:
+        UserError: an array declares more rows than its file can hold.
+    """
+    arrays = tuple(part.array for split in parts.values() for part in split)
+    for array in arrays:
+        array.check_size()
+    reader = ArrayReader(arrays)
+    sources = {
+        split: Source(
+            reader, [entry for part in its for entry in part.entries()], class_names, identity
+        )
+        for split, its in parts.items()
+    }
+    return dataclasses.replace(sources.pop(TRAIN), more=sources)
+
+
+def check_choices(path: Path, choices: Choices) -> None:
+    """Raises `UserError` if the labels are to come from folders or a file of paths."""
+    if choices.table or choices.labels == "folders":
+        given = choices.table.name if choices.table else "folders"
+        raise UserError(f"--labels={given}: {path} has no folders; use --labels=auto or none")
 
 
 class _Rows:
@@ -157,8 +211,10 @@ def understood(array: Array) -> tuple[Array, list[str]]:
 
     Raises:
         ValueError: its shape or numbers are not those of pictures; says what to do.
+        UserError: it declares more rows than the file can hold, or the file is damaged.
     """
     array, said = _with_layout(array)
+    array.check_size()
     dtype = np.dtype(array.dtype)
     if dtype == np.uint8:
         _check_not_binary(array)

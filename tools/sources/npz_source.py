@@ -16,7 +16,7 @@ import numpy as np
 from lsgan_tf.utils.errors import UserError
 
 from . import archives, array_labels, arrays, messages
-from .image_sources import Choices, Entry, Source
+from .image_sources import Choices, Source
 
 # The arrays of images and labels of each split.
 _LAYOUTS = (
@@ -48,7 +48,7 @@ def list_npz(path: Path, choices: Choices) -> Source:
         UserError: it is damaged or encrypted, an array is missing, of the wrong type or shape,
             labels are out of range, or `labels` is "folders" or a file.
     """
-    _check_choices(path, choices)
+    arrays.check_choices(path, choices)
     with archives.open_zip(path) as archive:
         digest = hashlib.sha256()
         for member in archives.list_files(path, archive):
@@ -72,9 +72,12 @@ def list_npz(path: Path, choices: Choices) -> Source:
                 for split, keys in layout.items()
             }
         _tell_unused(path, names, layout, bool(labels))
-        class_names = _class_names(archive, path, labels)
-    reader = arrays.ArrayReader(tuple(images.values()))
-    return _source(reader, images, class_names, digest.hexdigest())
+        classes, class_names = _class_names(archive, path, labels)
+    parts = {
+        split: [arrays.Part(array, classes[split] if classes else None)]
+        for split, array in images.items()
+    }
+    return arrays.as_source(parts, class_names, digest.hexdigest())
 
 
 def list_npy(path: Path, choices: Choices) -> Source:
@@ -83,7 +86,7 @@ def list_npy(path: Path, choices: Choices) -> Source:
     Raises:
         UserError: as `list_npz` does.
     """
-    _check_choices(path, choices)
+    arrays.check_choices(path, choices)
     try:
         status = path.stat()
         with open(path, "rb") as file:
@@ -92,31 +95,7 @@ def list_npy(path: Path, choices: Choices) -> Source:
         raise UserError(f"{path} cannot be used: {error}") from error
     array = _told(array)
     identity = f"{array.shape} {array.dtype} {status.st_size} {status.st_mtime_ns}"
-    return _source(arrays.ArrayReader((array,)), {"train": array}, {}, identity)
-
-
-def _check_choices(path: Path, choices: Choices) -> None:
-    if choices.table or choices.labels == "folders":
-        given = choices.table.name if choices.table else "folders"
-        raise UserError(f"--labels={given}: {path} has no folders; use --labels=auto or none")
-
-
-def _source(
-    reader: arrays.ArrayReader,
-    images: dict[str, arrays.Array],
-    classes: dict[str, tuple[np.ndarray, tuple[str, ...]]],
-    identity: str,
-) -> Source:
-    sources = {}
-    for split, array in images.items():
-        ids, names = classes.get(split, (None, None))
-        entries = [
-            Entry(f"{array.name}[{row}]", None if ids is None else int(ids[row]))
-            for row in range(array.shape[0])
-        ]
-        sources[split] = Source(reader, entries, names, identity)
-    train = sources.pop("train")
-    return Source(reader, train.entries, train.class_names, identity, more=sources)
+    return arrays.as_source({"train": [arrays.Part(array)]}, None, identity)
 
 
 def _array(file: BinaryIO, array: arrays.Array) -> arrays.Array:
@@ -175,10 +154,10 @@ def _labels(archive: zipfile.ZipFile, path: Path, key: str, count: int) -> array
 
 def _class_names(
     archive: zipfile.ZipFile, path: Path, labels: dict[str, array_labels.Labels]
-) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
-    """Class ids and class names of each split."""
+) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    """Class ids of each split, and the class names."""
     if not labels:
-        return {}
+        return {}, None
     names = None
     if "class_names.npy" in archive.namelist():
         names = _declared_names(archive, path)
