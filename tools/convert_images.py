@@ -1,9 +1,16 @@
-"""Turns a folder of images, a zip of one, or an .npz into a data set that training reads.
+"""Turns a folder of images, an archive of one, or arrays into a data set that training reads.
 
     python -m tools.convert_images --source=photos --output_dir=data/photos --image_size=64
 
---source is a folder of images, a folder per class, a zip of either, or an .npz with `images`
-(uint8 [N, H, W] or [N, H, W, C]) and, optionally, integer `labels` [N] and unicode `class_names`.
+--source is a folder of images or of a folder per class; a .zip, .tar or .tar.gz of either; an .npz
+or .npy of arrays (`images`, `labels` and `class_names`, or Keras' or MedMNIST's names); Parquet
+files with a column of images; MNIST's IDX files; or CIFAR's binary version.
+
+Labels come from --labels=FILE.csv (path,label), else from a label file in the source (dataset.json
+of StyleGAN, metadata.csv or metadata.jsonl of Hugging Face), else from class folders. Folders named
+train and test (or validation) are splits. What looks like labels and is not used, what is left out
+and what is read in another way than it is declared is printed as a warning, by number and name.
+
 --test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
 classes are matched by name with those of --source, which also decides between grey and colour. An
 interrupted conversion continues when the same command is run again.
@@ -256,7 +263,7 @@ def main() -> None:
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("source", None, "folder, .zip or .npz", required=True)
+    flags.DEFINE_string("source", None, "folder, archive or file of arrays", required=True)
     flags.DEFINE_string("test_source", None, "the same for a split named test")
     flags.DEFINE_enum(
         "channels", "auto", ["auto", "grey", "colour"], "auto: as the first readable image"

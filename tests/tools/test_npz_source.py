@@ -191,7 +191,7 @@ def test_true_is_white(tmp_path, capsys):
             None,
             [2, 0] * 3,
             ("0", "1", "2"),
-            "without images are 1 class (1)",
+            "",
         ),
         (["dog", "cat"] * 3, None, [1, 0] * 3, ("cat", "dog"), ""),
         ([b"dog", b"cat"] * 3, None, [1, 0] * 3, ("cat", "dog"), ""),
@@ -203,7 +203,7 @@ def test_true_is_white(tmp_path, capsys):
             ["cat", "dog"],
             [0, 0] * 3,
             ("cat", "dog"),
-            "without images are 1 class (dog)",
+            "",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Opens what --source names by what it is."""
 
 import os
+import re
 from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
@@ -11,7 +12,9 @@ from . import (
     file_listing,
     idx_source,
     image_sources,
+    messages,
     npz_source,
+    parquet_source,
     tar_source,
 )
 from .image_sources import Choices, Source
@@ -43,6 +46,8 @@ def open_source(path: Path, flag: str, choices: Choices) -> Source:
         raise UserError(f"{flag}={path} does not exist")
     if idx_source.IMAGES.fullmatch(path.name):
         return idx_source.list_idx(path, [path], choices)
+    if path.name.lower().endswith(parquet_source.ENDING):
+        return parquet_source.list_parquet(path, [path], choices)
     for endings, list_file in _FILES.items():
         if path.name.lower().endswith(endings):
             return list_file(path, choices)
@@ -58,11 +63,22 @@ def _open_folder(path: Path, choices: Choices) -> Source:
         names = os.listdir(path)
     except OSError as error:
         raise UserError(f"cannot list {path}: {error.strerror}") from error
+    names = sorted(name for name in names if not name.startswith("."))
     if idx := [path / name for name in names if idx_source.IMAGES.fullmatch(name)]:
+        _tell_unused(path, names, idx_source.FILES)
         return idx_source.list_idx(path, idx, choices)
     if cifar_source.is_cifar(names):
+        _tell_unused(path, names, cifar_source.FILES)
         return cifar_source.list_cifar(path, names, choices)
+    if parquet := parquet_source.find(path, names):
+        _tell_unused(path, names, parquet_source.FILES)
+        return parquet_source.list_parquet(path, parquet, choices)
     return image_sources.list_folder(path, choices)
+
+
+def _tell_unused(path: Path, names: list[str], used: re.Pattern) -> None:
+    if unused := [name for name in names if not used.fullmatch(name)]:
+        messages.warn(f"not used: {messages.counted(unused, 'files')} of {path}")
 
 
 def _check_encoding(encoding: str | None) -> None:

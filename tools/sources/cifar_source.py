@@ -16,6 +16,7 @@ from lsgan_tf.utils.errors import UserError
 from . import arrays, file_listing
 from .image_sources import Choices, Source
 
+FILES = re.compile(r".*\.(bin|txt|html)")
 _SHAPE = (3, 32, 32)
 
 

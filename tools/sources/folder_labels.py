@@ -12,7 +12,7 @@ from lsgan_tf.utils.errors import UserError
 from . import label_files, messages
 
 # Those of Hugging Face's image folders.
-_SPLITS = {
+SPLITS = {
     **dict.fromkeys(("train", "training"), TRAIN),
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
@@ -41,7 +41,7 @@ def splits(names: Sequence[str], source: Path, choice: str) -> dict[str, list[st
     names = sorted(names)
     shared = _shared_folders(names)
     folders = {_class_of(name, len(shared)) for name in names}
-    named = {folder: _SPLITS.get((folder or "").lower()) for folder in folders}
+    named = {folder: SPLITS.get((folder or "").lower()) for folder in folders}
     found = set(named.values())
     if choice == "none" or None in found or TRAIN not in found or len(found) < 2:
         return {TRAIN: names}

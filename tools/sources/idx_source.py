@@ -19,6 +19,7 @@ from . import archives, arrays, messages
 from .image_sources import Choices, Source
 
 IMAGES = re.compile(r"(.*?)-?images[-.]idx3-ubyte(\.gz)?", re.I)
+FILES = re.compile(r".*(images|labels)[-.]idx[13]-ubyte(\.gz)?", re.I)
 _TEST = re.compile(r"(.*-)?(t10k|test)", re.I)
 _UINT8 = 8
 
