@@ -35,7 +35,7 @@ def test_dangling_links_are_counted_and_named(tmp_path, capsys):
     for name in ("d1.jpg", "d2.jpg"):
         (root / name).symlink_to("nowhere")
     assert [entry.name for entry in listed(root).entries] == ["a.png"]
-    assert "left out: 2 links (d1.jpg, d2.jpg) to nowhere" in capsys.readouterr().err
+    assert "left out: 2 links to nowhere (d1.jpg, d2.jpg)" in capsys.readouterr().err
 
 
 def test_two_links_to_one_folder_are_two_classes(tmp_path, capsys):
@@ -51,7 +51,14 @@ def test_only_a_folder_above_is_a_loop(tmp_path, capsys):
     root = folder(tmp_path / "p", "cat/0.png", "dog/0.png")
     (root / "dog" / "up").symlink_to(root)
     assert labelled(listed(root)) == {"cat/0.png": "cat", "dog/0.png": "dog"}
-    assert "left out: 1 link (dog/up) to a folder above" in capsys.readouterr().err
+    assert "left out: 1 link to a folder above (dog/up)" in capsys.readouterr().err
+
+
+def test_what_is_no_file(tmp_path, capsys):
+    root = folder(tmp_path / "p", "a.png")
+    os.mkfifo(root / "pipe.png")
+    assert len(listed(root).entries) == 1
+    assert "left out: 1 special file (pipe.png)" in capsys.readouterr().err
 
 
 def test_links_that_multiply_end(tmp_path):

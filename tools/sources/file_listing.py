@@ -44,64 +44,77 @@ def walk_visible_files(root: Path) -> Iterator[Path]:
         UserError: a folder cannot be listed or entered, or links lead to it again and again.
     """
     walk = _Walk(root)
-    yield from walk.files(root, ())
+    yield from walk.files()
     walk.tell()
 
 
 class _Walk:
     def __init__(self, root: Path):
         self._root = root
-        self._paths: dict[tuple[int, int], list[Path]] = {}  # of every folder
-        self._left_out: dict[str, list[Path]] = {"nowhere": [], "a folder above": []}
+        self._paths: dict[tuple[int, int], list[str]] = {}  # of every folder
+        self._left_out: dict[tuple[str, str], list[str]] = {}  # by what they are
 
-    def files(self, folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-        """Yields the files of a folder, then those of the folders in it."""
-        names, status = _listed(folder)
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            self._left_out["a folder above"].append(folder)
-            return
-        self._note(folder, identity)
-        folders = []
-        for name in names:
-            path = folder / name
-            if name.startswith("."):
+    def files(self) -> Iterator[Path]:
+        """Yields the files of each folder before those of the folders in it."""
+        waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(self._root, ())]
+        while waiting:
+            folder, above = waiting.pop()
+            paths, status = _listed(folder)
+            identity = (status.st_dev, status.st_ino)
+            if identity in above:
+                self._leave_out(folder, "links", " to a folder above")
                 continue
-            if path.is_dir():
-                folders.append(path)
-            elif kind(path) == "file":
-                yield path
-            elif path.is_symlink():
-                self._left_out["nowhere"].append(path)
-        for path in folders:
-            yield from self.files(path, (*above, identity))
+            self._note(folder, identity)
+            folders = []
+            for path, its_kind in paths:
+                if its_kind == "file":
+                    yield path
+                elif its_kind == "folder":
+                    folders.append((path, (*above, identity)))
+                elif path.is_symlink():
+                    self._leave_out(path, "links", " to nowhere")
+                else:
+                    self._leave_out(path, "special files", "")
+            waiting += reversed(folders)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _leave_out(self, path: Path, what: str, of: str) -> None:
+        self._left_out.setdefault((what, of), []).append(self._name(path))
 
     def _note(self, folder: Path, identity: tuple[int, int]) -> None:
-        paths = self._paths.setdefault(identity, [])
-        paths.append(folder)
-        if len(paths) > _MAX_NAMES_OF_A_FOLDER:
+        names = self._paths.setdefault(identity, [])
+        names.append(self._name(folder))
+        if len(names) > _MAX_NAMES_OF_A_FOLDER:
             raise UserError(
                 f"links lead to {folder} in more than {_MAX_NAMES_OF_A_FOLDER} ways; pass a folder "
                 "that is not linked so often"
             )
 
     def tell(self) -> None:
-        """Warns of the links that are left out, and of folders that were read more than once."""
-        for what, paths in self._left_out.items():
-            if paths:
-                names = (path.relative_to(self._root).as_posix() for path in paths)
-                messages.warn(f"left out: {messages.counted(names, 'links')} to {what}")
-        for paths in self._paths.values():
-            if len(paths) > 1:
-                names = (path.relative_to(self._root).as_posix() for path in paths)
+        """Warns of what is left out, and of folders that were read more than once."""
+        for (what, of), names in self._left_out.items():
+            messages.warn(f"left out: {messages.counted(names, what, of)}")
+        for names in self._paths.values():
+            if len(names) > 1:
                 messages.warn(f"one folder is read under {messages.counted(names, 'names')}")
 
 
-def _listed(folder: Path) -> tuple[list[str], os.stat_result]:
+def _listed(folder: Path) -> tuple[list[tuple[Path, str | None]], os.stat_result]:
+    """What is visible in a folder, sorted, and what it is."""
     try:
-        return sorted(os.listdir(folder)), os.stat(folder)
+        with os.scandir(folder) as entries:
+            visible = sorted(
+                (entry.name, entry.is_dir(follow_symlinks=False))
+                for entry in entries
+                if not entry.name.startswith(".")
+            )
+        status = os.stat(folder)
     except OSError as error:
         raise UserError(f"cannot list {folder}: {error.strerror}") from error
+    paths = ((folder / name, is_folder) for name, is_folder in visible)
+    return [(path, "folder" if is_folder else kind(path)) for path, is_folder in paths], status
 
 
 def is_hidden(name: str) -> bool:

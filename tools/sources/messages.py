@@ -19,9 +19,15 @@ def first(names: Iterable[str], most: int = _NAMES) -> str:
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
-def counted(names: Iterable[str], what: str) -> str:
-    """How many there are, in words, and the first of them: "2 links (a, b)"."""
+def counted(names: Iterable[str], what: str, of: str = "") -> str:
+    """How many there are, in words, and the first of them: "2 links (a, b)".
+
+    Args:
+        names: of them.
+        what: they are, in the plural.
+        of: what follows that word.
+    """
     names = list(names)
     if len(names) == 1:
         what = "class" if what == "classes" else what.removesuffix("s")
-    return f"{len(names)} {what} ({first(names)})"
+    return f"{len(names)} {what}{of} ({first(names)})"
