@@ -120,6 +120,13 @@ def test_an_npz_whose_header_promises_more_than_there_is(target, tmp_path):
     assert "`images` cannot be read: the array ends early" in failure(tmp_path / "b.npz", target)
 
 
+def test_a_damaged_header(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGES)
+    making.change_bytes(tmp_path / "a.npy", lambda data: data.replace(b", }", b", ("))
+    with pytest.raises(UserError, match=r"a\.npy cannot be used: its header is damaged"):
+        listed(tmp_path / "a.npy")
+
+
 def test_a_header_that_promises_more_than_any_compression_allows(tmp_path):
     np.save(tmp_path / "a.npy", IMAGES)
     data = (tmp_path / "a.npy").read_bytes()

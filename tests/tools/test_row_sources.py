@@ -82,6 +82,18 @@ def test_idx_files_that_cannot_be_used(mnist, capsys):
         listed(images)
 
 
+def test_damage_behind_the_header_is_told(mnist):
+    (images,) = mnist.glob("train-images*")
+    if images.suffix == ".gz":
+        making.change_bytes(images, lambda data: data[:-8] + bytes(4) + data[-4:])
+        expected = r"images.*\[5\] cannot be read: CRC check failed"
+    else:
+        making.change_bytes(images, lambda data: data + b"more")
+        expected = r"\[5\] cannot be read: it goes on behind the rows that it declares"
+    with pytest.raises(UserError, match=expected):
+        pixels(listed(mnist))
+
+
 def cifar(folder, labels_ahead, **files):
     folder.mkdir()
     rng = np.random.default_rng(0)

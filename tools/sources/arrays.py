@@ -83,6 +83,8 @@ class Array:
                     yield np.stack(
                         [_row(file, self)[1] for _ in range(start, min(start + step, count))]
                     )
+                if count == self.shape[0]:
+                    _check_end(file)
         except archives.BROKEN as error:
             raise UserError(f"{self.path}: `{self.name}` cannot be read: {error}") from error
 
@@ -167,6 +169,8 @@ class _Rows:
     def _read(self) -> np.ndarray:
         row = _row(self._file, self._array)[1]
         self._next += 1
+        if self._next == self._array.shape[0]:
+            _check_end(self._file)
         return row
 
 
@@ -180,6 +184,12 @@ def _row(file: BinaryIO, array: Array) -> tuple[bytes, np.ndarray]:
         raise EOFError("the array ends early")
     row = np.frombuffer(data, array.dtype, offset=array.skip)
     return data[: array.skip], row.reshape(array.shape[1:])
+
+
+def _check_end(file: BinaryIO) -> None:
+    """Checks that nothing follows; gzip compares its checksum only then."""
+    if file.read(1):
+        raise ValueError("it goes on behind the rows that it declares")
 
 
 def prefixes(array: Array) -> np.ndarray:

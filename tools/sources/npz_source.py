@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.errors import UserError, first_line
 
 from . import archives, array_labels, arrays, messages
 from .image_sources import Choices, Source
@@ -128,12 +128,18 @@ def _images(archive: zipfile.ZipFile, path: Path, key: str) -> arrays.Array:
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """Reads the header of an array: its shape and dtype; raises ValueError if it is unusable."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
         raise ValueError(f"its format version {version} is not known")
+    try:
+        shape, fortran, dtype = readers[version](file)
+    except archives.BROKEN:
+        raise
+    except Exception as error:  # of Python's parsers, which NumPy calls
+        raise ValueError(f"its header is damaged: {first_line(error)}") from error
     if dtype.hasobject:
         raise ValueError("it holds pickled Python objects, which are never loaded")
     if fortran and len(shape) > 1:

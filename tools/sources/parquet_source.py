@@ -167,7 +167,7 @@ class _Table:
     def of(file: Path, labels: str) -> "_Table":
         try:
             opened = _opened(file)
-            schema, rows = opened.schema_arrow, opened.metadata.num_rows
+            schema, rows = opened.schema_arrow, _counted_rows(opened.metadata)
             features = _features(schema.metadata or {})
         except UserError:
             raise
@@ -201,6 +201,18 @@ class _Table:
                 f"{self.file}: column `{self.label}` cannot be used: {first_line(error)}; "
                 "--labels=none leaves labels out"
             ) from error
+
+
+def _counted_rows(metadata: Any) -> int:
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    values = [
+        group.column(number).num_values for group in groups for number in range(group.num_columns)
+    ]
+    # Lists have several values a row, and no column fewer than one.
+    if sum(rows) != metadata.num_rows or min(rows, default=0) < 0 or sum(values) < sum(rows):
+        raise ValueError(f"it declares {metadata.num_rows} rows, its parts have {sum(rows)}")
+    return metadata.num_rows
 
 
 def _features(metadata: dict[bytes, bytes]) -> dict[str, Any]:
