@@ -1,9 +1,16 @@
-"""Turns a folder of images, a zip of one, or an .npz into a data set that training reads.
+"""Turns a folder of images, an archive of one, or arrays into a data set that training reads.
 
     python -m tools.convert_images --source=photos --output_dir=data/photos --image_size=64
 
---source is a folder of images, a folder per class, a zip of either, or an .npz with `images`
-(uint8 [N, H, W] or [N, H, W, C]) and, optionally, integer `labels` [N] and unicode `class_names`.
+--source is a folder of images or of a folder per class; a .zip, .tar or .tar.gz of either; an .npz
+or .npy of arrays (`images`, `labels` and `class_names`, or Keras' or MedMNIST's names); Parquet
+files with a column of images; MNIST's IDX files; or CIFAR's binary version.
+
+Labels come from --labels=FILE.csv (path,label), else from a label file in the source (dataset.json
+of StyleGAN, metadata.csv or metadata.jsonl of Hugging Face), else from class folders. Folders named
+train and test (or validation) are splits. What looks like labels and is not used, what is left out
+and what is read in another way than it is declared is printed as a warning, by number and name.
+
 --test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
 classes are matched by name with those of --source, which also decides between grey and colour. An
 interrupted conversion continues when the same command is run again.
@@ -12,6 +19,7 @@ interrupted conversion continues when the same command is run again.
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,8 +28,8 @@ from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags
-from .sources import archives, file_listing, image_sources, npz_source
-from .sources.image_sources import Entry, Reader, Source
+from .sources import any_source, file_listing, label_files, messages, selection
+from .sources.image_sources import Choices, Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
 
@@ -32,9 +40,14 @@ class Options:
 
     image_size: int  # side of the square, pixels
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    classes: tuple[str, ...] = ()  # to keep, in this order; none: all
+    max_images: int = 0  # of the split "train"; 0: all
+    balanced: bool = False  # `max_images` of each class
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
-    labels: str = "auto"  # "auto", "folders" or "none"
+    labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
+    splits: str = "auto"  # "auto": folders named train and test are splits; "none"
+    zip_encoding: str | None = None  # of names in a zip that do not declare one; None: guessed
     max_bad: int = 0
     processes: int = 1
 
@@ -58,10 +71,21 @@ def convert(
     sources = {"train": source} | ({"test": test_source} if test_source else {})
     if test_source:
         _check_apart(source, test_source)
-    listings = {split: _list(path, split, options.labels) for split, path in sources.items()}
+    choices = _choices(options)
+    train = _list(source, "train", choices)
+    listings = {"train": train, **train.more}
     if test_source:
-        listings["test"] = _with_ids_of_train(listings["train"], listings["test"], sources)
-    plan = _plan(listings, sources, options)
+        if "test" in listings:
+            raise UserError(
+                f"--source={source} has a split test already; leave out --test_source, or choose "
+                "--splits=none"
+            )
+        test = _list(test_source, "test", dataclasses.replace(choices, splits="none"))
+        listings["test"] = _with_ids_of_train(train, test, sources)
+    if choices.table:
+        choices.table.tell_unused()
+    selected = selection.select(listings, options.classes, options.max_images, options.balanced)
+    plan = _plan(selected, sources, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
@@ -81,34 +105,35 @@ def _check_apart(source: Path, test_source: Path) -> None:
         )
 
 
-def _list(path: Path, split: str, labels: str) -> Source:
-    listing = _open_source(path, _FLAGS[split], labels)
+def _choices(options: Options) -> Choices:
+    file = label_files.is_file(options.labels)
+    return Choices(
+        "auto" if file else options.labels,
+        label_files.read(Path(options.labels)) if file else None,
+        options.splits,
+        options.zip_encoding,
+    )
+
+
+def _list(path: Path, split: str, choices: Choices) -> Source:
+    listing = any_source.open_source(path, _FLAGS[split], choices)
     print(printable(_describe(listing, path)), flush=True)
     return listing
 
 
-def _open_source(path: Path, flag: str, labels: str) -> Source:
-    kind = file_listing.kind(path)
-    if kind == "folder":
-        return image_sources.list_folder(path, labels)
-    if kind is None:
-        raise UserError(f"{flag}={path} does not exist")
-    if path.suffix.lower() == ".npz":
-        return npz_source.list_npz(path, labels)
-    if path.suffix.lower() == ".zip":
-        return archives.list_zip(path, labels)
-    raise UserError(f"{flag}={path} is neither a folder nor a .zip nor an .npz")
-
-
 def _describe(listing: Source, source: Path) -> str:
+    parts = {"train": listing, **listing.more}
+    images = ", ".join(
+        f"{len(part.entries)} images" + f" of {split}" * (len(parts) > 1)
+        for split, part in parts.items()
+    )
     names = listing.class_names
-    classes = "no labels" if names is None else f"{len(names)} classes ({_first(names)})"
+    classes = (
+        "no labels" if names is None else f"{len(names)} classes ({messages.first(names, 10)})"
+    )
+    classes += f" of {listing.labels_from}" if listing.labels_from else ""
     ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
-    return f"{source}: {len(listing.entries)} images, {classes}{ignored}"
-
-
-def _first(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:10])}{', ...' * (len(names) > 10)}"
+    return f"{source}: {images}, {classes}{ignored}"
 
 
 def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) -> Source:
@@ -131,15 +156,16 @@ def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) ->
     unknown = [name for name in test.class_names if name not in ids]
     if unknown:
         raise UserError(
-            f"{named['test']} has classes that {named['train']} lacks: {_first(unknown)} (it has "
-            f"{_first(train.class_names)}). Give both the same names, or choose --labels=none to "
-            "leave out the labels of both"
+            f"{named['test']} has classes that {named['train']} lacks: "
+            f"{messages.first(unknown, 10)} (it has {messages.first(train.class_names, 10)}). Give "
+            "both the same names, or choose --labels=none to leave out the labels of both"
         )
     entries = [Entry(entry.name, ids[test.class_names[entry.label]]) for entry in test.entries]
     return dataclasses.replace(test, entries=entries, class_names=train.class_names)
 
 
-def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> writer.Plan:
+def _plan(selected: selection.Selected, sources: dict[str, Path], options: Options) -> writer.Plan:
+    listings = selected.listings
     train = listings["train"]
     kind = _Kind.of(train, sources["train"], options.channels)
     target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
@@ -149,19 +175,38 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
         class_names=train.class_names,
         source=", ".join(map(str, sources.values())),
         # Without a test source this is the train source's own: such conversions can continue.
-        source_identity="\ntest ".join(listing.identity for listing in listings.values()),
+        source_identity="\n".join(_identities(listings)),
         tool="tools.convert_images",
-        flags=dataclasses.asdict(target) | {"labels": options.labels},
-        jobs=[job for split in listings for job in _jobs(listings[split], split, target, kind)],
+        flags=dataclasses.asdict(target) | _selecting_flags(options),
+        jobs=[
+            job
+            for split, listing in listings.items()
+            for job in _jobs(listing, split, target, kind, split in sources and split != "train")
+        ],
+        left_out=selected.left_out,
     )
 
 
+def _selecting_flags(options: Options) -> dict[str, Any]:
+    """Those that are given: a plan from before there were others stays the same."""
+    # The content of a label file is part of the identity, its path is not.
+    labels = "file" if label_files.is_file(options.labels) else options.labels
+    given = {"classes": options.classes, "max_images": options.max_images}
+    given["balanced"] = options.balanced
+    return {"labels": labels} | {name: value for name, value in given.items() if value}
+
+
+def _identities(listings: dict[str, Source]) -> Iterator[str]:
+    for split, listing in listings.items():
+        yield listing.identity if split == "train" else f"{split} {listing.identity}"
+
+
 def _jobs(
-    listing: Source, split: str, target: pictures.Target, kind: "_Kind"
+    listing: Source, split: str, target: pictures.Target, kind: "_Kind", of_test_source: bool
 ) -> Iterator[writer.ShardJob]:
     # Both sources may have a file of the same name. The flag tells them apart; a path would not
     # do, because the plan does not depend on it.
-    of = "" if split == "train" else f" of {_FLAGS[split]}"
+    of = f" of {_FLAGS['test']}" if of_test_source else ""
     for start, stop in writer.shard_bounds(len(listing.entries)):
         arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
         yield writer.ShardJob(_produce, arguments, stop - start, split)
@@ -211,21 +256,34 @@ def _produce(
 def main() -> None:
     path = converter_flags.read_path
     output_dir = path("output_dir")
-    options = converter_flags.read_options(Options)
+    classes = tuple(name for name in flags.FLAGS["classes"].value if name)
+    options = converter_flags.read_options(Options, classes=classes)
     finished = convert(path("source"), output_dir, options, path("test_source"))
     print(printable(finished.summary(output_dir)))
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("source", None, "folder, .zip or .npz", required=True)
+    flags.DEFINE_string("source", None, "folder, archive or file of arrays", required=True)
     flags.DEFINE_string("test_source", None, "the same for a split named test")
     flags.DEFINE_enum(
         "channels", "auto", ["auto", "grey", "colour"], "auto: as the first readable image"
     )
-    flags.DEFINE_enum(
-        "labels", "auto", ["auto", "folders", "none"],
-        "auto: class folders if there are two or more, or the `labels` of an .npz",
+    flags.DEFINE_string(
+        "labels", "auto",
+        "auto: a label file in the source (dataset.json, metadata.csv, metadata.jsonl), else class "
+        "folders if there are two or more, or the `labels` of an .npz; folders; none; or the path "
+        "of a .csv of path,label",
     )  # fmt: skip
+    flags.DEFINE_enum(
+        "splits", "auto", ["auto", "none"],
+        "auto: if the topmost folders are named train and test (or validation), they are splits",
+    )  # fmt: skip
+    flags.DEFINE_list("classes", [], "the classes to keep, in the order of their ids; default: all")
+    flags.DEFINE_integer(
+        "max_images", 0, "of --source, chosen by a digest of their names; 0: all", 0
+    )
+    flags.DEFINE_bool("balanced", False, "take --max_images of each class")
+    flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
     converter_flags.define(image_size=None)
 
 

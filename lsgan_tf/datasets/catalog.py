@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lsgan_tf.datasets import manifest, shards
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, first_line
 from lsgan_tf.utils.layout import TOOLS
 
@@ -133,10 +134,11 @@ def missing(name: str, data_dir: Path) -> UserError:
             f"the conversion into {directory} is not finished. Run the same command again, "
             "it continues."
         )
+    target = files.free_directory(directory)
     if name in _CONVERTED:
         how = {HWDB: _how_to_get_hwdb, CATS: _how_to_get_cats}.get(name, _how_to_get_scene)
         start = f"data set {name} is not in {data_dir}. It is made from "
-        return MissingDataset(start + how(directory))
+        return MissingDataset(start + how(name, target) + _other_name(directory, target))
     if name == _MIXTURE:
         return UserError(
             "the Gaussian mixture is not a data set of images. Run its experiment with\n"
@@ -147,8 +149,18 @@ def missing(name: str, data_dir: Path) -> UserError:
         f"there is no data set {name!r}: {directory} has no {manifest.FILE_NAME}.\n"
         f"Known by name: {known}, tfds:NAME.\n"
         f"Present in {data_dir}: {', '.join(present(data_dir)) or 'nothing'}.\n"
-        f"Your own images become one with  python -m {TOOLS}.convert_images --source=FOLDER "
-        f"--output_dir={directory} --image_size=64"
+        f"Your own images become one with  python -m {TOOLS}.convert_images "
+        f"--source={'FOLDER' if target == directory else directory} --output_dir={target} "
+        "--image_size=64" + _other_name(directory, target)
+    )
+
+
+def _other_name(directory: Path, target: Path) -> str:
+    if target == directory:
+        return ""
+    return (
+        f"\n{directory} holds something else, which stays as it is; then train with "
+        f"--dataset={target.name}"
     )
 
 
@@ -169,7 +181,7 @@ def not_downloaded(name: str, data_dir: Path, reason: Exception) -> UserError:
         f"Either run  python -c \"import tensorflow_datasets as tfds; tfds.load('{name}', "
         f"data_dir='{tfds_directory(data_dir)}')\"  where there is a network and copy the folder "
         f"here, or convert a folder or an .npz of the images:  python -m {TOOLS}.convert_images "
-        f"--source=IMAGES --output_dir={data_dir / name} --image_size=SIZE"
+        f"--source=IMAGES --output_dir={files.free_directory(data_dir / name)} --image_size=SIZE"
     )
 
 
@@ -183,8 +195,8 @@ def tfds_directory(data_dir: Path) -> Path:
     return data_dir / "tfds"
 
 
-def _how_to_get_scene(directory: Path) -> str:
-    category, side = LSUN_SCENES[directory.name]
+def _how_to_get_scene(name: str, directory: Path) -> str:
+    category, side = LSUN_SCENES[name]
     archive = f"{category}_train_lmdb.zip"
     return (
         f"LSUN's {archive} (gigabytes; bedroom, the largest, is 43 GB):\n"
@@ -198,7 +210,7 @@ def _how_to_get_scene(directory: Path) -> str:
     )
 
 
-def _how_to_get_hwdb(directory: Path) -> str:
+def _how_to_get_hwdb(_: str, directory: Path) -> str:
     return (
         "CASIA-HWDB1.0, isolated characters in GNT files, one for each writer (for academic use). "
         "Download its GNT parts from\n"
@@ -210,7 +222,7 @@ def _how_to_get_hwdb(directory: Path) -> str:
     )
 
 
-def _how_to_get_cats(directory: Path) -> str:
+def _how_to_get_cats(_: str, directory: Path) -> str:
     files = ("CAT_DATASET_01.zip", "CAT_DATASET_02.zip", "00000003_015.jpg.cat")
     addresses = "".join(f"  {_CAT_ARCHIVE}{file}\n" for file in files)
     return (

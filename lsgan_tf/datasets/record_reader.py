@@ -140,7 +140,7 @@ def _offsets(directory: Path, shard: manifest.Shard, path: Path) -> np.ndarray:
     )
     if not sound:
         raise UserError(
-            f"{index} is not the index of {path}. Delete it: {path.name} is then scanned."
+            f"{index} is not the index of {path}. Move it elsewhere: {path.name} is then scanned."
         )
     return offsets
 

@@ -187,7 +187,8 @@ def _written_files(directory: Path, name: str) -> list[Path]:
         if path.is_symlink() or not re.fullmatch(known, path.relative_to(directory).as_posix()):
             raise UserError(
                 f"{directory} is not empty and holds what no unfinished conversion wrote: {path}. "
-                "Choose another directory or empty this one."
+                "It stays as it is. Choose another directory, such as "
+                f"--output_dir={files.free_directory(directory)}"
             )
     return paths
 

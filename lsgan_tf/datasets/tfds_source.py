@@ -13,9 +13,11 @@ from tensorflow_datasets.core.download import downloader
 from lsgan_tf.datasets import catalog, decoding, record_reader
 from lsgan_tf.datasets.dataset import Dataset
 from lsgan_tf.datasets.decoding import Decoder
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 
 _SPLIT = "train"
+_Image = tfds.features.Image
 
 # Each try waits twice as long as the one before: with the ten of TensorFlow Datasets, a machine
 # without network says so after three and a half minutes, with five after six seconds.
@@ -37,12 +39,13 @@ def load(name: str, data_dir: Path, image_size: int, split_name: str) -> Dataset
     if len(records) != split.num_examples:
         raise UserError(
             f"the files of {name} in {builder.data_dir} hold {len(records)} records, its metadata "
-            f"recorded {split.num_examples}; delete that directory and prepare it again"
+            f"recorded {split.num_examples}; prepare it in another --data_dir, or get it again"
         )
     image_key, label_key = _keys(name, builder.info.features)
     decoder = _decoder(name, builder.info.features, image_key, label_key, image_size)
     class_names = _class_names(name, builder.info.features, label_key)
-    return Dataset(name, records, decoder, class_names, _fingerprint(builder, split))
+    fingerprint = _fingerprint(builder, split, _feature_name(name))
+    return Dataset(name, records, decoder, class_names, fingerprint)
 
 
 def splits(name: str, data_dir: Path) -> tuple[str, ...]:
@@ -75,14 +78,27 @@ def _check_prepared(
     if split not in builder.info.splits:
         raise catalog.no_split(name, split, builder.info.splits)
     if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+        stored = Path(builder.data_dir)
+        copy = files.free_directory(catalog.tfds_directory(data_dir) / f"{builder.name}_tfrecord")
         raise UserError(
-            f"{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, not "
-            f"tfrecord; delete that directory or prepare it in {catalog.tfds_directory(data_dir)}"
+            f"{name} in {stored} is stored as {builder.info.file_format.value}, not tfrecord. "
+            f"Store a copy for  --dataset=tfds:{copy.name}  with\n"
+            '  python -c "import tensorflow as tf, tensorflow_datasets as tfds; '
+            f"b = tfds.builder_from_directory('{stored}'); f = b.info.features; "
+            f"tfds.dataset_builders.store_as_tfds_dataset(name='{copy.name}', version='1.0.0', "
+            "features=f, split_datasets={s: tf.data.Dataset.from_generator(lambda s=s: "
+            "iter(b.as_data_source(s)), output_signature=f.get_tensor_spec()) for s in "
+            f"b.info.splits}}, data_dir='{copy.parent}')\""
         )
 
 
 def _builder_name(name: str) -> str:
-    return name.removeprefix(catalog.TFDS_PREFIX)
+    return name.removeprefix(catalog.TFDS_PREFIX).split("#")[0]
+
+
+def _feature_name(name: str) -> str | None:
+    """The image of each record that the user has chosen: tfds:NAME#FEATURE."""
+    return name.split("#", 1)[1] if "#" in name else None
 
 
 def _prepared(name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
@@ -114,30 +130,93 @@ def _fewer_retries() -> Iterator[None]:
 def _builder(name: str, data_dir: Path) -> tfds.core.DatasetBuilder:
     """The builder in `data_dir`, or in TensorFlow Datasets' own place if it is ready only there."""
     builder_name = _builder_name(name)
-    directories = (str(catalog.tfds_directory(data_dir)), None)
+    found: list[tfds.core.DatasetBuilder] = []
+    failed: list[Exception] = []
+    for directory in (str(catalog.tfds_directory(data_dir)), None):
+        try:
+            found.append(_opened(builder_name, directory))
+        except tfds.core.DatasetNotFoundError:
+            pass  # sets without code, such as users make, are in one place only
+        except Exception as error:  # a name of the wrong form fails in many ways
+            failed.append(error)
+    if found:
+        return next((builder for builder in found if builder.is_prepared()), found[0])
+    if failed:
+        raise catalog.no_builder(builder_name, failed[0]) from failed[0]
+    there = ", ".join(_names_in(catalog.tfds_directory(data_dir))) or "nothing"
+    raise catalog.no_builder(
+        builder_name,
+        LookupError(
+            "TensorFlow Datasets has no such data set, and "
+            f"{catalog.tfds_directory(data_dir)} holds {there}"
+        ),
+    )
+
+
+def _opened(builder_name: str, directory: str | None) -> tfds.core.DatasetBuilder:
     try:
-        local, shared = (
-            tfds.builder(builder_name, data_dir=directory, file_format="tfrecord")
-            for directory in directories
+        return tfds.builder(builder_name, data_dir=directory, file_format="tfrecord")
+    except ValueError:
+        builder = tfds.builder(builder_name, data_dir=directory)
+        if not builder.is_prepared():  # the format was not what is wrong
+            raise
+        return builder  # of another format, which `_check_prepared` tells
+
+
+def _names_in(directory: Path) -> list[str]:
+    try:
+        return sorted(
+            path.name for path in directory.iterdir() if path.is_dir() and path.name != "downloads"
         )
-    except tfds.core.DatasetNotFoundError as error:
-        nothing = LookupError("TensorFlow Datasets has no such data set")
-        raise catalog.no_builder(builder_name, nothing) from error
-    except Exception as error:  # a name of the wrong form fails in many ways
-        raise catalog.no_builder(builder_name, error) from error
-    return shared if shared.is_prepared() and not local.is_prepared() else local
+    except OSError:
+        return []
 
 
 def _keys(name: str, features: tfds.features.FeaturesDict) -> tuple[str, str | None]:
     """Which feature is the image, and which the label, or None."""
-    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     labels = [
         key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
     ]
+    label = "label" if "label" in labels else next(iter(labels), None)
+    return _image_key(name, features), label
+
+
+def _image_key(name: str, features: tfds.features.FeaturesDict) -> str:
+    has = ", ".join(f"{key} ({_in_words(feature)})" for key, feature in sorted(features.items()))
+    chosen = _feature_name(name)
+    if chosen is not None:
+        if chosen not in features or not _is_picture(features[chosen]):
+            raise UserError(f"{name}: {chosen!r} is no image; there are {has}")
+        return chosen
+    images = sorted(k for k, feature in features.items() if isinstance(feature, _Image))
+    images = images or sorted(k for k, feature in features.items() if _is_picture(feature))
     if not images:
-        raise UserError(f"{name} has no images, only {', '.join(features)}")
-    image = "image" if "image" in images else images[0]
-    return image, "label" if "label" in labels else next(iter(labels), None)
+        raise UserError(
+            f"{name} has no images, only {has}. An image is an Image, or a Tensor of uint8 "
+            "[height, width, 1 or 3]"
+        )
+    if len(images) > 1 and "image" not in images:
+        choices = " or ".join(f"--dataset='{name}#{key}'" for key in images)
+        raise UserError(f"{name} has {len(images)} images a record: {has}. Choose {choices}")
+    return "image" if "image" in images else images[0]
+
+
+def _is_picture(feature: tfds.features.FeatureConnector) -> bool:
+    if isinstance(feature, tfds.features.Image):
+        return True
+    return (
+        type(feature) is tfds.features.Tensor
+        and len(feature.shape) == 3
+        and feature.shape[2] in (1, 3)
+        and np.dtype(feature.np_dtype) == np.uint8
+    )
+
+
+def _in_words(feature: tfds.features.FeatureConnector) -> str:
+    kind = type(feature).__name__
+    if isinstance(feature, tfds.features.Tensor | tfds.features.Image):
+        return f"{kind} of {np.dtype(feature.np_dtype)} {list(feature.shape)}"
+    return kind
 
 
 def _class_names(
@@ -154,7 +233,10 @@ def _image_shape(name: str, feature: tfds.features.Image, image_size: int) -> tu
     """The shape after resizing."""
     height, width, channels = feature.shape
     if channels not in (1, 3) or np.dtype(feature.np_dtype) != np.uint8:
-        raise UserError(f"{name} has images of {channels} channels, not 1 or 3 of 8 bits")
+        raise UserError(
+            f"{name} has images of {channels} channels of {np.dtype(feature.np_dtype)}, not 1 or 3 "
+            "of uint8. Store them as uint8, or write them into an .npz for convert_images"
+        )
     if not image_size and not (height and width):
         raise UserError(f"{name} has images of several sizes; give --image_size")
     return (image_size, image_size, channels) if image_size else (height, width, channels)
@@ -185,6 +267,9 @@ def _decoder(
     return Decoder(decode, shape, label_key=label_key or "")
 
 
-def _fingerprint(builder: tfds.core.DatasetBuilder, split: tfds.core.SplitInfo) -> str:
+def _fingerprint(
+    builder: tfds.core.DatasetBuilder, split: tfds.core.SplitInfo, feature: str | None
+) -> str:
     recorded = f"{builder.info.full_name} {split.shard_lengths} {split.num_bytes}"
+    recorded += f" {feature}" if feature else ""
     return hashlib.sha256(recorded.encode()).hexdigest()[:16]

@@ -202,7 +202,7 @@ def another_set(directory: Path, finished: Manifest) -> UserError:
     return UserError(
         f"{directory} already holds a data set made from {finished.source} with other flags or "
         f"from another state of the source (see {manifest.FILE_NAME} in it). Choose another "
-        "directory or delete this one."
+        f"directory, such as --output_dir={files.free_directory(directory)}"
     )
 
 
@@ -256,7 +256,7 @@ def _check_bad(
     raise UserError(
         f"{at_least}{count} of {total} images cannot be used, more than --max_bad={max_bad}:"
         f"{shown}{more}\nSkip them with --max_bad={count} or more, which keeps what is already "
-        "converted, or repair or remove them and start over with the same command."
+        "converted, or repair them or move them elsewhere and start over with the same command."
     )
 
 

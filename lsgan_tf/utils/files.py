@@ -75,6 +75,22 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def free_directory(directory: Path) -> Path:
+    """The first of NAME, NAME_2, NAME_3 ... that is absent or empty, for advice where to write."""
+    names = [directory.name, *(f"{directory.name}_{number}" for number in range(2, 100))]
+    return next(filter(_is_free, map(directory.with_name, names)), directory)
+
+
+def _is_free(path: Path) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return not path.is_symlink()  # which leads nowhere
+    except OSError as error:  # a file, or closed
+        return error.errno not in (errno.ENOTDIR, errno.EACCES, errno.EPERM)
+
+
 def write_error(error: OSError, path: Path) -> UserError:
     """The message for a failed write to `path`."""
     if error.errno in _NO_SPACE:

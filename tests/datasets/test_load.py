@@ -240,3 +240,38 @@ def test_the_mixture_names_its_experiment(tmp_path):
     with pytest.raises(UserError, match="lsgan_tf.experiments.gaussian_mixture") as error:
         datasets.load("mixture", str(tmp_path))
     assert not isinstance(error.value, datasets.MissingDataset)
+
+
+def test_no_advice_leads_to_writing_over_photographs(tmp_path):
+    photographs = tmp_path / "photos"
+    photographs.mkdir()
+    (photographs / "a.jpg").write_bytes(making.png(making.picture(1)))
+    (tmp_path / "photos_2").mkdir()
+    (tmp_path / "photos_2" / "another.txt").touch()
+    advice = load_error("photos", tmp_path)
+    assert f"--source={photographs} --output_dir={photographs}_3 --image_size=64" in advice
+    assert f"{photographs} holds something else, which stays as it is" in advice
+    assert "--dataset=photos_3" in advice
+    with pytest.raises(UserError) as refused:
+        writer.check_target(photographs)
+    assert f"It stays as it is. Choose another directory, such as --output_dir={photographs}_3" in (
+        str(refused.value)
+    )
+    for message in (advice, str(refused.value)):
+        assert not {"delete", "empty this", "remove"} & set(message.lower().split())
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_directions_name_a_folder_that_is_free(name, tmp_path):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "data.mdb").touch()
+    advice = load_error(name, tmp_path)
+    assert f"--output_dir={tmp_path / name}_2" in advice and f"--dataset={name}_2" in advice
+
+
+def test_another_set_in_the_place_is_not_to_be_deleted(tmp_path):
+    writer.write(tmp_path / "set", making.plan(4), processes=1)
+    with pytest.raises(UserError) as refused:
+        writer.write(tmp_path / "set", making.plan(5), processes=1)
+    assert str(refused.value).endswith(f"such as --output_dir={tmp_path / 'set'}_2")
+    assert "delete" not in str(refused.value)

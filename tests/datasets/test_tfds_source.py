@@ -1,11 +1,13 @@
 """tfds:NAME, through tiny builders prepared here; nothing is downloaded."""
 
+import shlex
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
@@ -120,7 +122,7 @@ def test_a_builder_is_prepared_and_read(data_dir):
     ("name", "expected"),
     [
         ("tfds:tiny_varied", "images of several sizes; give --image_size"),
-        ("tfds:tiny_text", "tfds:tiny_text has no images, only text"),
+        ("tfds:tiny_text", r"tfds:tiny_text has no images, only text \(Text"),
     ],
 )
 def test_sets_that_cannot_be_used(open_, name, expected, tmp_path):
@@ -249,3 +251,92 @@ def test_a_file_cut_between_records_is_noticed(fixed_file, tmp_path):
     fixed_file.write_bytes(fixed_file.read_bytes()[: int(tfrecord.scan(fixed_file)[-2])])
     with pytest.raises(UserError, match="hold 19 records, its metadata recorded 20"):
         datasets.load("tfds:tiny_fixed", str(tmp_path))
+
+
+IMAGE = tfds.features.Image(shape=(8, 8, 1))
+
+
+def store(data_dir, name, features, **options):
+    """Stores four records of `making.picture`s as a user does, without a builder's code."""
+    features = tfds.features.FeaturesDict(features)
+
+    def records():
+        for number in range(4):
+            picture = making.picture(number)
+            yield {
+                key: number % 2
+                if isinstance(feature, tfds.features.ClassLabel)
+                else picture.astype(feature.np_dtype)
+                for key, feature in features.items()
+            }
+
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version="1.0.0",
+        features=features,
+        split_datasets={
+            "train": tf.data.Dataset.from_generator(
+                records, output_signature=features.get_tensor_spec()
+            )
+        },
+        data_dir=catalog.tfds_directory(data_dir),
+        **options,
+    )
+    return str(data_dir)
+
+
+def test_a_set_of_the_user_in_the_data_directory(tmp_path):
+    features = {"image": IMAGE, "label": tfds.features.ClassLabel(names=making.CLASS_NAMES)}
+    data_dir = store(tmp_path, "ok_ds", features)
+    dataset = datasets.load("tfds:ok_ds", data_dir)
+    images, labels = dataset.first_images(4)
+    assert [number % 2 for number in making.numbers_of(images)] == labels.tolist()
+    assert datasets.facts("tfds:ok_ds", data_dir).num_examples == 4
+    assert datasets.splits("tfds:ok_ds", data_dir) == ("train",)
+    with pytest.raises(UserError, match=r"no such data set, and .*/tfds holds ok_ds\n"):
+        datasets.load("tfds:okds", data_dir)
+
+
+def test_a_set_in_array_record_says_how_to_copy_it(tmp_path):
+    data_dir = store(tmp_path, "ar_ds", {"image": IMAGE}, file_format="array_record")
+    with pytest.raises(UserError) as refused:
+        datasets.facts("tfds:ar_ds", data_dir)
+    first, command = str(refused.value).splitlines()
+    assert "is stored as array_record, not tfrecord. Store a copy for" in first
+    assert "--dataset=tfds:ar_ds_tfrecord" in first
+    arguments = shlex.split(command)
+    assert arguments[:2] == ["python", "-c"]
+    subprocess.run([sys.executable, *arguments[1:]], check=True, capture_output=True)
+    images, _ = datasets.load("tfds:ar_ds_tfrecord", data_dir).first_images(4)
+    assert sorted(making.numbers_of(images)) == list(range(4))
+
+
+def test_a_tensor_of_pixels_is_an_image(tmp_path):
+    tensor = tfds.features.Tensor(shape=(8, 8, 1), dtype=np.uint8)
+    data_dir = store(tmp_path, "te_ds", {"pixels": tensor})
+    images, _ = datasets.load("tfds:te_ds", data_dir).first_images(4)
+    assert sorted(making.numbers_of(images)) == list(range(4))
+
+
+def test_images_of_other_types_are_described(tmp_path):
+    floats = tfds.features.Image(shape=(8, 8, 1), dtype=np.float32)
+    data_dir = store(tmp_path, "fl_ds", {"image": floats})
+    with pytest.raises(UserError, match="images of 1 channels of float32, .* Store them as uint8"):
+        datasets.load("tfds:fl_ds", data_dir)
+    tensor = tfds.features.Tensor(shape=(8, 8, 1), dtype=np.float32)
+    data_dir = store(tmp_path, "ft_ds", {"pixels": tensor})
+    with pytest.raises(UserError, match=r"only pixels \(Tensor of float32 \[8, 8, 1\]\)"):
+        datasets.load("tfds:ft_ds", data_dir)
+
+
+def test_one_of_two_images_is_chosen_by_name(tmp_path):
+    data_dir = store(tmp_path, "two_ds", {"left": IMAGE, "right": IMAGE})
+    with pytest.raises(UserError) as refused:
+        datasets.facts("tfds:two_ds", data_dir)
+    assert "has 2 images a record: left (Image of uint8 [8, 8, 1]), right" in str(refused.value)
+    assert "--dataset='tfds:two_ds#left' or --dataset='tfds:two_ds#right'" in str(refused.value)
+    left, right = (datasets.load(f"tfds:two_ds#{key}", data_dir) for key in ("left", "right"))
+    assert sorted(making.numbers_of(left.first_images(4)[0])) == list(range(4))
+    assert left.fingerprint != right.fingerprint
+    with pytest.raises(UserError, match="'middle' is no image; there are left"):
+        datasets.load("tfds:two_ds#middle", data_dir)

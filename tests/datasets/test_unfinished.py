@@ -106,7 +106,7 @@ def test_unfinished_work_beside_foreign_files_is_refused_untouched(unfinished, f
     before = making.contents(unfinished)
     with pytest.raises(UserError, match="no unfinished conversion wrote") as refusal:
         writer.write(unfinished, making.plan(50), processes=1)
-    assert f"{path}. Choose another directory" in str(refusal.value)
+    assert f"{path}. It stays as it is. Choose another directory" in str(refusal.value)
     assert making.contents(unfinished) == before
 
 

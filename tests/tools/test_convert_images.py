@@ -221,7 +221,7 @@ def test_undecodable_images_are_named_counted_and_skipped_up_to_max_bad(flat, ta
 
 def test_following_the_advice_about_bad_images_works(flat, target):
     (flat / "2.png").write_bytes(b"not a picture at all")
-    assert "repair or remove them" in failure(flat, target)
+    assert "repair them or move them elsewhere" in failure(flat, target)
     (flat / "2.png").unlink()
     convert(flat, target)
     assert examples(target) == dict.fromkeys([0, 1, 3, 4, 5])

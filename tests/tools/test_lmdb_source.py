@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import pickle
 import struct
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_wrong_number_of_entries(entries, expected, lmdb_dir, target):
 
 
 def test_a_page_that_is_met_twice(tmp_path, target):
-    lmdb_dir = lmdbs.write(tmp_path / "lmdb", {lmdbs.key(n): b"a picture" for n in range(400)})
+    lmdb_dir = lmdbs.write(tmp_path / "lmdb", {lmdbs.key(n): b"GIF89a..." for n in range(400)})
 
     def spoil(data):
         pages = [struct.unpack_from("<QHHH", data, at) for at in range(8192, len(data), 4096)]
@@ -106,6 +107,23 @@ def test_a_page_that_is_met_twice(tmp_path, target):
 
 def test_an_empty_lmdb(tmp_path, target):
     assert "is an empty LMDB" in failure(lmdbs.write(tmp_path / "lmdb", {}), target)
+
+
+PNG = making.png(making.picture(1, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({b"length": b"2", b"128-00000": PNG, b"128-00001": PNG}, "prepare_data.py"),
+        ({b"%05d" % n: pickle.dumps((n, PNG)) for n in range(9)}, "Python pickles"),
+        ({b"%05d" % n: bytes(range(48)) for n in range(9)}, "key b'00000', begins with b'"),
+    ],
+)
+def test_an_lmdb_of_another_layout_is_told_at_once(values, why, tmp_path, target):
+    message = failure(lmdbs.write(tmp_path / "lmdb", values), target)
+    assert "is not LSUN's layout, an image file for each key: " in message and why in message
+    assert "--max_bad" not in message
 
 
 def test_what_is_not_there(tmp_path, target):

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
 
-from . import image_sources
+from . import image_sources, member_names
+from .image_sources import Choices
 
 # What opening or reading a damaged zip raises. ValueError: names that are not text, offsets that
 # are too large. `BadImage` is a ValueError, too: let it pass where it can be raised.
@@ -26,11 +27,15 @@ _MAX_END_BYTES = 22 + 0xFFFF
 _COUNT_OFFSET = 10  # in this record: uint16, how many members there are
 
 
-def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens a zip or .npz.
+def open_zip(path: Path, encoding: str | None = None) -> zipfile.ZipFile:
+    """Opens a zip or .npz; backslashes in the names of its members become slashes.
+
+    Args:
+        path: the zip.
+        encoding: of the names that do not declare one; None: UTF-8 if all are, else cp437.
 
     Raises:
-        UserError: it is not a zip or is damaged.
+        UserError: it is not a zip, is damaged, or has names in another encoding.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -43,6 +48,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         raise UserError(
             f"{path} is damaged: it declares {declared} members, {found} can be found. Get it again"
         )
+    member_names.mend(path, archive, encoding)
     return archive
 
 
@@ -59,8 +65,10 @@ def _declared_members(path: Path) -> int | None:
     return None if count == 0xFFFF else count  # which stands for "see ZIP64"
 
 
-def list_files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Lists the members of a zip that are files.
+def list_files(
+    path: Path, archive: zipfile.ZipFile, encoding: str | None = None
+) -> list[zipfile.ZipInfo]:
+    """Lists the members of a zip that are files; warns of names that `open_zip` has changed.
 
     Raises:
         UserError: one has a path out of the zip or is encrypted, or two have the same name; names
@@ -70,13 +78,16 @@ def list_files(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     names = set()
     for member in members:
         name = member.filename
-        if name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-            raise UserError(f"{path} has a member with a path out of the zip, {name!r}; refused")
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise UserError(
+                f"{path} has a member with a path out of the zip, {member.orig_filename!r}; refused"
+            )
         if member.flag_bits & _ENCRYPTED:
             raise UserError(f"{path} is encrypted ({name}). Unpack it and pass the folder")
         if name in names:
             raise UserError(f"{path} has two members named {name!r}. Unpack it and pass the folder")
         names.add(name)
+    member_names.tell(path, archive, encoding)
     return members
 
 
@@ -85,12 +96,13 @@ class ZipReader(image_sources.FileReader):
     """Reads members of the zip at `path`."""
 
     path: Path
+    encoding: str | None = None  # as for `open_zip`
 
     @contextlib.contextmanager
     def opened(self, name):
         """See `FileReader.opened`."""
         try:
-            with _open_once(self.path).open(name) as file:
+            with _open_once(self.path, self.encoding).open(name) as file:
                 yield file
         except pictures.BadImage:  # of the code that reads the file
             raise
@@ -98,19 +110,20 @@ class ZipReader(image_sources.FileReader):
             raise pictures.BadImage(f"it cannot be unpacked: {error}") from error
 
 
-def list_zip(path: Path, labels: str) -> image_sources.Source:
+def list_zip(path: Path, choices: Choices) -> image_sources.Source:
     """Lists the pictures in a zip.
 
     Args:
         path: the zip.
-        labels: "auto", "folders" or "none"; see `image_sources.label`.
+        choices: see `image_sources.list_pictures`.
 
     Raises:
-        UserError: it is damaged, `list_files` refuses it, or it holds no pictures.
+        UserError: it is damaged, `list_files` refuses it, or as `list_pictures` does.
     """
-    members = list_files(path, _open_once(path))
+    encoding = choices.zip_encoding
+    members = list_files(path, _open_once(path, encoding), encoding)
     files = ((member.filename, member.file_size, member.CRC) for member in members)
-    return image_sources.list_pictures(ZipReader(path), files, path, labels)
+    return image_sources.list_pictures(ZipReader(path, encoding), files, path, choices)
 
 
 # A process of the pool reads many shards of one zip, or of a few in turns.

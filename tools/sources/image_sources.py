@@ -8,16 +8,17 @@ import abc
 import contextlib
 import dataclasses
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from PIL import Image
 
 from lsgan_tf.datasets import pictures
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils.errors import UserError
 
+from . import folder_labels, label_files
 from .file_listing import ANY_NAME, is_hidden, walk_visible_files
 
 
@@ -27,6 +28,16 @@ class Entry:
 
     name: str  # path within the source, or the row
     label: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What a user says about the labels, splits and names of a source."""
+
+    labels: str = "auto"  # "auto", "folders" or "none"; see `list_pictures`
+    table: label_files.Table | None = None  # of --labels=FILE
+    splits: str = "auto"  # "auto": folders named train, test, ... are splits; "none"
+    zip_encoding: str | None = None  # see `archives.open_zip`
 
 
 class Reader(Protocol):
@@ -48,6 +59,8 @@ class Source:
     class_names: tuple[str, ...] | None
     identity: str  # changes when the content does
     ignored: int = 0  # files that are not pictures by their name
+    labels_from: str = ""  # the label file; "": folders, or an array
+    more: Mapping[str, "Source"] = dataclasses.field(default_factory=dict)  # further splits of it
 
 
 class FileReader(abc.ABC):
@@ -89,17 +102,17 @@ class FolderReader(FileReader):
             raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
 
 
-def list_folder(root: Path, labels: str) -> Source:
+def list_folder(root: Path, choices: Choices) -> Source:
     """Lists the pictures below `root`, hidden ones excepted.
 
     Args:
         root: the folder.
-        labels: "auto", "folders" or "none"; see `label`.
+        choices: see `list_pictures`.
 
     Raises:
-        UserError: there is none, or the labels are ambiguous.
+        UserError: as `list_pictures` does.
     """
-    return list_pictures(FolderReader(root), _files(root), root, labels)
+    return list_pictures(FolderReader(root), _files(root), root, choices)
 
 
 def _files(root: Path) -> Iterator[tuple[str, int, int]]:
@@ -109,7 +122,7 @@ def _files(root: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def list_pictures(
-    reader: Reader, files: Iterable[tuple[str, int, int]], source: Path, labels: str
+    reader: FileReader, files: Iterable[tuple[str, int, int]], source: Path, choices: Choices
 ) -> Source:
     """Lists the pictures among the files of a source.
 
@@ -117,74 +130,40 @@ def list_pictures(
         reader: of the source.
         files: name, size, and CRC or time of change.
         source: the source, for messages.
-        labels: "auto", "folders" or "none"; see `label`.
+        choices: `labels` is "auto", which is a table, a label file of the source, or else its
+            folders if there are two or more; "folders"; or "none".
 
     Raises:
-        UserError: there is none, or the labels are ambiguous.
+        UserError: there is none, a label file cannot be used, or the labels are ambiguous.
     """
-    names, ignored = [], 0
+    names, others, ignored = [], [], 0
     digest = hashlib.sha256()
     for name, size, version in files:
         if is_hidden(name) or not name.lower().endswith(pictures.EXTENSIONS):
             ignored += 1
+            others += [] if is_hidden(name) else [name]
             continue
         digest.update(f"{name}\0{size}\0{version}\n".encode(*ANY_NAME))
         names.append(name)
     if not names:
         accepted = " ".join(pictures.EXTENSIONS)
         raise UserError(f"there are no images in {source}. Accepted file names end in {accepted}")
-    entries, class_names = label(names, source, labels)
-    return Source(reader, entries, class_names, digest.hexdigest(), ignored)
-
-
-def label(
-    names: Sequence[str], source: Path, labels: str
-) -> tuple[list[Entry], tuple[str, ...] | None]:
-    """Labels each picture with its topmost folder, below the folders that all pictures share.
-
-    Args:
-        names: paths within the source.
-        source: the source, for messages.
-        labels: "folders"; "none"; or "auto", which is "folders" if there are two or more.
-
-    Returns:
-        Entries sorted by name, and the sorted class names (None: no labels).
-
-    Raises:
-        UserError: there are pictures beside class folders, or no folders though `labels` asks for
-            them.
-    """
-    names = sorted(names)
-    if labels == "none":
-        return [Entry(name, None) for name in names], None
-    shared = _shared_folders(names)
-    classes = [_class_of(name, shared) for name in names]
-    if None in classes and any(classes):
-        outside = names[classes.index(None)]
-        inside = next(name for name, its_class in zip(names, classes, strict=True) if its_class)
-        raise UserError(
-            f"{source} has images beside class folders ({outside} beside {inside}). Choose "
-            "--labels=none to ignore the folders, or move the images into one."
+    table = choices.table or label_files.find(reader, others, source, choices.labels)
+    parts = folder_labels.splits(names, source, choices.splits)
+    labelled = folder_labels.label(parts, source, choices.labels, table)
+    if table:
+        digest.update(table.digest.encode())
+        if table is not choices.table:  # which may be that of two sources
+            table.tell_unused()
+    sources = {
+        split: Source(
+            reader,
+            [Entry(name, number) for name, number in entries],
+            labelled.class_names,
+            digest.hexdigest(),
+            ignored,
+            table.name if table else "",
         )
-    if None in classes and labels == "folders" and shared:
-        classes = [shared[-1]] * len(names)
-    if None in classes:
-        if labels == "folders":
-            raise UserError(f"--labels=folders: {source} has no class folders, only images")
-        return [Entry(name, None) for name in names], None
-    class_names = tuple(sorted(set(classes)))
-    ids = {name: number for number, name in enumerate(class_names)}
-    entries = [Entry(name, ids[its_class]) for name, its_class in zip(names, classes, strict=True)]
-    return entries, class_names
-
-
-def _shared_folders(names: Sequence[str]) -> tuple[str, ...]:
-    """The folders that all names start with."""
-    parents = [PurePosixPath(name).parent.as_posix() for name in names]
-    shared = PurePosixPath(os.path.commonpath(parents))
-    return () if shared == PurePosixPath(".") else shared.parts
-
-
-def _class_of(name: str, shared: tuple[str, ...]) -> str | None:
-    parts = PurePosixPath(name).parts[len(shared) :]
-    return parts[0] if len(parts) > 1 else None
+        for split, entries in labelled.entries.items()
+    }
+    return dataclasses.replace(sources.pop(TRAIN), more=sources)

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from lsgan_tf.utils.errors import UserError
 _DATA_FILE = "data.mdb"
 _MIN_ENTRY_BYTES = 10  # of an entry in a page without key and value: a header and a pointer
 _ENTRIES_PER_OPENING = 256
+_SAMPLED = 32  # entries, which show whose layout it is
+_HEAD_BYTES = 16
+_PICTURE = re.compile(  # the first bytes of the formats that `pictures` decodes
+    rb"\xff\xd8\xff|\x89PNG|RIFF....WEBP|GIF8|BM|II\*\0|MM\0\*|P[1-6][\s#]|....ftyp", re.S
+)
+_PICKLE = re.compile(rb"\x80[\2-\5]|[(\]}]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +93,12 @@ def list_keys(file: Path, positions: list[int], count: int) -> Listing:
         count: how many entries to look at.
 
     Raises:
-        UserError: there are fewer, or more than the LMDB declares, or they are out of order.
+        UserError: there are fewer, or more than the LMDB declares, they are out of order, or the
+            first values show that another tool has laid it out.
     """
     digest = hashlib.sha256()
     requested, starts, number, last = set(positions), [], 0, b""
+    _check_layout(file)
     for declared, key, size in _keys(file):
         if number == declared:
             raise _miscounted(file, declared, "there are more")
@@ -110,6 +119,32 @@ def list_keys(file: Path, positions: list[int], count: int) -> Listing:
         raise _miscounted(file, count, f"{number} can be found")
     process_pool.count(number % _ENTRIES_PER_OPENING)
     return Listing(tuple(starts), digest.hexdigest())
+
+
+def _check_layout(file: Path) -> None:
+    """Raises `UserError` if this is an LMDB of another tool; says of which, if that shows."""
+    with _opened(file) as transaction:
+        length = transaction.get(b"length")
+        sample = [
+            (bytes(key[:100]), bytes(value[:_HEAD_BYTES]))
+            for key, value in itertools.islice(_entries(transaction, b""), _SAMPLED)
+        ]
+    if length is not None:
+        reason = (
+            "its key 'length' is of stylegan2-pytorch's prepare_data.py, which stores each picture "
+            "in several sizes"
+        )
+    elif any(_PICTURE.match(head) for _, head in sample):
+        return
+    elif all(_PICKLE.match(head) for _, head in sample):
+        reason = "its values look like Python pickles, which are never loaded"
+    else:
+        key, head = sample[0]
+        reason = f"its first value, of key {key!r}, begins with {head!r}, as no image file does"
+    raise UserError(
+        f"{file} is not LSUN's layout, an image file for each key: {reason}. Write the pictures "
+        "into a folder and give it to convert_images"
+    )
 
 
 def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:

@@ -1,7 +1,10 @@
-"""Pictures in an .npz: `images`, optional `labels` and `class_names`; read row by row."""
+"""Pictures in an .npz or .npy: images, optional labels and class names; read row by row.
 
-import dataclasses
-import functools
+The arrays are `images`, `labels` and `class_names`; or `x_train`, `y_train`, `x_test`, `y_test`
+of Keras; or `train_images`, `train_labels`, `val_images`, ... of MedMNIST; or `arr_0`, as
+`lsgan sample` writes. Nothing is unpickled.
+"""
+
 import hashlib
 import zipfile
 from collections import Counter
@@ -9,175 +12,191 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
-from lsgan_tf.datasets import pictures
-from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.errors import UserError, first_line
 
-from . import archives
-from .image_sources import Entry, Source
+from . import archives, array_labels, arrays, messages
+from .image_sources import Choices, Source
 
-_MAX_CLASSES = 100_000
-_MAX_ITEM_BYTES = 4096  # of one class name: 1024 characters
+# The arrays of images and labels of each split.
+_LAYOUTS = (
+    {"train": ("images", "labels")},
+    {
+        "train": ("x_train", "y_train"),
+        "validation": ("x_val", "y_val"),
+        "test": ("x_test", "y_test"),
+    },
+    {
+        "train": ("train_images", "train_labels"),
+        "validation": ("val_images", "val_labels"),
+        "test": ("test_images", "test_labels"),
+    },
+    {"train": ("arr_0", "labels")},
+)
+_MAX_NAMES = 100_000
+_MAX_NAME_BYTES = 4096  # of one class name: 1024 characters
 
 
-@dataclasses.dataclass(frozen=True)
-class NpzReader:
-    """Reads rows of `images`; `shape` is [N, H, W] or [N, H, W, C]."""
-
-    path: Path
-    shape: tuple[int, ...]
-
-    def read(self, entries):
-        """See `Reader.read`; entries are consecutive rows."""
-        rows = _rows(self.path, self.shape)
-        for entry in entries:
-            yield entry, rows.image(int(entry.name.removeprefix("images[").removesuffix("]")))
-
-
-def list_npz(path: Path, labels: str) -> Source:
-    """Lists the rows of `images`.
+def list_npz(path: Path, choices: Choices) -> Source:
+    """Lists the rows of the arrays of images.
 
     Args:
         path: the .npz.
-        labels: "auto" to read the array `labels` if there is one, or "none".
+        choices: `labels` is "auto" to read the array of labels if there is one, or "none".
 
     Raises:
         UserError: it is damaged or encrypted, an array is missing, of the wrong type or shape,
-            labels are out of range, or `labels` is "folders".
+            labels are out of range, or `labels` is "folders" or a file.
     """
-    if labels == "folders":
-        raise UserError(f"--labels=folders: {path} has no folders; use --labels=auto or none")
+    arrays.check_choices(path, choices)
     with archives.open_zip(path) as archive:
         digest = hashlib.sha256()
         for member in archives.list_files(path, archive):
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\n".encode())
-        shape = _image_shape(archive, path)
-        ids, class_names = None, None
-        if labels == "auto" and "labels.npy" in archive.namelist():
-            ids = _labels(archive, path, shape[0])
-            class_names = _class_names(archive, path, ids)
-    entries = [
-        Entry(f"images[{row}]", None if ids is None else int(ids[row])) for row in range(shape[0])
-    ]
-    return Source(NpzReader(path, shape), entries, class_names, digest.hexdigest())
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        layout = next((layout for layout in _LAYOUTS if layout["train"][0] in names), None)
+        if layout is None:
+            has = ", ".join(sorted(names)[:20]) or "nothing"
+            raise UserError(
+                f"{path} has no array `images` (it has: {has}). Save it with np.savez("
+                f"FILE, images=..., labels=...)"
+            )
+        if choices.splits == "none":
+            layout = {"train": layout["train"]}
+        layout = {split: keys for split, keys in layout.items() if keys[0] in names}
+        images = {split: _images(archive, path, keys[0]) for split, keys in layout.items()}
+        labels = {}
+        if choices.labels == "auto" and layout["train"][1] in names:
+            labels = {
+                split: _labels(archive, path, keys[1], images[split].shape[0])
+                for split, keys in layout.items()
+            }
+        _tell_unused(path, names, layout, bool(labels))
+        classes, class_names = _class_names(archive, path, labels)
+    parts = {
+        split: [arrays.Part(array, classes[split] if classes else None)]
+        for split, array in images.items()
+    }
+    return arrays.as_source(parts, class_names, digest.hexdigest())
 
 
-class _Rows:
-    """Rows of `images` in rising order: a process unpacks them once, however many its shards."""
+def list_npy(path: Path, choices: Choices) -> Source:
+    """Lists the rows of an .npy.
 
-    def __init__(self, path: Path, shape: tuple[int, ...]):
-        self._path, self._row_shape = path, shape[1:]
-        self._row_bytes = int(np.prod(self._row_shape))
-        self._file: BinaryIO | None = None
-        self._next = 0
-
-    def image(self, row: int) -> Image.Image:
-        try:
-            if self._file is None or row < self._next:
-                # It stays open while this process reads, to continue where the last row ended.
-                self._file = zipfile.ZipFile(self._path).open("images.npy")  # noqa: SIM115
-                _header(self._file)
-                self._next = 0
-            while self._next < row:
-                self._read_row()
-            return Image.fromarray(np.frombuffer(self._read_row(), np.uint8).reshape(self._picture))
-        except archives.BROKEN as error:
-            # Unlike a bad file in a folder, damage in the stream makes all later rows unreadable.
-            raise UserError(f"{self._path}: images[{row}] cannot be read: {error}") from error
-
-    @property
-    def _picture(self) -> tuple[int, ...]:
-        return self._row_shape[:2] if self._row_shape[2:] == (1,) else self._row_shape
-
-    def _read_row(self) -> bytes:
-        data = self._file.read(self._row_bytes)
-        if len(data) != self._row_bytes:
-            raise EOFError("the array ends early")
-        self._next += 1
-        return data
+    Raises:
+        UserError: as `list_npz` does.
+    """
+    arrays.check_choices(path, choices)
+    try:
+        status = path.stat()
+        with open(path, "rb") as file:
+            array = _array(file, arrays.Array(path, path.stem, ()))
+    except archives.BROKEN as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+    array = _told(array)
+    identity = f"{array.shape} {array.dtype} {status.st_size} {status.st_mtime_ns}"
+    return arrays.as_source({"train": [arrays.Part(array)]}, None, identity)
 
 
-_rows = functools.lru_cache(maxsize=1)(_Rows)
+def _array(file: BinaryIO, array: arrays.Array) -> arrays.Array:
+    """The array whose header `file` begins with; raises ValueError if it is unusable."""
+    shape, dtype = _header(file)
+    changes = {"shape": shape, "dtype": dtype.str, "offset": file.tell()}
+    return arrays.Array(**{**vars(array), **changes})
+
+
+def _told(array: arrays.Array) -> arrays.Array:
+    try:
+        array, said = arrays.understood(array)
+    except archives.BROKEN as error:
+        raise UserError(f"{array.path}: array `{array.name}` cannot be used: {error}") from error
+    if said:
+        messages.warn(f"{array.path}: `{array.name}` is taken as: {'; '.join(said)}")
+    return array
+
+
+def _images(archive: zipfile.ZipFile, path: Path, key: str) -> arrays.Array:
+    member = f"{key}.npy"
+    try:
+        with archive.open(member) as file:
+            array = _array(file, arrays.Array(path, key, (), member=member))
+    except archives.BROKEN as error:
+        raise UserError(f"{path}: array `{key}` cannot be used: {error}") from error
+    return _told(array)
 
 
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """Reads the header of an array: its shape and dtype; raises ValueError if it is unusable."""
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
         raise ValueError(f"its format version {version} is not known")
+    try:
+        shape, fortran, dtype = readers[version](file)
+    except archives.BROKEN:
+        raise
+    except Exception as error:  # of Python's parsers, which NumPy calls
+        raise ValueError(f"its header is damaged: {first_line(error)}") from error
     if dtype.hasobject:
         raise ValueError("it holds pickled Python objects, which are never loaded")
-    if fortran:
+    if fortran and len(shape) > 1:
         raise ValueError("it is in Fortran order; save np.ascontiguousarray of it")
     return shape, dtype
 
 
-def _image_shape(archive: zipfile.ZipFile, path: Path) -> tuple[int, ...]:
-    if "images.npy" not in archive.namelist():
-        raise UserError(f"{path} has no array `images` (it has: {_array_names(archive)})")
+def _labels(archive: zipfile.ZipFile, path: Path, key: str, count: int) -> array_labels.Labels:
     try:
-        with archive.open("images.npy") as file:
+        with archive.open(f"{key}.npy") as file:
             shape, dtype = _header(file)
-        if dtype != np.uint8:
-            raise ValueError(f"it is {dtype}, not uint8")
-        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
-            raise ValueError(f"its shape is {shape}, not [N, H, W], [N, H, W, 1] or [N, H, W, 3]")
-        if min(shape) < 1 or shape[1] * shape[2] > pictures.MAX_PIXELS:
-            raise ValueError(f"its shape is {shape}")
+            return array_labels.read(file, shape, dtype, count)
+    except KeyError as error:
+        raise UserError(f"{path} has no array `{key}`; --labels=none leaves labels out") from error
     except archives.BROKEN as error:
-        raise UserError(f"{path}: array `images` cannot be used: {error}") from error
-    return shape
+        raise UserError(f"{path}: array `{key}` cannot be used: {error}") from error
 
 
-def _labels(archive: zipfile.ZipFile, path: Path, count: int) -> np.ndarray:
-    labels = _small_array(archive, path, "labels", max_items=count)
-    problem = None
-    if labels.dtype.kind not in "iu":
-        problem = f"it is {labels.dtype}, not whole numbers"
-    elif labels.shape != (count,):
-        problem = f"its shape is {labels.shape}, for {count} images it must be ({count},)"
-    elif labels.min() < 0 or labels.max() >= _MAX_CLASSES:
-        problem = f"it reaches from {labels.min()} to {labels.max()}, not within 0..{_MAX_CLASSES}"
-    if problem:
-        raise UserError(f"{path}: array `labels` cannot be used: {problem}")
-    return labels
+def _class_names(
+    archive: zipfile.ZipFile, path: Path, labels: dict[str, array_labels.Labels]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    """Class ids of each split, and the class names."""
+    if not labels:
+        return {}, None
+    names = None
+    if "class_names.npy" in archive.namelist():
+        names = _declared_names(archive, path)
+    try:
+        return array_labels.named(labels, names, str(path))
+    except ValueError as error:
+        raise UserError(f"{path}: array `class_names` cannot be used: {error}") from error
 
 
-def _class_names(archive: zipfile.ZipFile, path: Path, labels: np.ndarray) -> tuple[str, ...]:
-    needed = int(labels.max()) + 1
-    if "class_names.npy" not in archive.namelist():
-        return tuple(str(number) for number in range(needed))
-    names = _small_array(archive, path, "class_names", max_items=_MAX_CLASSES)
-    if names.dtype.kind != "U" or names.ndim != 1 or len(names) < needed:
-        raise UserError(
-            f"{path}: array `class_names` cannot be used: it is {names.dtype} {names.shape}, the "
-            f"labels need a one-dimensional array of {needed} or more strings"
-        )
+def _declared_names(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
+    try:
+        with archive.open("class_names.npy") as file:
+            shape, dtype = _header(file)
+            if len(shape) != 1 or dtype.kind != "U":
+                raise ValueError(f"it is {dtype} {shape}, not a one-dimensional array of strings")
+            if shape[0] > _MAX_NAMES or dtype.itemsize > _MAX_NAME_BYTES:
+                raise ValueError(f"{dtype} {shape} is larger than {_MAX_NAMES} names can be")
+            data = file.read(shape[0] * dtype.itemsize)
+        names = tuple(np.frombuffer(data, dtype).reshape(shape).tolist())
+    except archives.BROKEN as error:
+        raise UserError(f"{path}: array `class_names` cannot be used: {error}") from error
     # Checked here because names map the class ids of a test source to those of the train source.
-    if duplicates := [name for name, times in Counter(names.tolist()).items() if times > 1]:
+    if duplicates := [name for name, times in Counter(names).items() if times > 1]:
         raise UserError(
             f"{path}: array `class_names` cannot be used: two classes are named {duplicates[0]!r}"
         )
-    return tuple(names.tolist())
+    return names
 
 
-def _small_array(archive: zipfile.ZipFile, path: Path, name: str, max_items: int) -> np.ndarray:
-    try:
-        with archive.open(f"{name}.npy") as file:
-            shape, dtype = _header(file)
-            if int(np.prod(shape)) > max_items or dtype.itemsize > _MAX_ITEM_BYTES:
-                raise ValueError(f"{dtype} {shape} is larger than {max_items} items can be")
-            data = file.read(int(np.prod(shape)) * dtype.itemsize)
-        return np.frombuffer(data, dtype).reshape(shape)
-    except archives.BROKEN as error:
-        raise UserError(f"{path}: array `{name}` cannot be used: {error}") from error
-
-
-def _array_names(archive: zipfile.ZipFile) -> str:
-    names = (name.removesuffix(".npy") for name in archive.namelist()[:20])
-    return ", ".join(sorted(names)) or "nothing"
+def _tell_unused(
+    path: Path, names: list[str], layout: dict[str, tuple[str, str]], labelled: bool
+) -> None:
+    used = {name for keys in layout.values() for name in keys[: 1 + labelled]}
+    used |= {"class_names"} if labelled else set()
+    if unused := [name for name in names if name not in used]:
+        messages.warn(f"not used: {messages.counted(unused, 'arrays')} of {path}")
