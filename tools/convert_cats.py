@@ -48,7 +48,7 @@ class Options:
     image_size: int = 128  # side of the square, pixels; faces smaller than this are left out
     exclude: Path | None = None  # a text file that names pictures to leave out
     encoding: str = "png"  # or "jpeg"
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
 
 

@@ -35,7 +35,7 @@ class Options:
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
     labels: str = "auto"  # "auto", "folders" or "none"
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
 
 

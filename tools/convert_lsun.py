@@ -33,7 +33,7 @@ class Options:
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square
     encoding: str = "png"  # or "jpeg"
     max_images: int = 0  # of --lmdb_dir, the first in the order of the keys; 0: all
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
     scratch_dir: Path | None = None  # for unpacking a zip; None: beside the output
 
