@@ -107,7 +107,7 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_hwdb",
-        flags=dataclasses.asdict(target) | {"fit": options.fit} | selection.flags(),
+        flags=target.flags | {"fit": options.fit} | selection.flags(),
         jobs=[
             writer.ShardJob(
                 _produce, (shard_pieces, selection, class_ids, target, options.fit), stop - start
@@ -171,7 +171,7 @@ def _define_flags() -> None:
         "characters", None, "keep only the characters in this UTF-8 text file; each of them is a "
         "class, even if it does not occur",
     )  # fmt: skip
-    converter_flags.define(image_size=28, crop=False)
+    converter_flags.define(image_size=28)
 
 
 if __name__ == "__main__":

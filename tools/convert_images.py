@@ -19,7 +19,8 @@ from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
-from . import converter_flags
+from . import converter_flags, picture_options
+from .picture_options import PictureOptions
 from .sources import archives, file_listing, image_sources, npz_source
 from .sources.image_sources import Entry, Reader, Source
 
@@ -27,11 +28,11 @@ _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each spli
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(PictureOptions):
     """How to convert; the flags of the command."""
 
     image_size: int  # side of the square, pixels
-    crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    crop: str = "center"  # its middle square; "none": resized straight to it; "pad": with margins
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
     labels: str = "auto"  # "auto", "folders" or "none"
@@ -58,7 +59,7 @@ def convert(
     sources = {"train": source} | ({"test": test_source} if test_source else {})
     if test_source:
         _check_apart(source, test_source)
-    listings = {split: _list(path, split, options.labels) for split, path in sources.items()}
+    listings = {split: _list(path, split, options) for split, path in sources.items()}
     if test_source:
         listings["test"] = _with_ids_of_train(listings["train"], listings["test"], sources)
     plan = _plan(listings, sources, options)
@@ -81,9 +82,12 @@ def _check_apart(source: Path, test_source: Path) -> None:
         )
 
 
-def _list(path: Path, split: str, labels: str) -> Source:
-    listing = _open_source(path, _FLAGS[split], labels)
+def _list(path: Path, split: str, options: Options) -> Source:
+    listing = _open_source(path, _FLAGS[split], options.labels)
     print(printable(_describe(listing, path)), flush=True)
+    if isinstance(listing.reader, image_sources.FileReader):
+        reader = dataclasses.replace(listing.reader, reading=options.reading())
+        listing = dataclasses.replace(listing, reader=reader)
     return listing
 
 
@@ -103,8 +107,14 @@ def _open_source(path: Path, flag: str, labels: str) -> Source:
 def _describe(listing: Source, source: Path) -> str:
     names = listing.class_names
     classes = "no labels" if names is None else f"{len(names)} classes ({_first(names)})"
-    ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
-    return f"{source}: {len(listing.entries)} images, {classes}{ignored}"
+    said = f"{source}: {len(listing.entries)} images, {classes}"
+    if listing.by_content:
+        said += f"; {len(listing.by_content)} are images by their content, not their ending"
+        said += f" ({_first(listing.by_content)})"
+    if listing.ignored:
+        some = f" ({_first(listing.ignored_names)})" if listing.ignored_names else ""
+        said += f"; {listing.ignored} files of other kinds are ignored{some}"
+    return said
 
 
 def _first(names: Sequence[str]) -> str:
@@ -142,7 +152,7 @@ def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) ->
 def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Options) -> writer.Plan:
     train = listings["train"]
     kind = _Kind.of(train, sources["train"], options.channels)
-    target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
+    target = options.target(kind.channels)
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -151,19 +161,21 @@ def _plan(listings: dict[str, Source], sources: dict[str, Path], options: Option
         # Without a test source this is the train source's own: such conversions can continue.
         source_identity="\ntest ".join(listing.identity for listing in listings.values()),
         tool="tools.convert_images",
-        flags=dataclasses.asdict(target) | {"labels": options.labels},
-        jobs=[job for split in listings for job in _jobs(listings[split], split, target, kind)],
+        flags=target.flags | options.flags() | {"labels": options.labels},
+        jobs=[
+            job
+            for split in listings
+            for job in _jobs(listings[split], split, (target, options.min_size, kind))
+        ],
     )
 
 
-def _jobs(
-    listing: Source, split: str, target: pictures.Target, kind: "_Kind"
-) -> Iterator[writer.ShardJob]:
+def _jobs(listing: Source, split: str, how: tuple) -> Iterator[writer.ShardJob]:
     # Both sources may have a file of the same name. The flag tells them apart; a path would not
     # do, because the plan does not depend on it.
     of = "" if split == "train" else f" of {_FLAGS[split]}"
     for start, stop in writer.shard_bounds(len(listing.entries)):
-        arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
+        arguments = (listing.reader, listing.entries[start:stop], of, *how)
         yield writer.ShardJob(_produce, arguments, stop - start, split)
 
 
@@ -197,15 +209,20 @@ class _Kind:
 
 
 def _produce(
-    reader: Reader, entries: Sequence[Entry], of: str, target: pictures.Target, kind: _Kind
-) -> Iterator[writer.Record | writer.Skipped]:
+    reader: Reader,
+    entries: Sequence[Entry],
+    of: str,
+    target: pictures.Target,
+    min_size: int,
+    kind: _Kind,
+) -> Iterator[writer.Record | writer.Skipped | writer.LeftOut]:
     for entry, image in reader.read(entries):
         where = f"{entry.name}{of}"
         if isinstance(image, pictures.BadImage):
             yield writer.Skipped(where, str(image))
             continue
         kind.check(where, image)
-        yield writer.Record(target.encode(image), entry.label)
+        yield picture_options.record(image, where, target, min_size, entry.label)
 
 
 def main() -> None:
@@ -226,7 +243,7 @@ def _define_flags() -> None:
         "labels", "auto", ["auto", "folders", "none"],
         "auto: class folders if there are two or more, or the `labels` of an .npz",
     )  # fmt: skip
-    converter_flags.define(image_size=None)
+    converter_flags.define(image_size=None, crop="center")
 
 
 if __name__ == "__main__":
