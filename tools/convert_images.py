@@ -112,7 +112,8 @@ def _describe(listing: Source, source: Path) -> str:
         said += f"; {len(listing.by_content)} are images by their content, not their ending"
         said += f" ({_first(listing.by_content)})"
     if listing.ignored:
-        some = f" ({_first(listing.ignored_names)})" if listing.ignored_names else ""
+        more = ", ..." * (listing.ignored > len(listing.ignored_names))
+        some = f" ({', '.join(listing.ignored_names)}{more})" if listing.ignored_names else ""
         said += f"; {listing.ignored} files of other kinds are ignored{some}"
     return said
 

@@ -56,15 +56,19 @@ def conversion(profile: bytes, mode: str) -> Conversion | None:
 def _of_grey(profile: ImageCms.ImageCmsProfile, space: str) -> Conversion | None:
     """By a table of 256 entries; a profile of RGB does for its greys."""
     ramp = Image.fromarray(_RAMP)
-    table = _transform(profile, space)(ramp.convert(space)).convert("L")
+    exact = ImageCms.Flags.NOOPTIMIZE  # otherwise dark greys are interpolated
+    table = _transform(profile, space, exact)(ramp.convert(space)).convert("L")
     if _is_close(table, _RAMP):
         return None
     entries = np.asarray(table)[0].tolist()
     return lambda image: image.point(entries)
 
 
-def _transform(profile: ImageCms.ImageCmsProfile, mode: str) -> Conversion:
-    return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB").apply
+def _transform(
+    profile: ImageCms.ImageCmsProfile, mode: str, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> Conversion:
+    srgb, intent = ImageCms.createProfile("sRGB"), ImageCms.Intent.PERCEPTUAL
+    return ImageCms.buildTransform(profile, srgb, mode, "RGB", intent, flags).apply
 
 
 def _is_close(image: Image.Image, pixels: np.ndarray) -> bool:

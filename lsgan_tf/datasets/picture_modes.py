@@ -119,7 +119,7 @@ def _check_deep_colour(image: Image.Image, depth: str, noted: list[str]) -> None
     if depth == "auto":
         bands = zip(image.getbands(), _extrema(image), strict=True)
         largest = max(high for band, (_, high) in bands if band != "A")
-        noted.append(notes.DEPTHS[_needed((largest << 8) + 255 if largest else 0)])
+        noted.append(notes.DEPTHS[_needed(max(0, (largest << 8) - 1))])  # it may be rounded up
 
 
 def _needed(largest: int) -> int:
@@ -137,6 +137,15 @@ def is_uniform(image: Image.Image) -> bool:
     if image.getpixel((0, 0)) != image.getpixel((image.width // 2, image.height // 3)):
         return False  # so most are told in no time
     return all(low == high for low, high in _extrema(image))
+
+
+def lacks_a_half(image: Image.Image) -> bool:
+    """Whether one half of it is of one colour, as where a file ends early."""
+    middle = image.width // 2, image.height // 2
+    left, upper = (0, 0, middle[0], image.height), (0, 0, image.width, middle[1])
+    right, lower = (middle[0], 0, *image.size), (0, middle[1], *image.size)
+    halves = (left, right, upper, lower)  # it may have been turned
+    return min(middle) > 0 and any(is_uniform(image.crop(half)) for half in halves)
 
 
 def _conversion(

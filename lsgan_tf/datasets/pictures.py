@@ -98,8 +98,8 @@ def _decode_otherwise(data: bytes, reading: Reading, error: _Undecodable) -> Ima
         raise BadImage(f"{error}; --accept_truncated takes what there is of it")
     with _accepting_truncated_files():
         image = _decode(data, reading, profile)
-    if is_uniform(image):
-        raise error
+    if picture_modes.lacks_a_half(image):
+        raise BadImage(f"{error}: more than half of the picture is missing")
     image.info[_NOTES] += ("cut off, taken as far as they go (--accept_truncated)",)
     return image
 

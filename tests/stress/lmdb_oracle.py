@@ -20,7 +20,7 @@ _WHERE = re.compile(r"(.+), entry (\d+), key ([0-9a-f]+)")
 
 @functools.lru_cache(64)
 def pixels(value: bytes) -> bytes | None:
-    """What Pillow makes of a value, on black and resized; None if it is no usable picture."""
+    """What Pillow makes of a value, on white and resized; None if it is no usable picture."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(value)) as image:
             if image.format not in ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"):
@@ -32,7 +32,7 @@ def pixels(value: bytes) -> bytes | None:
                 return None
             if whole.has_transparency_data:
                 rgba = whole.convert("RGBA")
-                whole = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+                whole = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
             square = whole.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             return square.tobytes()
     except Exception:  # damaged files raise nearly anything in Pillow's plugins
