@@ -29,7 +29,7 @@ from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
-from . import converter_flags
+from . import converter_flags, picture_options
 from .sources import cat_sources, file_listing
 from .sources.cat_faces import Face
 from .sources.cat_sources import Cat, Listing
@@ -48,7 +48,7 @@ class Options:
     image_size: int = 128  # side of the square, pixels; faces smaller than this are left out
     exclude: Path | None = None  # a text file that names pictures to leave out
     encoding: str = "png"  # or "jpeg"
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
 
 
@@ -148,7 +148,7 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_cats",
-        flags=dataclasses.asdict(target) | {"excluded": excluded},
+        flags=target.flags | {"excluded": excluded},
         jobs=[
             writer.ShardJob(_produce, (survey.kept[start:stop], target), stop - start)
             for start, stop in writer.shard_bounds(len(survey.kept))
@@ -165,7 +165,10 @@ def _produce(
         if isinstance(image, pictures.BadImage):
             yield writer.Skipped(cat.picture.full_name, str(image))
         else:
-            yield writer.Record(target.encode(face.cut(image)))
+            image = pictures.in_srgb(image)
+            cut = face.cut(image)
+            cut.info = image.info
+            yield picture_options.record(cut, cat.picture.full_name, target)
 
 
 def main() -> None:
@@ -185,7 +188,7 @@ def _define_flags() -> None:
         "exclude", None, "leave out the pictures that this text file names, as 00000003_019 or "
         "00000003_019.jpg; for example the authors' setting_up_script.sh",
     )  # fmt: skip
-    converter_flags.define(image_size=128, crop=False)
+    converter_flags.define(image_size=128)
 
 
 if __name__ == "__main__":

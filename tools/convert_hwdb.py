@@ -38,7 +38,7 @@ class Options:
     level1: bool = False  # keep only characters of level 1 of GB 2312
     characters: Path | None = None  # keep only the characters in this text file
     encoding: str = "png"  # or "jpeg"
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
 
 
@@ -74,11 +74,11 @@ def _describe(listing: Listing, survey: Survey, names: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def _check(survey: Survey, source: str, max_bad: int) -> None:
+def _check(survey: Survey, source: str, max_bad: int | str) -> None:
     lines = "".join(f"\n  {where}: {why}" for where, why in survey.damages)
     more = survey.damaged - len(survey.damages)
     lines += f"\n  and {more} more" if more else ""
-    if survey.damaged > max_bad:
+    if survey.damaged > writer.most_bad(max_bad, survey.items):
         raise UserError(
             f"{survey.damaged} records cannot be used, more than --max_bad={max_bad}:{lines}"
             f"\nSkip them with --max_bad={survey.damaged} or more, or get these files again."
@@ -107,7 +107,7 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_hwdb",
-        flags=dataclasses.asdict(target) | {"fit": options.fit} | selection.flags(),
+        flags=target.flags | {"fit": options.fit} | selection.flags(),
         jobs=[
             writer.ShardJob(
                 _produce, (shard_pieces, selection, class_ids, target, options.fit), stop - start
@@ -171,7 +171,7 @@ def _define_flags() -> None:
         "characters", None, "keep only the characters in this UTF-8 text file; each of them is a "
         "class, even if it does not occur",
     )  # fmt: skip
-    converter_flags.define(image_size=28, crop=False)
+    converter_flags.define(image_size=28)
 
 
 if __name__ == "__main__":

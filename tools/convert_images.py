@@ -27,19 +27,20 @@ from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
-from . import converter_flags
-from .sources import any_source, file_listing, label_files, messages, selection
+from . import converter_flags, picture_options
+from .picture_options import PictureOptions
+from .sources import any_source, file_listing, image_sources, label_files, messages, selection
 from .sources.image_sources import Choices, Entry, Reader, Source
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(PictureOptions):
     """How to convert; the flags of the command."""
 
     image_size: int  # side of the square, pixels
-    crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    crop: str = "center"  # its middle square; "none": resized straight to it; "pad": with margins
     classes: tuple[str, ...] = ()  # to keep, in this order; none: all
     max_images: int = 0  # of the split "train"; 0: all
     balanced: bool = False  # `max_images` of each class
@@ -48,7 +49,7 @@ class Options:
     labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
     splits: str = "auto"  # "auto": folders named train and test are splits; "none"
     zip_encoding: str | None = None  # of names in a zip that do not declare one; None: guessed
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
 
 
@@ -72,7 +73,7 @@ def convert(
     if test_source:
         _check_apart(source, test_source)
     choices = _choices(options)
-    train = _list(source, "train", choices)
+    train = _list(source, "train", choices, options)
     listings = {"train": train, **train.more}
     if test_source:
         if "test" in listings:
@@ -80,7 +81,7 @@ def convert(
                 f"--source={source} has a split test already; leave out --test_source, or choose "
                 "--splits=none"
             )
-        test = _list(test_source, "test", dataclasses.replace(choices, splits="none"))
+        test = _list(test_source, "test", dataclasses.replace(choices, splits="none"), options)
         listings["test"] = _with_ids_of_train(train, test, sources)
     if choices.table:
         choices.table.tell_unused()
@@ -115,10 +116,19 @@ def _choices(options: Options) -> Choices:
     )
 
 
-def _list(path: Path, split: str, choices: Choices) -> Source:
+def _list(path: Path, split: str, choices: Choices, options: Options) -> Source:
     listing = any_source.open_source(path, _FLAGS[split], choices)
     print(printable(_describe(listing, path)), flush=True)
-    return listing
+    return _reading(listing, options)
+
+
+def _reading(listing: Source, options: Options) -> Source:
+    """The listing, and those of further splits, whose files are read as the options say."""
+    if not isinstance(listing.reader, image_sources.FileReader):
+        return listing
+    reader = dataclasses.replace(listing.reader, reading=options.reading())
+    more = {split: _reading(part, options) for split, part in listing.more.items()}
+    return dataclasses.replace(listing, reader=reader, more=more)
 
 
 def _describe(listing: Source, source: Path) -> str:
@@ -132,8 +142,15 @@ def _describe(listing: Source, source: Path) -> str:
         "no labels" if names is None else f"{len(names)} classes ({messages.first(names, 10)})"
     )
     classes += f" of {listing.labels_from}" if listing.labels_from else ""
-    ignored = f"; {listing.ignored} files of other kinds are ignored" if listing.ignored else ""
-    return f"{source}: {images}, {classes}{ignored}"
+    said = f"{source}: {images}, {classes}"
+    if by_content := listing.by_content:
+        said += f"; {len(by_content)} are images by their content, not their ending"
+        said += f" ({messages.first(by_content, 10)})"
+    if listing.ignored:
+        more = ", ..." * (listing.ignored > len(listing.ignored_names))
+        some = f" ({', '.join(listing.ignored_names)}{more})" if listing.ignored_names else ""
+        said += f"; {listing.ignored} files of other kinds are ignored{some}"
+    return said
 
 
 def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) -> Source:
@@ -168,7 +185,8 @@ def _plan(selected: selection.Selected, sources: dict[str, Path], options: Optio
     listings = selected.listings
     train = listings["train"]
     kind = _Kind.of(train, sources["train"], options.channels)
-    target = pictures.Target(options.image_size, kind.channels, options.crop, options.encoding)
+    target = options.target(kind.channels)
+    how = (target, options.min_size, kind)
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -177,11 +195,11 @@ def _plan(selected: selection.Selected, sources: dict[str, Path], options: Optio
         # Without a test source this is the train source's own: such conversions can continue.
         source_identity="\n".join(_identities(listings)),
         tool="tools.convert_images",
-        flags=dataclasses.asdict(target) | _selecting_flags(options),
+        flags=target.flags | options.flags() | _selecting_flags(options),
         jobs=[
             job
             for split, listing in listings.items()
-            for job in _jobs(listing, split, target, kind, split in sources and split != "train")
+            for job in _jobs(listing, split, how, split in sources and split != "train")
         ],
         left_out=selected.left_out,
     )
@@ -202,13 +220,13 @@ def _identities(listings: dict[str, Source]) -> Iterator[str]:
 
 
 def _jobs(
-    listing: Source, split: str, target: pictures.Target, kind: "_Kind", of_test_source: bool
+    listing: Source, split: str, how: tuple, of_test_source: bool
 ) -> Iterator[writer.ShardJob]:
     # Both sources may have a file of the same name. The flag tells them apart; a path would not
     # do, because the plan does not depend on it.
     of = f" of {_FLAGS['test']}" if of_test_source else ""
     for start, stop in writer.shard_bounds(len(listing.entries)):
-        arguments = (listing.reader, listing.entries[start:stop], of, target, kind)
+        arguments = (listing.reader, listing.entries[start:stop], of, *how)
         yield writer.ShardJob(_produce, arguments, stop - start, split)
 
 
@@ -242,15 +260,20 @@ class _Kind:
 
 
 def _produce(
-    reader: Reader, entries: Sequence[Entry], of: str, target: pictures.Target, kind: _Kind
-) -> Iterator[writer.Record | writer.Skipped]:
+    reader: Reader,
+    entries: Sequence[Entry],
+    of: str,
+    target: pictures.Target,
+    min_size: int,
+    kind: _Kind,
+) -> Iterator[writer.Record | writer.Skipped | writer.LeftOut]:
     for entry, image in reader.read(entries):
         where = f"{entry.name}{of}"
         if isinstance(image, pictures.BadImage):
             yield writer.Skipped(where, str(image))
             continue
         kind.check(where, image)
-        yield writer.Record(target.encode(image), entry.label)
+        yield picture_options.record(image, where, target, min_size, entry.label)
 
 
 def main() -> None:
@@ -284,7 +307,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_bool("balanced", False, "take --max_images of each class")
     flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
-    converter_flags.define(image_size=None)
+    converter_flags.define(image_size=None, crop="center")
 
 
 if __name__ == "__main__":

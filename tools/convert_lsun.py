@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -21,25 +22,22 @@ from lsgan_tf.datasets import manifest, pictures, process_pool, shards, writer
 from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
-from . import converter_flags
+from . import converter_flags, picture_options
+from .picture_options import PictureOptions
 from .sources import lmdb_source, lmdb_zip
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(PictureOptions):
     """How to convert; the flags of the command."""
 
     image_size: int = 112  # side of the square, pixels
-    crop: str = "none"  # "none": resized straight to the square; "center": its middle square
+    crop: str = "none"  # "none": resized straight to the square; "center": its middle square; "pad"
     encoding: str = "png"  # or "jpeg"
     max_images: int = 0  # of --lmdb_dir, the first in the order of the keys; 0: all
-    max_bad: int = 0
+    max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
     scratch_dir: Path | None = None  # for unpacking a zip; None: beside the output
-
-    def target(self) -> pictures.Target:
-        """What every photograph is brought to."""
-        return pictures.Target(self.image_size, 3, self.crop, self.encoding)
 
 
 def convert(
@@ -99,7 +97,7 @@ def _describe(path: Path) -> str:
 
 
 def _plan_without_jobs(splits: dict[str, Path], options: Options) -> writer.Plan:
-    target = options.target()
+    target = options.target(channels=3)
     sources = {name: _describe(path) for name, path in splits.items()}
     return writer.Plan(
         image_shape=target.shape,
@@ -108,9 +106,17 @@ def _plan_without_jobs(splits: dict[str, Path], options: Options) -> writer.Plan
         source=", ".join(map(str, splits.values())),
         source_identity="",
         tool="tools.convert_lsun",
-        flags=dataclasses.asdict(target) | {"max_images": options.max_images, "splits": sources},
+        flags=target.flags
+        | _changed(options)
+        | {"max_images": options.max_images, "splits": sources},
         jobs=[],
     )
+
+
+def _changed(options: Options) -> dict[str, Any]:
+    """The flags that earlier versions lack, where they are used: these versions' sets go on."""
+    defaults = PictureOptions().flags()
+    return {name: value for name, value in options.flags().items() if value != defaults[name]}
 
 
 def _finished(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
@@ -143,9 +149,7 @@ def _with_split(
     changed = "" if lmdb_zip.is_zip(path) else file.stat().st_mtime_ns
     listing = _list(file, [start for start, _ in bounds], count)
     jobs = [
-        writer.ShardJob(
-            _produce, (path, file, key, start, stop, options.target()), stop - start, split
-        )
+        writer.ShardJob(_produce, (path, file, key, start, stop, options), stop - start, split)
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
     ]
     identity = f"{plan.source_identity}{split} {total} {listing.identity} {changed}\n"
@@ -160,15 +164,17 @@ def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
 
 
 def _produce(
-    source: Path, file: Path, key: bytes, start: int, stop: int, target: pictures.Target
-) -> Iterator[writer.Record | writer.Skipped]:
+    source: Path, file: Path, key: bytes, start: int, stop: int, options: Options
+) -> Iterator[writer.Record | writer.Skipped | writer.LeftOut]:
+    target, reading = options.target(channels=3), options.reading()
     for value in lmdb_source.read_values(file, key, start, stop - start):
+        where = f"{source}, entry {value.number}, key {_printable_key(value.key)}"
         try:
             if value.data is None:
                 raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
-            yield writer.Record(target.encode(pictures.decode(value.data)))
+            image = pictures.decode(value.data, reading)
+            yield picture_options.record(image, where, target, options.min_size)
         except pictures.BadImage as bad:
-            where = f"{source}, entry {value.number}, key {_printable_key(value.key)}"
             yield writer.Skipped(where, str(bad))
 
 
@@ -192,7 +198,7 @@ def _define_flags() -> None:
         "max_images", 0, "use the first of --lmdb_dir in the order of the keys; 0: all", 0
     )
     flags.DEFINE_string("scratch_dir", None, "where to unpack a zip; default: beside --output_dir")
-    converter_flags.define(image_size=112)
+    converter_flags.define(image_size=112, crop="none")
 
 
 if __name__ == "__main__":

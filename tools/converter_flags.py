@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,19 +11,23 @@ from absl import flags
 
 from lsgan_tf.utils.errors import UserError
 
+from . import picture_options
 from .sources import file_listing
 
 flags.disclaim_key_flags()  # they count as flags of the converter, and its --help lists them
 
 _Options = TypeVar("_Options")
 
+_MAX_BAD = re.compile(r"\d+|(\d{1,2}(\.\d+)?|100)%")
 
-def define(image_size: int | None, *, crop: bool = True) -> None:
-    """Defines --output_dir, --image_size, --encoding, --max_bad, --processes, and --crop.
+
+def define(image_size: int | None, *, crop: str | None = None) -> None:
+    """Defines --output_dir, --image_size, --encoding, --max_bad, --processes.
 
     Args:
         image_size: the default side of the square, pixels; None makes the flag obligatory.
-        crop: whether the converter offers a choice of crop.
+        crop: the default of --crop, which comes with the other flags of `picture_options`; None:
+            the converter has none of them.
     """
     flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
     flags.DEFINE_integer(
@@ -30,12 +35,12 @@ def define(image_size: int | None, *, crop: bool = True) -> None:
         required=image_size is None,
     )  # fmt: skip
     if crop:
-        flags.DEFINE_enum(
-            "crop", "none", ["none", "center"],
-            "none: resize the whole image to the square; center: cut out its middle square",
-        )  # fmt: skip
+        picture_options.define(crop)
     flags.DEFINE_enum("encoding", "png", ["png", "jpeg"], "png is lossless")
-    flags.DEFINE_integer("max_bad", 0, "how many unusable images to skip; more are an error", 0)
+    flags.DEFINE_string(
+        "max_bad", "0", "how many unusable images to skip, or which share (1%); more are an error"
+    )
+    flags.register_validator("max_bad", _MAX_BAD.fullmatch, "pass a number, or a share as 1%")
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "how many processes convert at the same time", 1
     )

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsgan_tf.utils import files
+from lsgan_tf.datasets import notes
+from lsgan_tf.datasets.notes import Noted
+from lsgan_tf.utils import files, typed_json
 from lsgan_tf.utils.errors import UserError
 
 FILE_NAME = "manifest.json"
@@ -57,6 +59,8 @@ class Manifest:
     skipped_count: int
     skipped: tuple[Skipped, ...]  # the first of them
     left_out: Mapping[str, int]  # what the flags exclude, and how much of it there was
+    # What was done to images, and to which.
+    notes: Mapping[str, Noted] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @property
@@ -91,7 +95,8 @@ class Manifest:
             lines.append(f"{self.skipped_count} images were skipped (see {directory / FILE_NAME}):")
             lines += [f"  {skip.where}: {skip.why}" for skip in self.skipped[:5]]
             lines += ["  ..."] if self.skipped_count > 5 else []
-        lines += [f"left out: {count} {what}" for what, count in self.left_out.items()]
+        lines += [f"left out: {number} {what}" for what, number in self.left_out.items()]
+        lines += notes.describe(self.notes, count)
         return "\n".join(lines)
 
     def save(self, directory: Path) -> None:
@@ -148,6 +153,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
         left_out={
             what: _typed(data["left_out"], what, int) for what in _typed(data, "left_out", dict)
         },
+        notes=_parse_notes(data.get("notes", {})),  # which sets of earlier versions lack
     )
     shape = manifest.image_shape
     if len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
@@ -159,7 +165,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
     for feature, names in manifest.value_names.items():
         if not all(isinstance(name, str) for name in names):
             raise ValueError(f"the names of {feature} are not all strings")
-    if min(manifest.skipped_count, *manifest.left_out.values(), 0) < 0:
+    noted = [note.count for note in manifest.notes.values()]
+    if min(manifest.skipped_count, *manifest.left_out.values(), *noted, 0) < 0:
         raise ValueError("it counts fewer than none")
     if not sum(shard.count for shard in manifest.shards):
         raise ValueError("it lists no records")
@@ -170,6 +177,13 @@ def _parse_skipped(entry: dict[str, Any]) -> Skipped:
     if not isinstance(entry, dict):
         raise ValueError("an entry of skipped is not an object")
     return Skipped(_typed(entry, "where", str), _typed(entry, "why", str))
+
+
+def _parse_notes(entries: Any) -> dict[str, Noted]:
+    try:
+        return typed_json.parse(entries, dict[str, Noted], "its `notes`")
+    except typed_json.InvalidJson as error:
+        raise ValueError(str(error)) from error
 
 
 def _parse_shard(entry: dict[str, Any]) -> Shard:

@@ -18,6 +18,7 @@ import numpy as np
 
 from lsgan_tf.datasets import example, process_pool, tfrecord
 from lsgan_tf.datasets.manifest import Shard, Skipped, text
+from lsgan_tf.datasets.notes import Noted, Notes
 from lsgan_tf.utils import files, typed_json
 from lsgan_tf.utils.errors import UserError
 
@@ -35,6 +36,16 @@ class Record:
     image: bytes  # encoded
     label: int | None = None
     extra: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    where: str = ""  # as of `Skipped`, for the notes
+    notes: tuple[str, ...] = ()  # what was done to it that the summary tells
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A source image that the flags exclude; it does not count as bad."""
+
+    where: str  # as of `Skipped`
+    note: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +53,14 @@ class ShardJob:
     """What goes into one shard.
 
     `produce(*arguments)` is called in a process of the pool, so both are picklable, and yields the
-    shard's records in order, with a `Skipped` in the place of each image that cannot be used. It
-    must yield the same every time: a conversion that was killed starts its open shards anew.
+    shard's records in order, with a `Skipped` in the place of each image that cannot be used and a
+    `LeftOut` in that of each one that is not wanted. It must yield the same every time: a
+    conversion that was killed starts its open shards anew.
     """
 
-    produce: Callable[..., Iterable[Record | Skipped]]
+    produce: Callable[..., Iterable[Record | Skipped | LeftOut]]
     arguments: tuple[Any, ...]
-    expected: int  # records and skips together, for the progress bar
+    expected: int  # all that is yielded, for the progress bar
     split: str = "train"
 
 
@@ -59,13 +71,14 @@ class ShardResult:
     shard: Shard
     skipped_count: int
     skipped: tuple[Skipped, ...]
+    notes: Mapping[str, Noted] = dataclasses.field(default_factory=dict)
 
 
 def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
     """Writes `directory/file`, its index and its state file, in this order, each atomically."""
     scratch = directory / SCRATCH_DIRECTORY
     digest = hashlib.sha256()
-    offsets, skipped, skipped_count = [0], [], 0
+    offsets, skipped, skipped_count, notes = [0], [], 0, Notes()
     with files.replacing(directory / file, scratch) as out:
         for item in job.produce(*job.arguments):
             process_pool.count()
@@ -74,6 +87,11 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
                 if len(skipped) < MAX_LISTED_SKIPS:
                     skipped.append(Skipped(text(item.where), text(item.why)))
                 continue
+            if isinstance(item, LeftOut):
+                notes.add(item.note, text(item.where))
+                continue
+            for note in item.notes:
+                notes.add(note, text(item.where))
             features = {"image": item.image, **item.extra}
             if item.label is not None:
                 features["label"] = item.label
@@ -83,7 +101,7 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
             offsets.append(offsets[-1] + len(framed))
     files.write_bytes(index_path(directory, file), np.array(offsets, "<u8").tobytes())
     shard = Shard(file, job.split, len(offsets) - 1, offsets[-1], digest.hexdigest())
-    result = ShardResult(shard, skipped_count, tuple(skipped))
+    result = ShardResult(shard, skipped_count, tuple(skipped), dict(notes))
     state = json.dumps(dataclasses.asdict(result)).encode()
     files.write_bytes(state_path(directory, file), state)  # with it the shard is complete
     return result

@@ -21,19 +21,21 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from lsgan_tf.datasets import manifest, process_pool, shards
+from lsgan_tf.datasets import manifest, notes, process_pool, shards
 from lsgan_tf.datasets.manifest import Manifest, Skipped, text
-from lsgan_tf.datasets.shards import Record, ShardJob, ShardResult
+from lsgan_tf.datasets.shards import LeftOut, Record, ShardJob, ShardResult
 from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError
 
 __all__ = [
     "LOADABLE_NAME",
+    "LeftOut",
     "Plan",
     "Record",
     "ShardJob",
@@ -41,6 +43,7 @@ __all__ = [
     "another_set",
     "check_target",
     "dataset_name",
+    "most_bad",
     "shard_bounds",
     "write",
 ]
@@ -127,7 +130,7 @@ def write(
     plan: Plan,
     *,
     processes: int,
-    max_bad: int = 0,
+    max_bad: int | str = 0,
     wait_for_lock: bool = False,
 ) -> Manifest:
     """Writes (or finishes, or finds already finished) the data set of `plan`.
@@ -140,7 +143,7 @@ def write(
             finished, of this plan; or unfinished, of any.
         plan: of the data set.
         processes: the largest number of processes of the pool.
-        max_bad: how many skipped images to accept.
+        max_bad: how many skipped images to accept; see `most_bad`.
         wait_for_lock: wait for another process that is writing here, instead of failing.
 
     Raises:
@@ -162,6 +165,13 @@ def write(
     except OSError as error:
         raise files.write_error(error, directory) from error
     return finished
+
+
+def most_bad(max_bad: int | str, total: int) -> int:
+    """How many of `total` images may be skipped: `max_bad` itself, or a share of them, "1.5%"."""
+    if isinstance(max_bad, str) and max_bad.endswith("%"):
+        return int(total * Fraction(max_bad.removesuffix("%")) / 100)
+    return int(max_bad)
 
 
 def _check_names(names: tuple[str, ...]) -> None:
@@ -207,7 +217,7 @@ def another_set(directory: Path, finished: Manifest) -> UserError:
 
 
 def _write_shards(
-    directory: Path, plan: Plan, processes: int, max_bad: int
+    directory: Path, plan: Plan, processes: int, max_bad: int | str
 ) -> dict[str, ShardResult]:
     """Writes the shards that are missing; returns all results by file name, in order."""
     results: dict[str, ShardResult | None] = {}
@@ -227,7 +237,7 @@ def _write_shards(
             # Beyond --max_bad it continues, to say how many there are: the restart is then short.
             if bad := _skipped(results)[0]:
                 bar.set_postfix(bad=bad, refresh=False)
-            if bad > max_bad + shards.MAX_LISTED_SKIPS:
+            if bad > most_bad(max_bad, total) + shards.MAX_LISTED_SKIPS:
                 missing.clear()
     _check_bad(directory, results, max_bad, total)
     return results
@@ -242,10 +252,10 @@ def _skipped(results: dict[str, ShardResult | None]) -> tuple[int, tuple[Skipped
 
 
 def _check_bad(
-    directory: Path, results: dict[str, ShardResult | None], max_bad: int, total: int
+    directory: Path, results: dict[str, ShardResult | None], max_bad: int | str, total: int
 ) -> None:
     count, listed = _skipped(results)
-    if count <= max_bad:
+    if count <= most_bad(max_bad, total):
         return
     at_least = "" if all(results.values()) else "at least "
     lines = [f"{skip.where}: {skip.why}" for skip in listed]
@@ -286,6 +296,7 @@ def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> M
         skipped_count=skipped_count,
         skipped=skipped,
         left_out=plan.left_out,
+        notes=notes.merge(result.notes for result in results.values()),
     )
     # Imported only here, at the end and not in the pool, whose processes need none of it.
     from lsgan_tf.datasets import tfds_metadata

@@ -53,6 +53,8 @@ def test_unreadable_manifest(tiny, content, expected):
         ({"class_names": [1]}, "not all strings"),
         ({"skipped": [{"nonsense": 1}]}, "has no 'where'"),
         ({"skipped_count": -1}, "counts fewer than none"),
+        ({"notes": {"turned": {"count": -1, "first": []}}}, "counts fewer than none"),
+        ({"notes": {"turned": {"count": "1", "first": []}}}, "turned.count must be of type int"),
         ({"image_shape": [8, 8, True]}, "is not [height, width, channels]"),
     ],
 )

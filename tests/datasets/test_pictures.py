@@ -41,13 +41,8 @@ def test_sixteen_bits_become_eight():
     assert np.array_equal(np.asarray(image).ravel(), np.arange(256))
 
 
-def test_transparent_pixels_lie_over_black():
-    image = Image.new("RGBA", (4, 4), (200, 100, 50, 0))
-    assert np.asarray(pictures.decode(encoded(image))).max() == 0
-
-
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
-def test_large_transparent_pictures_are_laid_over_black_in_parts(mode):
+def test_large_transparent_pictures_are_laid_over_the_background_in_parts(mode):
     rng = np.random.default_rng(0)
     channels = {"RGBA": 4, "LA": 2, "P": 3, "L": 1, "RGB": 3}[mode]
     image = Image.fromarray(rng.integers(0, 256, (300, 4000, channels), np.uint8).squeeze())
@@ -58,7 +53,7 @@ def test_large_transparent_pictures_are_laid_over_black_in_parts(mode):
     assert (image.mode, image.has_transparency_data) == (mode, True)
     buffer = io.BytesIO()
     image.save(buffer, "png")
-    solid = Image.new("RGBA", image.size, "black")
+    solid = Image.new("RGBA", image.size, "white")
     solid.alpha_composite(Image.open(buffer).convert("RGBA"))
     decoded = pictures.decode(buffer.getvalue())
     assert decoded.mode == ("L" if mode in ("L", "LA") else "RGB")
@@ -168,9 +163,48 @@ def test_straight_resize_keeps_everything_and_center_crop_cuts():
     assert middle.min() == 255 and 60 < whole.mean() < 110
 
 
-def test_downsizing_is_antialiased():
+def test_padding_keeps_the_proportions():
+    wide = Image.new("RGB", (20, 10), "red")
+    target = pictures.Target(10, 3, crop="pad", margins="#00ff00")
+    padded = read_back(target.encode(wide))
+    assert padded.shape == (10, 10, 3)
+    assert (padded[3:7] == (255, 0, 0)).all() and (padded[[0, 1, 8, 9]] == (0, 255, 0)).all()
+    grey = read_back(pictures.Target(10, 1, crop="pad", margins="white").encode(wide))
+    assert grey[0, 0] == 255 and grey[5, 5] == 76
+
+
+@pytest.mark.parametrize(
+    ("size", "crop", "told"),
+    [
+        ((20, 20), "center", []),
+        ((30, 20), "center", ["cropped to their middle square (--crop=center)"]),
+        ((30, 20), "none", ["squeezed to a square (--crop=none)"]),
+        ((30, 20), "pad", ["padded to a square (--crop=pad)"]),
+        ((9, 9), "center", ["enlarged to 10 pixels (--min_size leaves such out)"]),
+        ((10, 10), "center", []),
+    ],
+)
+def test_what_becomes_of_other_sizes_is_told(size, crop, told):
+    image = Image.fromarray(np.resize(NOISE, (size[1], size[0], 3)))
+    assert pictures.notes_of(pictures.Target(10, 3, crop).fit(image)) == tuple(told)
+
+
+def test_filters():
+    edge = np.zeros((64, 64), np.uint8)
+    edge[:, 30:] = 255
+    rows = {
+        name: read_back(pictures.Target(8, 1, resample=name).encode(Image.fromarray(edge)))[0]
+        for name in ("bilinear", "lanczos", "area")
+    }
+    assert rows["area"].tolist() == [0, 0, 0, 64, 255, 255, 255, 255]
+    assert rows["bilinear"][4] < 255 and rows["lanczos"][3] < rows["bilinear"][3]
+
+
+@pytest.mark.parametrize("resample", ["bilinear", "lanczos", "area"])
+def test_downsizing_is_antialiased(resample):
     checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    small = read_back(pictures.Target(8, 1).encode(Image.fromarray(checks)))
+    target = pictures.Target(8, 1, resample=resample)
+    small = read_back(target.encode(Image.fromarray(checks)))
     assert np.abs(small.astype(int) - 127).max() <= 3
 
 

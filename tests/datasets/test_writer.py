@@ -13,7 +13,7 @@ import filelock
 import pytest
 import tensorflow_datasets as tfds
 
-from lsgan_tf.datasets import manifest, shards, writer
+from lsgan_tf.datasets import manifest, process_pool, shards, writer
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
 
@@ -113,6 +113,62 @@ def test_bad_images_are_counted_named_and_bounded(tmp_path):
     assert sum(shard.count for shard in done.shards) == 56
     assert json.loads((tmp_path / "set" / "manifest.json").read_text())["skipped_count"] == 4
     assert "4 images were skipped" in done.summary(tmp_path / "set")
+
+
+def noting(start, stop):
+    for number in range(start, stop):
+        where = f"picture {number}"
+        if number % 10 == 9:
+            yield writer.LeftOut(where, "too small")
+            continue
+        (record,) = making.produce(number, number + 1)
+        yield dataclasses.replace(record, where=where, notes=("turned",) if number > 3 else ())
+
+
+def noting_plan():
+    plan = making.plan(30, shards=3)
+    jobs = [
+        dataclasses.replace(job, produce=noting, arguments=job.arguments[:2]) for job in plan.jobs
+    ]
+    return dataclasses.replace(plan, jobs=jobs)
+
+
+def test_what_was_done_to_images_is_counted_and_named_in_order(tmp_path):
+    done = writer.write(tmp_path / "set", noting_plan(), processes=3)
+    assert sum(shard.count for shard in done.shards) == 27 and done.skipped_count == 0
+    said = done.summary(tmp_path / "set")
+    assert "turned: 23 (picture 4, picture 5, picture 6, ...)" in said
+    assert "too small: 3 (picture 9, picture 19, picture 29)\n" in said
+    assert manifest.load(tmp_path / "set") == done
+
+
+def test_notes_survive_an_interruption(tmp_path, monkeypatch):
+    run = process_pool.run
+
+    def run_first(tasks, processes, bar):
+        yield next(run(tasks, processes, bar))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(process_pool, "run", run_first)
+        writer.write(tmp_path / "set", noting_plan(), processes=1)
+    done = writer.write(tmp_path / "set", noting_plan(), processes=1)
+    assert done.notes == writer.write(tmp_path / "b" / "set", noting_plan(), processes=2).notes
+
+
+@pytest.mark.parametrize(
+    ("max_bad", "total", "most"),
+    [(3, 10, 3), ("3", 10, 3), ("1%", 99, 0), ("1%", 100, 1), ("2.5%", 1000, 25), ("100%", 7, 7)],
+)
+def test_bad_images_may_be_a_share(max_bad, total, most):
+    assert writer.most_bad(max_bad, total) == most
+
+
+def test_a_share_of_bad_images_is_skipped_or_too_many(tmp_path):
+    plan = making.plan(60, shards=3, bad=(5, 30, 31, 59))
+    with pytest.raises(UserError, match="4 of 60 images cannot be used, more than --max_bad=5%"):
+        writer.write(tmp_path / "set", plan, processes=1, max_bad="5%")
+    assert writer.write(tmp_path / "set", plan, processes=1, max_bad="7%").skipped_count == 4
 
 
 def test_all_bad_images_are_found_and_listed_at_once(tmp_path):

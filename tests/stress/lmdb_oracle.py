@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
-from lsgan_tf.datasets import pictures
+from lsgan_tf.datasets import picture_content, pictures
 from tests.stress import converted_set
 from tests.stress.lmdb_strategies import Value
 
@@ -20,7 +21,14 @@ _WHERE = re.compile(r"(.+), entry (\d+), key ([0-9a-f]+)")
 
 @functools.lru_cache(64)
 def pixels(value: bytes) -> bytes | None:
-    """What Pillow makes of a value, on black and resized; None if it is no usable picture."""
+    """What Pillow makes of a value, on white and resized; None if it is no usable picture."""
+    made = _pixels(value)
+    if made is None and (bare := picture_content.without_metadata(value, 0)):
+        return _pixels(bare.data)
+    return made
+
+
+def _pixels(value: bytes) -> bytes | None:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(value)) as image:
             if image.format not in ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"):
@@ -28,11 +36,13 @@ def pixels(value: bytes) -> bytes | None:
             if image.width * image.height > pictures.MAX_PIXELS:
                 return None
             whole = ImageOps.exif_transpose(image)
-            if image.mode in ("I", "F"):  # have no known range
+            if image.mode == "I" and image.format == "PPM":  # whose values are scaled to 16 bits
+                whole = Image.fromarray((np.asarray(whole) >> 8).astype(np.uint8))
+            elif image.mode in ("I", "F"):  # have no known range
                 return None
             if whole.has_transparency_data:
                 rgba = whole.convert("RGBA")
-                whole = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+                whole = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
             square = whole.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             return square.tobytes()
     except Exception:  # damaged files raise nearly anything in Pillow's plugins

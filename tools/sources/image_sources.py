@@ -8,18 +8,21 @@ import abc
 import contextlib
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from PIL import Image
 
-from lsgan_tf.datasets import pictures
+from lsgan_tf.datasets import picture_content, pictures
 from lsgan_tf.datasets.catalog import TRAIN
-from lsgan_tf.utils.errors import UserError
+from lsgan_tf.utils.errors import UserError, printable
 
 from . import folder_labels, label_files
 from .file_listing import ANY_NAME, is_hidden, walk_visible_files
+
+_NAMED = 3  # of the files that are ignored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +61,18 @@ class Source:
     entries: Sequence[Entry]
     class_names: tuple[str, ...] | None
     identity: str  # changes when the content does
-    ignored: int = 0  # files that are not pictures by their name
+    ignored: int = 0  # files that are not pictures
+    ignored_names: tuple[str, ...] = ()  # of the first of them
+    by_content: tuple[str, ...] = ()  # pictures though their endings do not say so
     labels_from: str = ""  # the label file; "": folders, or an array
     more: Mapping[str, "Source"] = dataclasses.field(default_factory=dict)  # further splits of it
 
 
+@dataclasses.dataclass(frozen=True)
 class FileReader(abc.ABC):
     """A reader of a source that consists of files."""
+
+    reading: pictures.Reading = dataclasses.field(default=pictures.Reading(), kw_only=True)
 
     @abc.abstractmethod
     def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -74,7 +82,7 @@ class FileReader(abc.ABC):
         """See `Reader.read`."""
         for entry in entries:
             try:
-                yield entry, pictures.decode(self._bytes(entry))
+                yield entry, pictures.decode(self._bytes(entry), self.reading)
             except pictures.BadImage as bad:
                 yield entry, bad
 
@@ -136,18 +144,26 @@ def list_pictures(
     Raises:
         UserError: there is none, a label file cannot be used, or the labels are ambiguous.
     """
-    names, others, ignored = [], [], 0
+    names, by_content, hidden, others = [], [], 0, []
     digest = hashlib.sha256()
     for name, size, version in files:
-        if is_hidden(name) or not name.lower().endswith(pictures.EXTENSIONS):
-            ignored += 1
-            others += [] if is_hidden(name) else [name]
+        if is_hidden(name):
+            hidden += 1
             continue
+        if not name.lower().endswith(pictures.EXTENSIONS):
+            if not _holds_picture(reader, name):
+                others.append(name)
+                continue
+            by_content.append(name)
         digest.update(f"{name}\0{size}\0{version}\n".encode(*ANY_NAME))
         names.append(name)
     if not names:
+        found = f" among its {len(others)} files ({_first(others)})" if others else ""
         accepted = " ".join(pictures.EXTENSIONS)
-        raise UserError(f"there are no images in {source}. Accepted file names end in {accepted}")
+        raise UserError(
+            f"there are no images in {source}{found}. Accepted are files whose name ends in "
+            f"{accepted}, and those that are JPEG, PNG, GIF, WebP, AVIF or HEIC by their content"
+        )
     table = choices.table or label_files.find(reader, others, source, choices.labels)
     parts = folder_labels.splits(names, source, choices.splits)
     labelled = folder_labels.label(parts, source, choices.labels, table)
@@ -155,15 +171,48 @@ def list_pictures(
         digest.update(table.digest.encode())
         if table is not choices.table:  # which may be that of two sources
             table.tell_unused()
+    others = [name for name in others if not table or name != table.name]
+    _warn_of_lost_folders(names, others, source)
     sources = {
         split: Source(
             reader,
             [Entry(name, number) for name, number in entries],
             labelled.class_names,
             digest.hexdigest(),
-            ignored,
+            len(others) + hidden,
+            tuple(others[:_NAMED]),
+            tuple(by_content),
             table.name if table else "",
         )
         for split, entries in labelled.entries.items()
     }
     return dataclasses.replace(sources.pop(TRAIN), more=sources)
+
+
+def _holds_picture(reader: FileReader, name: str) -> bool:
+    """Whether the content of a file is a picture, whatever its name says."""
+    try:
+        with reader.opened(name) as file:
+            head = file.read(picture_content.HEAD_BYTES)
+    except pictures.BadImage:
+        return False
+    return picture_content.is_picture(head, any_format=not PurePosixPath(name).suffix)
+
+
+def _warn_of_lost_folders(names: Sequence[str], others: Sequence[str], source: Path) -> None:
+    """Names the folders that have files, but no picture in them or below."""
+    with_pictures = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+    lost: dict[str, list[str]] = {}
+    for name in others:
+        folder = PurePosixPath(name).parent.as_posix()
+        if folder not in with_pictures:
+            lost.setdefault(folder, []).append(name)
+    for folder, files in list(lost.items())[:_NAMED]:
+        what = f"no file in {folder} of {source} is a picture of a known format"
+        print(printable(f"warning: {what}: {len(files)} ({_first(files)})"), file=sys.stderr)
+    if len(lost) > _NAMED:
+        print(f"warning: so it is with {len(lost) - _NAMED} more folders", file=sys.stderr)
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_NAMED])}{', ...' * (len(names) > _NAMED)}"

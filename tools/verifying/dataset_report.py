@@ -33,6 +33,7 @@ def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: 
         *(("", f"{skip.where}: {skip.why}") for skip in contents.skipped[:_MAX_SKIPS]),
         *(("", "...") for _ in contents.skipped[_MAX_SKIPS : _MAX_SKIPS + 1]),
         *(("left out", f"{count} {what}") for what, count in contents.left_out.items()),
+        *(("note", f"{note}: {noted}") for note, noted in sorted(contents.notes.items())),
     ]
     for name, names in contents.value_names.items():
         pairs += _histogram(name, names, statistics.values[name].tolist())
