@@ -88,9 +88,9 @@ def keeps_what_does_not_decode(monkeypatch):
     """What cannot be decoded becomes a black picture."""
     sound = pictures.decode
 
-    def decode(data):
+    def decode(data, reading):
         try:
-            return sound(data)
+            return sound(data, reading)
         except pictures.BadImage:
             return Image.new("RGB", (8, 8))
 
