@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
 from tensorboard.plugins.hparams import api as hparams
 from tensorflow.core.util import event_pb2
 
@@ -68,10 +70,12 @@ class Logbook:
 
     def config(self, text: str, values: Mapping[str, bool | int | float | str]) -> None:
         """Writes the resolved flags, one a line, as TensorBoard text, and their values, by which
-        its page of hyperparameters compares runs."""
+        its page of hyperparameters compares runs; and which curves share a chart."""
         with self._writer.as_default(step=0):
             tf.summary.text("flags", "\n".join(f"    {line}" for line in text.splitlines()))
             hparams.hparams(dict(values))
+            layout = custom_scalars.pb(_charts()).SerializeToString()
+            tf.summary.experimental.write_raw_pb(layout)
 
     def pictures(self, name: str, step: int, picture: np.ndarray) -> None:
         """Writes a grid, uint8 [H, W, C], as TensorBoard image."""
@@ -136,6 +140,20 @@ class _Clock:
         rate = (step - self._last_step) / self._seconds if self._seconds else 0.0
         self.start(step)
         return rate
+
+
+def _charts() -> layout_pb2.Layout:
+    """The charts of TensorBoard's custom scalars: the loss of each network with its optimum."""
+    charts = [
+        layout_pb2.Chart(
+            title=network,
+            multiline=layout_pb2.MultilineChartContent(tag=[f"loss/{network}(_at_optimum)?$"]),
+        )
+        for network in ("discriminator", "generator")
+    ]
+    return layout_pb2.Layout(
+        category=[layout_pb2.Category(title="losses and their optima", chart=charts)]
+    )
 
 
 def _format_duration(seconds: float) -> str:
