@@ -144,6 +144,7 @@ class Recorder(contextlib.AbstractContextManager):
             f"{config.batch_size // replicas} images a step",
             flush=True,
         )
+        build.warn_of_batch(config, self._dataset.num_examples)
         if step == 0:
             self._show_reals()
             self._logbook.config(config.to_flagfile(), vars(config))
