@@ -127,7 +127,7 @@ def test_the_help_of_training_is_in_groups():
     ]
     assert [done.stdout.index(place) for place in places] == sorted(map(done.stdout.index, places))
     assert done.stdout.index("What to learn from:") < 100
-    assert "(default 64; a positive integer)" in done.stdout
+    assert "(default 64; a positive integer)" in " ".join(done.stdout.split())
     assert "--pdb" not in done.stdout  # of absl
     full = run_command("train", "--helpfull")
     assert full.returncode == 0

@@ -183,7 +183,8 @@ class Recorder(contextlib.AbstractContextManager):
         self._bar.update(step - self._bar.n)
         if self._stop.received:  # `finish` logs and samples
             return
-        line = self._logbook.is_silent() and not self._is_watched
+        told = self._is_watched or step == self._logged
+        line = self._logbook.is_silent() and not told
         grid = not self._sampled and time.monotonic() >= self._first_grid_due
         if not (line or grid):
             return
