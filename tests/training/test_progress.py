@@ -15,8 +15,9 @@ from tests.run_contents import assert_same_variables, read_lines, read_variables
 
 
 @pytest.fixture
-def slow(tiny_config, monkeypatch):
+def slow(tiny_config, trained_once, monkeypatch):
     """The Config of a run that takes minutes, as it were: each call of the graph is silent."""
+    trained_once()  # which other tests share: it is not slow
     monkeypatch.setattr(logbook, "_SILENCE", 0.0)
     monkeypatch.setattr(recorder, "_FIRST_GRID", 0.0)
     rare = {"log_every": 100, "sample_every": 100, "checkpoint_every": 8}
@@ -53,7 +54,7 @@ def test_lines_and_the_first_grid_come_by_time_as_well(slow, trained_once, capsy
     assert whole["d_loss"] == pytest.approx(sum(means) / len(means), rel=1e-5)
 
 
-def test_a_run_that_speaks_often_says_no_more(trained_once, tiny_config, capsys):
+def test_a_run_that_speaks_often_says_no_more(tiny_config, capsys):
     lines = _run(tiny_config(), capsys).out.splitlines()
     assert [line.split()[1] for line in lines if " d_loss " in line] == [
         f"{step}/12" for step in (3, 6, 9, 12)
