@@ -20,6 +20,22 @@ from lsgan_tf.utils.layout import RECIPES
 from lsgan_tf.utils.settings import LABEL_PRESETS
 
 COLUMNS = ("recipe", "data set", "network", "objective", "optimizer", "steps", "what")
+# The field of `Config` that begins each group of flags in --help.
+_GROUPS = {
+    "dataset": "What to learn from",
+    "network": "The networks",
+    "objective": "What to minimise",
+    "schedule": "How to train",
+    "dtype_policy": "How to run it",
+    "run_dir": "What to keep",
+    "eval_every": "How to score it meanwhile",
+}
+_SWITCHES = {
+    "dry_run": "Print the resolved run and its networks, then stop.",
+    "list_recipes": "Print the recipes of flags/, then stop.",
+    "list_networks": "Print the pairs of networks, then stop.",
+    "allow_config_change": "Resume a run under changed flags.",
+}
 # What is said of one penalty or network means nothing for another.
 _SETTINGS_OF = {
     "penalty": ("penalty_weight", "penalty_width", "penalty_target", "penalty_every"),
@@ -36,14 +52,17 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
     for field in dataclasses.fields(Config):
         define(*_flag(field))
-    switches = {
-        "dry_run": "Print the resolved run and its networks, then stop.",
-        "list_recipes": "Print the recipes of flags/, then stop.",
-        "list_networks": "Print the pairs of networks, then stop.",
-        "allow_config_change": "Resume a run under changed flags.",
-    }
-    for name, text in switches.items():
+    for name, text in _SWITCHES.items():
         define(flags.DEFINE_boolean, name, False, text)
+
+
+def flag_groups() -> dict[str, list[str]]:
+    """The flags of `define_flags` in groups, for --help: {title: names}."""
+    groups, title = {}, ""
+    for field in dataclasses.fields(Config):
+        title = _GROUPS.get(field.name, title)
+        groups.setdefault(title, []).append(field.name)
+    return groups | {"Of this command alone": [*_SWITCHES]}
 
 
 def _flag(field):

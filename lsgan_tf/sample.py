@@ -68,6 +68,9 @@ _TIMELAPSE = flags.DEFINE_enum(
     ["", *timelapse.KINDS],
     "How training changed the pictures of fixed latents, from R/samples: a GIF, or rows of a PNG.",
 )
+_SCALE = flags.DEFINE_integer(
+    "scale", 1, "Show each pixel as a square of this side, in grids, strips and animations.", 1, 16
+)
 _OUTPUT = flags.DEFINE_string(
     "output",
     "",
@@ -112,7 +115,7 @@ def _write_timelapse():
     _check_ending([ending], f" with --timelapse={_TIMELAPSE.value}")
     run, _, _ = load.read_run()
     path = Path(_OUTPUT.value or run.directory / f"timelapse{ending}")
-    steps = timelapse.write(run, _TIMELAPSE.value, path)
+    steps = timelapse.write(run, _TIMELAPSE.value, path, _SCALE.value)
     print(f"{path}: grids shown: {len(steps)}, from step {steps[0]} to {steps[-1]}")
 
 
@@ -129,6 +132,8 @@ def _check():
             raise UserError(
                 f"--{flag.name} goes with a grid, without --interpolate, --separate and .npz."
             )
+    if _SCALE.value > 1 and _of_many():
+        raise UserError("--scale is for looking; --separate and .npz keep the pictures' own size.")
     if _LABELS.value == classes.OF_DATA and not _of_many():
         raise UserError(
             "--labels=data is for many pictures, with --separate or an --output ending in .npz; "
@@ -220,7 +225,8 @@ def _grid(trained, generate, count, latents_at, labels):
     chosen = _labels_for(trained, count, columns, labels)
     reals = None if chosen is None else _reals(trained, chosen[:columns])
     pictures = generate(latents_at(0, count), chosen)
-    return picture_files.write_grid(_path(trained, labels, ".png"), pictures, columns, reals)
+    path = _path(trained, labels, ".png")
+    return picture_files.write_grid(path, pictures, columns, reals, _SCALE.value)
 
 
 def _many(trained, generate, count, latents_at, labels):
@@ -286,12 +292,12 @@ def _walk(trained, generate, count, latents_at, labels):
 
     distribution = trained.generator.latent_distribution
     frames = sampler.interpolate(latents_at(0, count), _FRAMES.value, distribution)
-    walks = count - 1
-    chosen = _labels_for(trained, walks, walks, labels)
+    chosen = _labels_for(trained, count - 1, count - 1, labels)
     pictures = generate(frames, None if chosen is None else chosen.repeat(_FRAMES.value))
     if _INTERPOLATE.value == "gif":
-        return picture_files.write_gif(_path(trained, labels, ".gif"), pictures)
-    return picture_files.write_grid(_path(trained, labels, ".png"), pictures, _FRAMES.value)
+        return picture_files.write_gif(_path(trained, labels, ".gif"), pictures, _SCALE.value)
+    path = _path(trained, labels, ".png")
+    return picture_files.write_grid(path, pictures, _FRAMES.value, scale=_SCALE.value)
 
 
 def _columns(trained, labels):

@@ -39,5 +39,4 @@ def _with_data_of_run(resolved):
 
 if __name__ == "__main__":
     recipes.define_flags()
-    flags.adopt_module_key_flags(recipes)  # so that --help shows them
-    command_line.run(main, flags_parser=recipes.parse)
+    command_line.run(main, flags_parser=recipes.parse, flag_groups=recipes.flag_groups())

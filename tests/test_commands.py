@@ -110,10 +110,28 @@ def test_evaluate_and_compare(run_dir, data_dir, tmp_path, monkeypatch):
     ],
 )
 def test_help_shows_the_flags(name, flag):
-    out = run_command(name, "--help").stdout
+    done = run_command(name, "--help")
+    out = done.stdout
+    assert done.returncode == 0 and done.stderr == ""
     assert flag in out
     if name != "train_classifier":
         assert "--run_dir" in out and "--checkpoint" in out
+
+
+def test_the_help_of_training_is_in_groups():
+    done = run_command("train", "--flagfile=flags/cifar10.flags", "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    places = [
+        *("What to learn from:", "--dataset: ", "--data_dir: ", "The networks:", "--network: "),
+        *("How to train:", "--learning_rate: ", "What to keep:", "--run_dir: ", "--[no]dry_run: "),
+    ]
+    assert [done.stdout.index(place) for place in places] == sorted(map(done.stdout.index, places))
+    assert done.stdout.index("What to learn from:") < 100
+    assert "(default 64; a positive integer)" in " ".join(done.stdout.split())
+    assert "--pdb" not in done.stdout  # of absl
+    full = run_command("train", "--helpfull")
+    assert full.returncode == 0
+    assert "--[no]pdb" in full.stdout and "--dataset" in full.stdout
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path):

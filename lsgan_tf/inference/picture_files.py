@@ -46,7 +46,11 @@ def check_ending(path: Path, endings: Sequence[str], why: str = "") -> None:
 
 
 def write_grid(
-    path: Path, pictures: np.ndarray, columns: int, reals: np.ndarray | None = None
+    path: Path,
+    pictures: np.ndarray,
+    columns: int,
+    reals: np.ndarray | None = None,
+    scale: int = 1,
 ) -> Path:
     """Writes a grid as one picture; returns the path.
 
@@ -55,12 +59,13 @@ def write_grid(
         pictures: uint8 [N, H, W, C].
         columns: columns of the grid.
         reals: real examples above the grid, uint8 [columns, H, W, C], or None.
+        scale: the side of the square that shows a pixel.
     """
     picture = images.grid(pictures, columns)
     if reals is not None:
         line = np.zeros((_REALS_LINE, *picture.shape[1:]), np.uint8)
         picture = np.concatenate([images.grid(reals, columns), line, picture])
-    return write_picture(path, picture)
+    return write_picture(path, images.enlarged(picture, scale))
 
 
 def write_picture(path: Path, picture: np.ndarray) -> Path:
@@ -70,9 +75,11 @@ def write_picture(path: Path, picture: np.ndarray) -> Path:
     return path
 
 
-def write_gif(path: Path, pictures: np.ndarray) -> Path:
-    """Writes uint8 [N, H, W, C] as an animation; returns the path."""
-    files.write_bytes(path, images.encode_gif(pictures))
+def write_gif(path: Path, pictures: np.ndarray, scale: int = 1) -> Path:
+    """Writes uint8 [N, H, W, C] as an animation, a pixel as a square of side `scale`; returns the
+    path."""
+    frames = (images.enlarged(picture, scale) for picture in pictures)
+    files.write_bytes(path, images.encode_gif(frames))
     return path
 
 

@@ -6,10 +6,11 @@ import numpy as np
 
 
 class KernelDistance(NamedTuple):
-    """KID: the mean of MMD^2 over subsets, and its standard deviation between them."""
+    """KID: the mean of MMD^2 over subsets, and its standard deviation between them; None: there is
+    one pair of subsets, the whole sets."""
 
     mean: float
-    std: float
+    std: float | None
 
 
 def kernel_distance(
@@ -35,7 +36,7 @@ def kernel_distance(
     """
     size = min(subset_size, len(real), len(fake))
     if size == len(real) == len(fake):
-        return KernelDistance(squared_mmd(real, fake), 0.0)
+        return KernelDistance(squared_mmd(real, fake), None)
     rng = np.random.default_rng(seed)
     values = [
         squared_mmd(real[_choice(rng, len(real), size)], fake[_choice(rng, len(fake), size)])

@@ -65,9 +65,10 @@ def compare(
         subset_size=settings.kid_subset_size,
         seed=settings.seed,
     )
+    spread = {} if kid.std is None else {"std": kid.std}
     scores = [
         Score("fid", _defined_on(extractor, "FID"), fid),
-        Score("kid", _defined_on(extractor, "KID"), kid.mean, {"std": kid.std}),
+        Score("kid", _defined_on(extractor, "KID"), kid.mean, spread),
     ]
     if fake.inception_score is not None:
         title = "Inception score" if _is_inception(extractor) else "class score"

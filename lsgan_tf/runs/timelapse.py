@@ -25,7 +25,7 @@ _MOST_ROWS = 8
 _SMALLEST_TEXT = 10  # pixels: of larger grids, a 32nd of their width
 
 
-def write(run: Run, kind: str, path: Path) -> list[int]:
+def write(run: Run, kind: str, path: Path, scale: int = 1) -> list[int]:
     """Writes how the images of the run's fixed latents changed from step to step.
 
     Args:
@@ -33,6 +33,7 @@ def write(run: Run, kind: str, path: Path) -> list[int]:
         kind: "gif": an animation of the grids, 200 at most, evenly spaced. "png": the first rows of
             eight grids at most below each other, closer together where training begins.
         path: the file.
+        scale: the side of the square that shows a pixel.
 
     Returns:
         The steps that are shown, in order; the first and the last grid are among them.
@@ -41,7 +42,7 @@ def write(run: Run, kind: str, path: Path) -> list[int]:
         UserError: there is no run, no grid, or one that cannot be used; or the file cannot be
             written.
     """
-    grids = _Grids(run)
+    grids = _Grids(run, scale)
     if kind == "gif":
         height, width, _ = grids.shape
         most = min(_MOST_FRAMES, max(2, _MOST_PIXELS // (height * width)))
@@ -55,29 +56,31 @@ def write(run: Run, kind: str, path: Path) -> list[int]:
 
 
 class _Grids:
-    """Reads the sample grids of a run.
+    """Reads the sample grids of a run, enlarged by an integer.
 
     Attributes:
         steps: their steps, in order; at least one.
-        cell_height: pixels of an image.
+        row_height: pixels of the first row of images, with what is around it.
         shape: height, width, channels of each grid.
     """
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, scale: int):
         config, data = run.read()
-        self._run, self.steps = run, run.list_sampled_steps()
+        self._run, self._scale, self.steps = run, scale, run.list_sampled_steps()
         if not self.steps:
             raise UserError(
                 f"{run.samples} holds no sample grid (STEP.png) yet. python -m lsgan_tf.train "
                 "writes one at step 0 and after every --sample_every steps."
             )
         rows, columns = images.grid_size(len(data.class_names or ()) if config.conditional else 0)
-        self.cell_height, cell_width, channels = data.image_shape
+        cell_height, cell_width, channels = data.image_shape
         height, width = (
             count * (side + images.GAP) + images.GAP
-            for count, side in ((rows, self.cell_height), (columns, cell_width))
+            for count, side in ((rows, cell_height), (columns, cell_width))
         )
-        self.shape = height, width, channels
+        self._stored_shape = height, width, channels
+        self.shape = height * scale, width * scale, channels
+        self.row_height = (cell_height + 2 * images.GAP) * scale
 
     def read(self, step: int) -> np.ndarray:
         """The grid of a step, uint8 of this shape.
@@ -86,7 +89,7 @@ class _Grids:
             UserError: the file is damaged or of another size.
         """
         path = self._run.sample_path(step)
-        height, width, channels = self.shape
+        height, width, channels = self._stored_shape
         try:
             picture = _decode(path).convert("L" if channels == 1 else "RGB")
             if picture.size != (width, height):
@@ -97,7 +100,7 @@ class _Grids:
                 f"{path} cannot be used: {error}. Move it out of {path.parent} and give the same "
                 "command again."
             ) from error
-        return np.asarray(picture).reshape(self.shape)
+        return images.enlarged(np.asarray(picture).reshape(self._stored_shape), self._scale)
 
 
 def _decode(path: Path) -> Image.Image:
@@ -139,7 +142,7 @@ def _rows(grids, steps):
     """The first row of each grid, with its step on the left."""
     _, grid_width, channels = grids.shape
     font = _font(grid_width)
-    height = grids.cell_height + 2 * images.GAP
+    height = grids.row_height
     width = round(max(font.getlength(f"{step:,}") for step in steps) + font.size)
     rows = []
     for step in steps:

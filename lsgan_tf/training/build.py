@@ -1,5 +1,7 @@
 """From a `Config` to the objects of a run."""
 
+import sys
+
 import keras
 
 from lsgan_tf import networks
@@ -62,6 +64,16 @@ def gan(
         ) from error
     model.compile(*optimizers(config), jit_compile=config.jit_compile)
     return model
+
+
+def warn_of_batch(config: Config, num_examples: int | None) -> None:
+    """Says so if a step takes images more than once; it trains nonetheless. None: not known."""
+    if num_examples is not None and config.batch_size > num_examples:
+        print(
+            f"warning: --batch_size={config.batch_size} is more than the {num_examples} images of "
+            f"{config.dataset}: each step takes some of them several times.",
+            file=sys.stderr,
+        )
 
 
 def _networks(config, image_shape, class_names) -> tuple[Generator, Discriminator]:

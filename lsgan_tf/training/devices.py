@@ -1,5 +1,6 @@
 """Which devices, and which processes, a run is spread over."""
 
+import collections
 import os
 from collections.abc import Callable
 
@@ -71,6 +72,17 @@ def numerics() -> dict[str, str]:
         "oneDNN": "on" if onednn else "off",
         "device": details[0].get("device_name", "GPU") if gpus else processor_name(),
     }
+
+
+def describe() -> str:
+    """The devices of this process, for people: the names of its GPUs, or that of its processor."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        threads = numerics()["threads"]
+        return f"{processor_name()}, {threads} thread{'s' if threads != '1' else ''}"
+    details = map(tf.config.experimental.get_device_details, gpus)
+    names = collections.Counter(one.get("device_name", "GPU") for one in details)
+    return " and ".join(f"{count} x {name}" for name, count in names.items())
 
 
 def _default_threads():

@@ -22,8 +22,9 @@ def print_run(config: Config) -> None:
     print(config.to_flagfile() + f"--run_dir={config.run_dir}\n--data_dir={config.data_dir}")
     count = "not yet prepared:" if facts.num_examples is None else facts.num_examples
     print(f"# {count} images of {facts.image_shape}")
+    build.warn_of_batch(config, facts.num_examples)
     for network in (gan.generator, gan.discriminator):
-        network.summary(expand_nested=True, line_length=100)
+        network.summary(expand_nested=True)  # of a width that fits: more is cut off
     if missing:
         print(f"The data are missing: {missing}")
 

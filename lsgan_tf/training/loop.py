@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import re
 import time
@@ -103,26 +104,30 @@ def _train_from(step, config, strategy, workers, dataset, gan, recorder, stop):
                 _run_steps(gan, iterator, end - step, dataset)
             step = end
             # A stop leaves what is due to `finish`: whoever asks may not wait for more than a save.
-            if not cadences.anything_is_due(step) or workers.any(stop.received is not None):
-                continue
-
-            # What has diverged is neither logged nor sampled nor saved.
-            with recorder.timed():
-                metrics = _finite_metrics(gan, step, config, recorder)
-            if cadences.log_is_due(step):
-                recorder.log(step, metrics)
-                gan.reset_metrics()
-            if cadences.checkpoint_is_due(step):
-                recorder.save(step)  # and sample
-            elif cadences.sample_is_due(step):
-                recorder.sample(step)
-            if cadences.score_is_due(step):
-                recorder.score(step)
+            if cadences.anything_is_due(step) and not workers.any(stop.received is not None):
+                _do_what_is_due(step, cadences, config, gan, recorder)
+            read_metrics = functools.partial(_finite_metrics, gan, step, config, recorder)
+            recorder.show_progress(step, read_metrics)
 
         metrics = _finite_metrics(gan, step, config, recorder)
         recorder.keep(step)
     recorder.finish(step, metrics)
     workers.barrier()  # no worker leaves before the last step is saved
+
+
+def _do_what_is_due(step, cadences, config, gan, recorder):
+    # What has diverged is neither logged nor sampled nor saved.
+    with recorder.timed():
+        metrics = _finite_metrics(gan, step, config, recorder)
+    if cadences.log_is_due(step):
+        recorder.log(step, metrics)
+        gan.reset_metrics()
+    if cadences.checkpoint_is_due(step):
+        recorder.save(step)  # and sample
+    elif cadences.sample_is_due(step):
+        recorder.sample(step)
+    if cadences.score_is_due(step):
+        recorder.score(step)
 
 
 def _run_steps(gan, iterator, steps, dataset):

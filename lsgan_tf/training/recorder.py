@@ -3,6 +3,9 @@
 import contextlib
 import functools
 import shlex
+import sys
+import time
+from collections.abc import Callable
 
 from lsgan_tf.inference import sampler
 from lsgan_tf.inference.classes import SEARCHED
@@ -13,7 +16,9 @@ from lsgan_tf.runs.logbook import Logbook
 from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.training import build, devices, initial_weights
 from lsgan_tf.training.periodic_scores import PeriodicScores
-from lsgan_tf.utils import images
+from lsgan_tf.utils import images, progress
+
+_FIRST_GRID = 100.0  # seconds, so that the first one after step 0 is there within two minutes
 
 
 class NoRecorder(contextlib.AbstractContextManager):
@@ -26,6 +31,9 @@ class NoRecorder(contextlib.AbstractContextManager):
         return contextlib.nullcontext()
 
     def start(self, step):
+        pass
+
+    def show_progress(self, step, read_metrics):
         pass
 
     def log(self, step, metrics):
@@ -136,14 +144,16 @@ class Recorder(contextlib.AbstractContextManager):
         """Announces the run and does what is due before its first step, or was when it ended."""
         self._logbook.start(step)
         self._logged = self._sampled = self._saved = step
+        self._first_grid_due = time.monotonic() + _FIRST_GRID
         config, replicas = self._config, self._replicas
-        print(
+        progress.say(
             f"{'resuming' if step else 'training'} {self._run.directory} from step {step} to "
             f"{config.train_steps}: {self._dataset.num_examples} images of {config.dataset}, "
             f"{replicas} replica{'s' if replicas > 1 else ''} x "
-            f"{config.batch_size // replicas} images a step",
-            flush=True,
+            f"{config.batch_size // replicas} images a step, on {devices.describe()}"
         )
+        build.warn_of_batch(config, self._dataset.num_examples)
+        self._show_bar(step)
         if step == 0:
             self._show_reals()
             self._logbook.config(config.to_flagfile(), vars(config))
@@ -158,6 +168,32 @@ class Recorder(contextlib.AbstractContextManager):
         """A context that counts its time as training; the rest is sampling and saving."""
         return self._logbook.training()
 
+    def show_progress(self, step: int, read_metrics: Callable[[], dict[str, float]]) -> None:
+        """Shows how far the run is, by time, whatever is due by steps.
+
+        On a terminal a bar moves; elsewhere a line is printed about once a minute. The first grid
+        after that of step 0 is drawn here if it is not due within two minutes. Nothing else is
+        written, and no state of the training changes.
+
+        Args:
+            step: the step that is reached.
+            read_metrics: gives the mean metrics since the last log line. All workers would have to
+                call it, and only the chief looks at the time: of several it shows none.
+        """
+        self._bar.update(step - self._bar.n)
+        if self._stop.received:  # `finish` logs and samples
+            return
+        told = self._is_watched or step == self._logged
+        line = self._logbook.is_silent() and not told
+        grid = not self._sampled and time.monotonic() >= self._first_grid_due
+        if not (line or grid):
+            return
+        metrics = read_metrics() if self._workers == 1 else {}  # what has diverged is not sampled
+        if line:
+            self._logbook.progress(step, metrics)
+        if grid:
+            self.sample(step)
+
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Writes the mean metrics since the last log line, and the learning rates from here on."""
         self._logbook.metrics(step, {**metrics, **build.read_learning_rates(self._gan)})
@@ -171,7 +207,7 @@ class Recorder(contextlib.AbstractContextManager):
         self._logbook.pictures("samples", step, picture)
         self._logbook.flush()
         self._sampled = step
-        print(f"step {step}: {path}", flush=True)
+        progress.say(f"step {step}: {path}")
 
     def save(self, step: int) -> None:
         """Saves a checkpoint, then its samples and the gallery: it may be killed at any moment."""
@@ -188,7 +224,7 @@ class Recorder(contextlib.AbstractContextManager):
         try:
             scores, count = self._scores.compute()
         except GivenUp:
-            print(
+            progress.say(
                 f"{self._stop.received.name}: the score of step {step} is given up; the same "
                 "command makes up for it."
             )
@@ -215,12 +251,22 @@ class Recorder(contextlib.AbstractContextManager):
         if step != self._sampled:
             self.sample(step)
         self._write_gallery()
-        print(self._last_words(step))
+        self._bar.close()
+        progress.say(self._last_words(step))
 
     def describe_kept_checkpoint(self) -> str:
         """A sentence that says which checkpoint a run that fails still has."""
         steps = available(self._run.checkpoints)
         return f"The checkpoint of step {steps[-1]} is kept." if steps else "No checkpoint yet."
+
+    def _show_bar(self, step):
+        """On a terminal, until the run ends."""
+        on_terminal = sys.stderr.isatty()
+        counts = {"total": self._config.train_steps, "initial": step, "unit": "step"}
+        bar = progress.bar(**counts, miniters=1, leave=False, disable=not on_terminal)
+        self._bar = self._held.enter_context(bar)
+        # A terminal that knows no width, as some containers have, shows no bar.
+        self._is_watched = on_terminal and bar.ncols != 0 and sys.stdout.isatty()
 
     def _show_reals(self):
         """Writes a grid of real images, of the classes of the sample grid where there are any."""

@@ -9,7 +9,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -46,9 +47,14 @@ def _own_flags() -> str:
 
 
 def run(
-    main: Callable[[], None], flags_parser: Callable[[list[str]], list[str]] = parse_flags
+    main: Callable[[], None],
+    flags_parser: Callable[[list[str]], list[str]] = parse_flags,
+    flag_groups: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Parses the flags, calls `main()`, and ends the process: with status 1 upon a `UserError`.
+
+    --help prints the flags by the titles of `flag_groups`, else those of the command in the order
+    of their definition; --helpfull also those that absl and other modules define.
 
     Printing never fails: output is dropped if stdout or stderr is closed, has no reader any more or
     is a terminal that was closed; characters that their encoding lacks are escaped.
@@ -69,10 +75,38 @@ def run(
             sys.exit("interrupted")
 
     def parse(argv):
+        if "--helpfull" in argv:
+            app.usage(writeto_stdout=True, exitcode=0)
+        if not {"--help", "-help", "--helpshort", "-h", "-?"}.isdisjoint(argv):
+            print(_help(flag_groups or {"Flags": _own_flags_in_order()}))
+            sys.exit()
         with exit_on_user_error():
             return flags_parser(argv)
 
     app.run(start, flags_parser=parse)
+
+
+def _own_flags_in_order() -> list[str]:
+    return [flag.name for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])]
+
+
+def _help(groups: Mapping[str, Sequence[str]]) -> str:
+    lines = [sys.modules["__main__"].__doc__.strip()]
+    for title, names in groups.items():
+        lines += ["", f"{title}:", *(_describe(flags.FLAGS[name]) for name in names)]
+    return "\n".join(
+        [*lines, "", "--flagfile=FILE reads flags from a file, one a line. --helpfull: all flags."]
+    )
+
+
+def _describe(flag: flags.Flag) -> str:
+    facts = [] if flag.default in (None, "", []) else [f"default {flag.default_as_str[1:-1]}"]
+    facts += [flag.parser.syntactic_help] if flag.parser.syntactic_help else []
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    text = f"{name}: {flag.help}" + f" ({'; '.join(facts)})" * bool(facts)
+    return textwrap.fill(
+        text, 80, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
+    )
 
 
 def _name_tools_in_help():

@@ -62,6 +62,11 @@ def grid(images: ArrayLike, columns: int, gap: int = GAP) -> np.ndarray:
     return canvas
 
 
+def enlarged(images: np.ndarray, scale: int) -> np.ndarray:
+    """Images [..., H, W, C] with each pixel as a square of this side."""
+    return images.repeat(scale, axis=-3).repeat(scale, axis=-2) if scale > 1 else images
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """The bytes of a PNG file of one uint8 image [H, W, 1 or 3]."""
     buffer = io.BytesIO()

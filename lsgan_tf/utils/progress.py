@@ -1,4 +1,4 @@
-"""Progress bars that a terminal and a log file can both show."""
+"""Progress that a terminal and a log file can both show: bars, and lines beside them."""
 
 import sys
 from collections.abc import Iterable
@@ -19,3 +19,9 @@ def bar(iterable: Iterable | None = None, **options: Any) -> tqdm.tqdm:
     if not sys.stderr.isatty():
         options |= {"delay": _SECONDS, "mininterval": _SECONDS, "miniters": 1}
     return tqdm.tqdm(iterable, **options)
+
+
+def say(text: str) -> None:
+    """Prints a line to stdout, above the bars of a terminal."""
+    tqdm.tqdm.write(text)
+    sys.stdout.flush()

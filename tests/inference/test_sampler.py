@@ -86,6 +86,15 @@ def test_strip_and_gif(run_sample, trained):
     assert 2 <= gif.n_frames <= 10  # equal neighbours are merged
 
 
+@pytest.mark.parametrize("changes", [{}, {"interpolate": "strip"}, {"interpolate": "gif"}])
+def test_a_scale_shows_each_pixel_as_a_square(run_sample, trained, changes):
+    small, large = (
+        np.asarray(Image.open(run_sample(run_dir=trained, num=3, scale=scale, **changes)))
+        for scale in (1, 3)
+    )
+    np.testing.assert_array_equal(large, np.kron(small, np.ones((3, 3), np.uint8)))
+
+
 def test_timelapse_of_what_training_wrote(run_sample, trained, conditional, tmp_path):
     path = run_sample(run_dir=trained, timelapse="gif")
     assert path == f"{trained}/timelapse.gif"
@@ -158,6 +167,7 @@ def test_labels_that_would_be_left_out_are_refused(run_sample, conditional):
         ({"labels": "a"}, "--labels: this run was trained without --conditional"),
         ({"reals": True}, "--reals: this run was trained without --conditional"),
         ({"interpolate": "gif", "separate": True}, "choose one"),
+        ({"scale": 2, "separate": True}, "--scale is for looking"),
         ({"interpolate": "gif", "num": 1}, "two|--num=2"),
         ({"timelapse": "gif", "interpolate": "gif"}, "leave --interpolate out"),
         ({"timelapse": "png", "reals": False, "seed": 1}, "leave --seed, --reals out"),

@@ -1,8 +1,16 @@
 """What TensorBoard is told of the losses at the optimum, and of the flags."""
 
+import json
+
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
 from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
 
 from lsgan_tf.config import Config
 from lsgan_tf.gan import objectives
@@ -50,3 +58,29 @@ def test_the_flags_are_hyperparameters(tmp_path):
     values = parsed.session_start_info.hparams
     assert values["batch_size"].number_value == 4 and values["learning_rate"].number_value == 0.5
     assert values["mirror"].bool_value and values["objective"].string_value == "least_squares"
+
+
+def test_a_loss_and_its_optimum_share_a_chart(tmp_path):
+    """As the server of TensorBoard answers what its page asks."""
+    logbook = Logbook(Run(tmp_path), objectives.LeastSquares(), batch_size=4, train_steps=2)
+    logbook.config("--batch_size=4", {})
+    logbook.metrics(1, {"d_loss": 0.5, "d_penalty": 0.25, "g_loss": 0.75})
+    logbook.flush()
+    multiplexer = EventMultiplexer().AddRun(str(tmp_path), "run")
+    multiplexer.Reload()
+    context = TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(tmp_path)))
+    context.plugin_name_to_instance = {"scalars": ScalarsPlugin(context)}
+    plugin = CustomScalarsPlugin(context)
+    (category,) = json.loads(plugin.layout_impl(RequestContext(), ""))["category"]
+    shown = {
+        chart["title"]: {
+            tag
+            for pattern in chart["multiline"]["tag"]
+            for tag in plugin.scalars_impl(RequestContext(), "run", pattern, "")["tag_to_events"]
+        }
+        for chart in category["chart"]
+    }
+    assert shown == {
+        network: {f"loss/{network}", f"loss/{network}_at_optimum"}
+        for network in ("discriminator", "generator")
+    }

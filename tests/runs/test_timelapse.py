@@ -50,6 +50,17 @@ def _frames(path):
     return frames
 
 
+@pytest.mark.parametrize("kind", timelapse.KINDS)
+def test_a_scale_enlarges_the_grids_and_not_the_text(run, tmp_path, kind):
+    run.write_sample(0, _grid(10))
+    run.write_sample(500, _grid(80))
+    timelapse.write(run, kind, tmp_path / "film", scale=4)
+    picture = np.asarray(Image.open(tmp_path / "film").convert("L"))
+    grid = np.kron(_grid(10)[..., 0], np.ones((4, 4), np.uint8))
+    shown = grid if kind == "gif" else grid[: 4 * (SIDE + 2 * images.GAP)]
+    np.testing.assert_array_equal(picture[: len(shown), -grid.shape[1] :], shown)
+
+
 def test_the_animation_has_the_grids_in_order_and_holds_the_last(run, tmp_path):
     for step, value in ((12_345_678, 150), (0, 10), (500, 80)):
         run.write_sample(step, _grid(value))

@@ -116,3 +116,11 @@ def test_a_step_exchanges_gradients_and_statistics(
     # Either network has one batch norm of four channels.
     one_replica = [gradients_of_g] + [gradients_of_d] * gan.n_critic + [2 * 4] * statistics
     assert sorted(sizes) == sorted(2 * one_replica)
+
+
+def test_devices_are_described_for_people(monkeypatch):
+    assert devices.describe().startswith(devices.numerics()["device"])
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [1, 2, 3])
+    names = {1: {"device_name": "A100"}, 2: {}, 3: {"device_name": "A100"}}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", names.get)
+    assert devices.describe() == "2 x A100 and 1 x GPU"

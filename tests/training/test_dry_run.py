@@ -4,7 +4,7 @@ import pytest
 
 from lsgan_tf.config import Config
 from lsgan_tf.runs.run_directory import Run
-from lsgan_tf.training import dry_run
+from lsgan_tf.training import dry_run, loop
 from lsgan_tf.utils.errors import UserError
 
 
@@ -13,7 +13,20 @@ def test_it_prints_and_writes_nothing(tiny_config, capsys):
     dry_run.print_run(config)
     out = capsys.readouterr().out
     assert "--network=tiny" in out and "Total params" in out
+    layer = next(line for line in out.splitlines() if "(Dense)" in line)
+    assert "Param #" in out and " 384 " in layer  # 5 latents and a bias for each of 64 units
     assert not Run(config.run_dir).directory.exists()
+
+
+def test_a_batch_above_the_data_is_told_as_training_tells_it(tiny_config, capsys):
+    config = tiny_config(batch_size=100, train_steps=1)
+    loop.train(config)
+    trained = capsys.readouterr().err
+    dry_run.print_run(config)
+    assert capsys.readouterr().err == trained
+    assert "--batch_size=100 is more than the 96 images of tiny" in trained
+    dry_run.print_run(tiny_config(batch_size=96))
+    assert capsys.readouterr().err == ""
 
 
 def test_it_does_not_render_a_data_set(tmp_path, capsys):
