@@ -4,6 +4,7 @@ import pytest
 
 from tests.datasets import making
 from tests.tools import lmdbs, verified_sets
+from tests.tools.conversions import save
 
 
 @pytest.fixture
@@ -16,6 +17,24 @@ def target(tmp_path):
 def no_pool(monkeypatch):
     """What one process is to do for a conversion or a check is done by that of the test."""
     making.run_without_pool(monkeypatch)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Six colour pictures; a nested hidden file and a text file to be ignored."""
+    for number in range(6):
+        save(tmp_path / "flat" / f"{number}.png", number)
+    save(tmp_path / "flat" / ".hidden" / "x.png")
+    (tmp_path / "flat" / "README.txt").write_text("not a picture")
+    return tmp_path / "flat"
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """A folder per class, the even and the odd numbers."""
+    for number in range(8):
+        save(tmp_path / "classes" / ("odd" if number % 2 else "even") / f"{number}.png", number, 1)
+    return tmp_path / "classes"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
+from tools import convert_images
 
 
 def run(tool, *arguments, **environment):
@@ -71,3 +72,16 @@ def examples(directory):
         expected = making.picture(number, image.shape[0], image.shape[2])
         assert np.array_equal(image, expected)
     return dict(zip(numbers, [None] * len(numbers) if labels is None else labels, strict=True))
+
+
+def save(path, number=0, channels=3, size=8):
+    """Writes a picture as PNG; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(making.png(making.picture(number, size, channels)))
+    return path
+
+
+def convert(source, target, test_source=None, **options):
+    """Converts to 8 pixels unless the options say otherwise."""
+    options = {"image_size": 8} | options
+    return convert_images.convert(source, target, convert_images.Options(**options), test_source)
