@@ -133,7 +133,7 @@ def test_other_files_are_no_grids(run, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it does not decode: not an image of a known format"),
+        (b"", "it does not decode: it is empty, 0 bytes"),
         (images.encode_png(_grid(0))[:-60], "it does not decode"),
         (images.encode_png(_grid(0)[:-10]), "it has 82x72 pixels, the run's grids 82x82"),
     ],
