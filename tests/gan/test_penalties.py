@@ -253,7 +253,13 @@ def test_derivative_over_the_weights_of_the_difficult_architectures(float64, nam
     assert abs(exact) > 1e-3 and difference == pytest.approx(exact, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.stress] if name == "residual" else [])
+        for name in DISCRIMINATORS
+    ],
+)
 def test_penalty_and_gradients_in_single_and_half_precision(name):
     keras.utils.set_random_seed(0)
     real = _images((BATCH[name], 64, 64, 3))

@@ -170,6 +170,7 @@ def test_workers_that_differ_are_told_both_values(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.stress
 def test_batch_norm_of_each_worker_s_own(tmp_path):
     run_dir = tmp_path / "run"
     status, output = _train(run_dir, network="light", train_steps=2, sync_batch_norm=False)
