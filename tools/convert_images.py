@@ -29,8 +29,9 @@ from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags, picture_options
 from .picture_options import PictureOptions
-from .sources import any_source, file_listing, image_sources, label_files, messages, selection
-from .sources.image_sources import Choices, Entry, Reader, Source
+from .sources import any_source, file_listing, label_files, messages, selection
+from .sources.image_sources import Choices, Source
+from .sources.readers import Entry, FileReader, Reader
 
 _FLAGS = {"train": "--source", "test": "--test_source"}  # the flag of each split
 
@@ -124,7 +125,7 @@ def _list(path: Path, split: str, choices: Choices, options: Options) -> Source:
 
 def _reading(listing: Source, options: Options) -> Source:
     """The listing, and those of further splits, whose files are read as the options say."""
-    if not isinstance(listing.reader, image_sources.FileReader):
+    if not isinstance(listing.reader, FileReader):
         return listing
     reader = dataclasses.replace(listing.reader, reading=options.reading())
     more = {split: _reading(part, options) for split, part in listing.more.items()}

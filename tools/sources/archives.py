@@ -13,6 +13,7 @@ from lsgan_tf.utils.errors import UserError
 
 from . import image_sources, member_names
 from .image_sources import Choices
+from .readers import FileReader
 
 # What opening or reading a damaged zip raises. ValueError: names that are not text, offsets that
 # are too large. `BadImage` is a ValueError, too: let it pass where it can be raised.
@@ -92,7 +93,7 @@ def list_files(
 
 
 @dataclasses.dataclass(frozen=True)
-class ZipReader(image_sources.FileReader):
+class ZipReader(FileReader):
     """Reads members of the zip at `path`."""
 
     path: Path

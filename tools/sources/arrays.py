@@ -21,7 +21,8 @@ from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils.errors import UserError
 
 from . import archives
-from .image_sources import Choices, Entry, Source
+from .image_sources import Choices, Source
+from .readers import Entry
 
 _BLOCK_BYTES = 1 << 24
 _MAX_RATIO = 1100  # deflate compresses by 1032 at most

@@ -15,7 +15,7 @@ from lsgan_tf.utils.errors import UserError
 
 from . import archives, cat_faces, file_listing
 from .archives import ZipReader
-from .image_sources import Entry, FileReader, FolderReader
+from .readers import Entry, FileReader, FolderReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
 

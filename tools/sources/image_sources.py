@@ -1,19 +1,14 @@
 """What `convert_images` reads: the entries of a source, their classes, and folders of pictures.
 
-The parent process lists the entries of a source once. A reader, which is picklable, then delivers
-the pictures of any of them in a process of the pool.
+The parent process lists the entries of a source once. A reader (`readers`) then delivers the
+pictures of any of them in a process of the pool.
 """
 
-import abc
-import contextlib
 import dataclasses
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
-
-from PIL import Image
 
 from lsgan_tf.datasets import picture_content, pictures
 from lsgan_tf.datasets.catalog import TRAIN
@@ -21,16 +16,9 @@ from lsgan_tf.utils.errors import UserError, printable
 
 from . import folder_labels, label_files
 from .file_listing import ANY_NAME, is_hidden, walk_visible_files
+from .readers import Entry, FileReader, FolderReader, Reader
 
 _NAMED = 3  # of the files that are ignored
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One picture of a source."""
-
-    name: str  # path within the source, or the row
-    label: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +29,6 @@ class Choices:
     table: label_files.Table | None = None  # of --labels=FILE
     splits: str = "auto"  # "auto": folders named train, test, ... are splits; "none"
     zip_encoding: str | None = None  # see `archives.open_zip`
-
-
-class Reader(Protocol):
-    """Delivers pictures in a process of the pool."""
-
-    def read(
-        self, entries: Sequence[Entry]
-    ) -> Iterator[tuple[Entry, Image.Image | pictures.BadImage]]:
-        """Yields each entry with its picture (mode L or RGB) or with what is wrong with it."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,48 +44,6 @@ class Source:
     by_content: tuple[str, ...] = ()  # pictures though their endings do not say so
     labels_from: str = ""  # the label file; "": folders, or an array
     more: Mapping[str, "Source"] = dataclasses.field(default_factory=dict)  # further splits of it
-
-
-@dataclasses.dataclass(frozen=True)
-class FileReader(abc.ABC):
-    """A reader of a source that consists of files."""
-
-    reading: pictures.Reading = dataclasses.field(default=pictures.Reading(), kw_only=True)
-
-    @abc.abstractmethod
-    def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
-        """Opens one of its files; if that is damaged, raises `BadImage` now or while it is read."""
-
-    def read(self, entries):
-        """See `Reader.read`."""
-        for entry in entries:
-            try:
-                yield entry, pictures.decode(self._bytes(entry), self.reading)
-            except pictures.BadImage as bad:
-                yield entry, bad
-
-    def _bytes(self, entry: Entry) -> bytes:
-        with self.opened(entry.name) as file:
-            data = file.read(pictures.MAX_FILE_BYTES + 1)  # a zip may declare another size
-        if len(data) > pictures.MAX_FILE_BYTES:
-            raise pictures.BadImage(f"it is larger than {pictures.MAX_FILE_BYTES} bytes")
-        return data
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderReader(FileReader):
-    """Reads files below `root`."""
-
-    root: Path
-
-    @contextlib.contextmanager
-    def opened(self, name):
-        """See `FileReader.opened`."""
-        try:
-            with open(self.root / name, "rb") as file:
-                yield file
-        except OSError as error:
-            raise pictures.BadImage(f"it cannot be read: {error.strerror}") from error
 
 
 def list_folder(root: Path, choices: Choices) -> Source:

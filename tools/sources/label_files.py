@@ -16,16 +16,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError, first_line
 
 from . import messages
 from .file_listing import ANY_NAME
-
-if TYPE_CHECKING:
-    from .image_sources import FileReader
+from .readers import FileReader
 
 _KNOWN = ("dataset.json", "metadata.csv", "metadata.jsonl")
 _LOOKS = re.compile(
@@ -104,7 +102,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def find(reader: "FileReader", others: Sequence[str], source: Path, labels: str) -> Table | None:
+def find(reader: FileReader, others: Sequence[str], source: Path, labels: str) -> Table | None:
     """Reads the label files among the files of a source; names those that are not used.
 
     Args:
@@ -156,7 +154,7 @@ def read(path: Path) -> Table:
     return Table(path.name, {_normal(name): label for name, label in found})
 
 
-def _read(reader: "FileReader", name: str, where: str) -> bytes:
+def _read(reader: FileReader, name: str, where: str) -> bytes:
     try:
         with reader.opened(name) as file:
             return _bounded(file.read(_MAX_BYTES + 1), where)

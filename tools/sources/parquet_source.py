@@ -20,8 +20,9 @@ from lsgan_tf.datasets import pictures
 from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils.errors import UserError, first_line
 
-from . import array_labels, arrays, folder_labels, image_sources, messages
-from .image_sources import Choices, Entry, Source
+from . import array_labels, arrays, folder_labels, messages
+from .image_sources import Choices, Source
+from .readers import Entry, FileReader
 
 ENDING = ".parquet"
 FILES = re.compile(r".*\.parquet|data|README\.md", re.I)
@@ -32,7 +33,7 @@ _MAX_ROWS = 1 << 31
 
 
 @dataclasses.dataclass(frozen=True)
-class ParquetReader(image_sources.FileReader):
+class ParquetReader(FileReader):
     """Reads rows of the files below `root`; entries are named `FILE[ROW]`, in rising order."""
 
     root: Path

@@ -9,7 +9,8 @@ from lsgan_tf.utils.errors import UserError
 
 from . import messages
 from .file_listing import ANY_NAME
-from .image_sources import Entry, Source
+from .image_sources import Source
+from .readers import Entry
 
 
 @dataclasses.dataclass(frozen=True)

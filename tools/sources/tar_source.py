@@ -20,7 +20,8 @@ from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
 
 from . import image_sources, messages
-from .image_sources import Choices, Entry, Source
+from .image_sources import Choices, Source
+from .readers import Entry, FileReader
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError)
@@ -38,7 +39,7 @@ class _Listing:
 
 
 @dataclasses.dataclass(frozen=True)
-class TarReader(image_sources.FileReader):
+class TarReader(FileReader):
     """Reads files of the archive at `path`."""
 
     path: Path
