@@ -11,8 +11,8 @@ from pathlib import Path
 import jinja2
 
 import lsgan_tf
-from lsgan_tf import networks
 from lsgan_tf.config import OF_THIS_MACHINE, Config, differences
+from lsgan_tf.inference import load
 from lsgan_tf.inference.formats import FORMATS, Written
 from lsgan_tf.inference.load import Trained
 from lsgan_tf.runs import gallery, score_log, surroundings
@@ -33,7 +33,7 @@ def render(trained: Trained, written: Sequence[Written], images: int) -> str:
     config, data = trained.run.read()
     generator = trained.generator
     low, high = generator.value_range
-    discriminator = _discriminator(config, data, generator.num_classes)
+    _, discriminator = load.build_networks(config, data)
     return (
         _environment()
         .from_string(_TEMPLATE.read_text(encoding="utf-8"))
@@ -77,17 +77,6 @@ def _environment() -> jinja2.Environment:
 def escape(text: str) -> str:
     """Text from elsewhere as one line of Markdown that shows it as it is."""
     return score_log.one_line(text).translate(_ESCAPED)
-
-
-def _discriminator(config, data, num_classes):
-    _, discriminator = networks.build(
-        config.network,
-        data.image_shape,
-        num_classes,
-        discriminator_norm=config.discriminator_norm,
-        base_channels=config.base_channels,
-    )
-    return discriminator
 
 
 def _flags(config: Config) -> list[str]:

@@ -6,15 +6,14 @@ pictures of any of them in a process of the pool.
 
 import dataclasses
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from lsgan_tf.datasets import picture_content, pictures
 from lsgan_tf.datasets.catalog import TRAIN
-from lsgan_tf.utils.errors import UserError, printable
+from lsgan_tf.utils.errors import UserError
 
-from . import folder_labels, label_files
+from . import folder_labels, label_files, messages
 from .file_listing import ANY_NAME, is_hidden, walk_visible_files
 from .readers import Entry, FileReader, FolderReader, Reader
 
@@ -94,7 +93,9 @@ def list_pictures(
         digest.update(f"{name}\0{size}\0{version}\n".encode(*ANY_NAME))
         names.append(name)
     if not names:
-        found = f" among its {len(others)} files ({_first(others)})" if others else ""
+        found = (
+            f" among its {len(others)} files ({messages.first(others, _NAMED)})" if others else ""
+        )
         accepted = " ".join(pictures.EXTENSIONS)
         raise UserError(
             f"there are no images in {source}{found}. Accepted are files whose name ends in "
@@ -144,11 +145,9 @@ def _warn_of_lost_folders(names: Sequence[str], others: Sequence[str], source: P
         if folder not in with_pictures:
             lost.setdefault(folder, []).append(name)
     for folder, files in list(lost.items())[:_NAMED]:
-        what = f"no file in {folder} of {source} is a picture of a known format"
-        print(printable(f"warning: {what}: {len(files)} ({_first(files)})"), file=sys.stderr)
+        messages.warn(
+            f"no file in {folder} of {source} is a picture of a known format: {len(files)} "
+            f"({messages.first(files, _NAMED)})"
+        )
     if len(lost) > _NAMED:
-        print(f"warning: so it is with {len(lost) - _NAMED} more folders", file=sys.stderr)
-
-
-def _first(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:_NAMED])}{', ...' * (len(names) > _NAMED)}"
+        messages.warn(f"so it is with {len(lost) - _NAMED} more folders")
