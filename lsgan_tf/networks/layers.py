@@ -17,6 +17,7 @@ import keras
 from keras import layers, ops
 from keras.initializers import Initializer
 
+from lsgan_tf.networks.convolution import Conv2D, Conv2DTranspose
 from lsgan_tf.networks.normalization import BatchNormalization, LayerNormalization
 from lsgan_tf.networks.spectral import SpectralConv2D, SpectralDense
 from lsgan_tf.utils.errors import check_known
@@ -51,10 +52,10 @@ def conv(
     initializer: Initializer | None = None,
     spectral: bool = False,
     **kwargs,
-) -> layers.Conv2D:
+) -> Conv2D:
     """A convolution, [N, H, W, C] -> [N, H / strides, W / strides, filters], rounded up."""
     initializer = initializer or keras.initializers.TruncatedNormal(stddev=STDDEV)
-    kind = SpectralConv2D if spectral else layers.Conv2D
+    kind = SpectralConv2D if spectral else Conv2D
     return kind(filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs)
 
 
@@ -64,10 +65,10 @@ def deconv(
     strides: int = 2,
     initializer: Initializer | None = None,
     **kwargs,
-) -> layers.Conv2DTranspose:
+) -> Conv2DTranspose:
     """A transposed convolution, [N, H, W, C] -> [N, H * strides, W * strides, filters]."""
     initializer = initializer or keras.initializers.RandomNormal(stddev=STDDEV)
-    return layers.Conv2DTranspose(
+    return Conv2DTranspose(
         filters, kernel_size, strides, "same", kernel_initializer=initializer, **kwargs
     )
 
@@ -212,14 +213,14 @@ def uniform_conv(
     strides: int = 2,
     initializer: Initializer | None = None,
     **kwargs,
-) -> layers.Conv2D:
+) -> Conv2D:
     """`conv` with He weights by default."""
     return conv(filters, kernel_size, strides, initializer or FanUniform(HE, strides), **kwargs)
 
 
 def uniform_deconv(
     filters: int, kernel_size: int = 5, initializer: Initializer | None = None
-) -> layers.Conv2DTranspose:
+) -> Conv2DTranspose:
     """`deconv` with strides of 2 and He weights by default."""
     return deconv(filters, kernel_size, 2, initializer or FanUniform(HE, 2))
 
@@ -253,7 +254,7 @@ def torch_conv(
     """
     return [
         layers.ZeroPadding2D(1),
-        layers.Conv2D(
+        Conv2D(
             filters,
             3,
             strides,
@@ -271,7 +272,7 @@ def torch_deconv(filters: int, kernel_initializer: Initializer | str) -> list[la
     the last. `padding="same"` cuts the last instead of the first.
     """
     return [
-        layers.Conv2DTranspose(
+        Conv2DTranspose(
             filters,
             3,
             2,

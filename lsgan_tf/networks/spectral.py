@@ -13,6 +13,7 @@ import keras
 from keras import layers, ops
 
 from lsgan_tf.networks import normalization
+from lsgan_tf.networks.convolution import Conv2D
 
 _TINY = 1e-12  # of a kernel of zeros
 
@@ -68,11 +69,11 @@ class SpectralLayer:
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
-class SpectralConv2D(SpectralLayer, layers.Conv2D):
+class SpectralConv2D(SpectralLayer, Conv2D):
     """A convolution under spectral normalisation."""
 
-    def convolution_op(self, inputs, kernel):
-        return super().convolution_op(inputs, self.normalized_kernel())
+    def used_kernel(self):
+        return self.normalized_kernel()
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
