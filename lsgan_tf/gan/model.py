@@ -262,9 +262,9 @@ class GAN(FittingModel):
         """D's loss in its step of this number: (the loss, logits of the fakes, what to log)."""
         real = self._augment(real, look=2 * number)
         fake = self._augment(fake, look=2 * number + 1)
-        # Two passes: with batch norm, real and generated examples have statistics of their own.
-        real_logits = self.discriminator(real, *condition, training=True)
-        fake_logits = self.discriminator(fake, *condition, training=True)
+        # Apart, G's gradient is not taken through the logits of the real examples, too.
+        apart = self.schedule == "simultaneous"
+        real_logits, fake_logits = self.discriminator.judge(real, fake, *condition, apart=apart)
         loss = self.objective.discriminator(real_logits, fake_logits)
         measured = {
             "d_loss": loss,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from lsgan_tf.networks import normalization
 from lsgan_tf.networks.layers import STDDEV, LabelMap, concatenate_label
 
 LABELS = "labels"
@@ -149,6 +150,28 @@ class Discriminator(Network):
     """
 
     logit_range = None
+
+    def judge(self, real, fake, *labels, apart: bool = False) -> tuple:
+        """Logits of real and of generated images, in training: (of the real, of the generated).
+
+        Each are a batch of their own, with statistics of their own in a batch norm. A network of
+        this package takes both in one call, unless they are to stay `apart`: on small maps that is
+        faster.
+
+        Args:
+            real, fake: images, equally many.
+            *labels: of either batch, if the network is conditioned on them.
+        """
+        if apart or not self._can_join:
+            return tuple(self(images, *labels, training=True) for images in (real, fake))
+        both = [ops.concatenate(pair, 0) for pair in ((real, fake), *((x, x) for x in labels))]
+        with normalization.in_parts(2):
+            return tuple(ops.split(self(*both, training=True), 2))
+
+    @property
+    def _can_join(self):
+        """Whether no layer but `BatchNormalization` can mix the images of a batch."""
+        return type(self).__module__.startswith(f"{__package__}.")
 
     @property
     def _input_shape(self):

@@ -1,6 +1,9 @@
 """Batch normalisation with TensorFlow's fused kernel, which can span several replicas; layer
 normalisation over whole images; functions that find and set the batch norm of a network."""
 
+import contextlib
+import contextvars
+
 import keras
 from keras import layers, ops
 
@@ -10,6 +13,20 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 else:  # The networks run on any Keras backend: without TensorFlow on Keras' own batch norm.
     tf = None
+
+# How many parts a batch has. Each replica is a thread, and has its own.
+_parts = contextvars.ContextVar("parts", default=1)
+
+
+@contextlib.contextmanager
+def in_parts(count: int):
+    """Within it `BatchNormalization` takes each of so many equal parts of a batch for a batch of
+    its own, in their order."""
+    token = _parts.set(count)
+    try:
+        yield
+    finally:
+        _parts.reset(token)
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -39,11 +56,17 @@ class BatchNormalization(layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and mask is None and self._is_plain(inputs)):
             return super().call(inputs, training=training, mask=mask)
+        if _parts.get() == 1:
+            return self._normalize(inputs)
+        return tf.concat([self._normalize(part) for part in tf.split(inputs, _parts.get())], 0)
+
+    def _normalize(self, inputs):
+        """By the statistics of these inputs, which move the moving ones."""
         context = tf.distribute.get_replica_context()
         if self.synchronized and context is not None and context.num_replicas_in_sync > 1:
             return self._over_replicas(inputs, context)
         if inputs.dtype == tf.float64:  # not supported by the fused kernel
-            return super().call(inputs, training=training, mask=mask)
+            return super().call(inputs, training=True)
         return self._fused(inputs)
 
     def _is_plain(self, inputs):

@@ -90,6 +90,8 @@ class ModelDiscriminator(_OfModel, Discriminator):
         ValueError: what is not given cannot be read off the model, or it returns no logits.
     """
 
+    _can_join = False  # a model may have any layers
+
     def __init__(self, model, image_shape=None, num_classes=None, name=None):
         shapes = _input_shapes(model)
         if image_shape is None:
