@@ -27,14 +27,20 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from lsgan_tf import recipes
+from lsgan_tf import datasets, recipes
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError
 
-from . import convert_images
+from . import convert_images, step_profile
 
 # What a step is timed on; the learning rate and the labels do not change the time.
-WORKLOADS = {"lsun112": "scene", "digits": "digit", "light": "light"}
+WORKLOADS = {
+    "lsun112": {"network": "scene"},
+    "cifar10": {"network": "dcgan", "dataset": "cifar10"},
+    "digits": {"network": "digit"},
+    "light": {"network": "light"},
+    "character": {"network": "character", "conditional": True},
+}
 DEFAULT_BATCH = {"lsun112": 16, "features": 50}  # 64 for the others
 
 INPUT_IMAGES = 2048
@@ -46,12 +52,12 @@ _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Precisi
 _TRAIN_FLAGS = flags.DEFINE_string(
     "train_flags",
     "",
-    "With lsun112, digits and light: flags of lsgan_tf.train that change the step, e.g. "
+    "With a workload that trains: flags of lsgan_tf.train that change the step, e.g. "
     "'--penalty=r1 --discriminator_norm=none'.",
 )
 _RECIPE = flags.DEFINE_string("recipe", "", "Time a step of this recipe of flags/ instead.")
-_SIDE = flags.DEFINE_integer("side", 64, "With --recipe: of images where the pair leaves it open.")
-_CLASSES = flags.DEFINE_integer("classes", 3740, "With --recipe: classes of a conditional pair.", 1)
+_SIDE = flags.DEFINE_integer("side", 0, "Of images, where the pair leaves it open; 0: the data's.")
+_CLASSES = flags.DEFINE_integer("classes", 3740, "Of a conditional pair.", 1)
 _BATCH = flags.DEFINE_integer(
     "batch",
     0,
@@ -73,12 +79,21 @@ _DISTRIBUTION = flags.DEFINE_enum(
 _LOGICAL_DEVICES = flags.DEFINE_integer("logical_devices", 1, "As in lsgan_tf.train.", 1)
 _SYNC = flags.DEFINE_boolean("sync_batch_norm", True, "As in lsgan_tf.train.")
 _STEPS_A_CALL = flags.DEFINE_integer("steps_a_call", 1, "Steps in each call.", 1)
+_PROFILE = flags.DEFINE_string(
+    "profile", "", "A folder for a trace: prints where a step's time goes, by kind of operation."
+)
 
 
 def main():
     if _BASELINE.value and (_DISTRIBUTION.present or _LOGICAL_DEVICES.present):
         raise UserError("--baseline goes without --distribution and --logical_devices.")
+    if _PROFILE.value and (_LOGICAL_DEVICES.value > 1 or _STEPS_A_CALL.value > 1):
+        raise UserError("--profile goes without --logical_devices and --steps_a_call.")
     command_line.start_tensorflow()
+    if _PROFILE.value:
+        import tensorflow as tf
+
+        tf.config.threading.set_inter_op_parallelism_threads(1)  # see `step_profile.profile`
     if _RECIPE.value:
         _time_recipe()
         return
@@ -89,8 +104,8 @@ def main():
         median, _ = _extraction(batch)
     else:
         config = _read_train_flags()
-        network = WORKLOADS[_WORKLOAD.value]
-        median, _ = _training_step(dataclasses.replace(config, network=network, batch_size=batch))
+        workload = WORKLOADS[_WORKLOAD.value]
+        median, _ = _training_step(dataclasses.replace(config, **workload, batch_size=batch))
     print(f"workload={_WORKLOAD.value} {_line(batch, median)}")
 
 
@@ -140,7 +155,7 @@ def _training_step(config):
         logical_devices=_LOGICAL_DEVICES.value,
         sync_batch_norm=_SYNC.value,
     )
-    image_shape = PAIRS[config.network].image_shape or (_SIDE.value, _SIDE.value, 3)
+    image_shape = PAIRS[config.network].image_shape or _find_shape(config)
     class_names = tuple(map(str, range(_CLASSES.value))) if config.conditional else None
     strategy = _strategy(config)
     with strategy.scope():
@@ -160,7 +175,23 @@ def _training_step(config):
     def call():
         return int(gan.run_steps(iterator, steps, measured=False)["step"])
 
-    return tuple(median / steps for median in _medians(call))
+    medians = tuple(median / steps for median in _medians(call))
+    if _PROFILE.value:
+        one_step = tf.function(lambda batch: strategy.run(gan.train_step, batch))
+        graph = one_step.get_concrete_function((next(iterator),)).graph
+        dtype = gan.generator.compute_dtype
+        print(step_profile.profile(call, graph, dtype, Path(_PROFILE.value)))
+    return medians
+
+
+def _find_shape(config):
+    """Of the images of the recipe's data set, if it is known before there is one."""
+    if _SIDE.value:
+        return (_SIDE.value, _SIDE.value, 3)
+    known = datasets.expected(config.dataset, image_size=config.image_size)
+    if known is None:
+        raise UserError(f"--side is missing: images of {config.dataset} may have any.")
+    return known.image_shape
 
 
 def _strategy(config):
