@@ -13,6 +13,7 @@ COMMANDS = {
     "convert-lsun": (f"{TOOLS}.convert_lsun", "LSUN's scenes to a data set"),
     "convert-hwdb": (f"{TOOLS}.convert_hwdb", "CASIA-HWDB's characters to a data set"),
     "convert-cats": (f"{TOOLS}.convert_cats", "the CAT archive's faces to a data set"),
+    "inspect": (f"{TOOLS}.inspect", "what is in a folder or archive of your images"),
     "verify": (f"{TOOLS}.verify_dataset", "check a converted data set, and draw some of it"),
     "train": ("lsgan_tf.train", "train a GAN, or go on with a run"),
     "sample": ("lsgan_tf.sample", "draw pictures, interpolations, timelapses of a run"),

@@ -119,7 +119,7 @@ def _choices(options: Options) -> Choices:
 
 def _list(path: Path, split: str, choices: Choices, options: Options) -> Source:
     listing = any_source.open_source(path, _FLAGS[split], choices)
-    print(printable(_describe(listing, path)), flush=True)
+    print(printable(describe(listing, path)), flush=True)
     return _reading(listing, options)
 
 
@@ -132,7 +132,8 @@ def _reading(listing: Source, options: Options) -> Source:
     return dataclasses.replace(listing, reader=reader, more=more)
 
 
-def _describe(listing: Source, source: Path) -> str:
+def describe(listing: Source, source: Path) -> str:
+    """What is in a source, in a line."""
     parts = {"train": listing, **listing.more}
     images = ", ".join(
         f"{len(part.entries)} images" + f" of {split}" * (len(parts) > 1)

@@ -147,7 +147,7 @@ def _with_split(
     )
     bounds = writer.shard_bounds(count)
     changed = "" if lmdb_zip.is_zip(path) else file.stat().st_mtime_ns
-    listing = _list(file, [start for start, _ in bounds], count)
+    listing = list_keys(file, [start for start, _ in bounds], count)
     jobs = [
         writer.ShardJob(_produce, (path, file, key, start, stop, options), stop - start, split)
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
@@ -156,7 +156,8 @@ def _with_split(
     return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
 
 
-def _list(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
+def list_keys(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
+    """The keys at these positions of the first `count`, read by a process of the pool."""
     task = process_pool.Task(lmdb_source.list_keys, (file, positions, count))
     with progress.bar(total=count, unit="key", desc="listing", leave=False) as bar:
         (listing,) = process_pool.run([task], 1, bar)

@@ -60,7 +60,7 @@ def verify(
     started = time.monotonic()
     faults = Faults()
     notes = layout_check.check(directory, contents, faults)
-    statistics, gallery = Statistics.empty(contents), contact_sheet.Gallery(contents)
+    statistics, gallery = Statistics.empty(contents), contact_sheet.Gallery.of(contents)
     by_shard: dict[int, Faults] = {}
     for report in _reports(directory, contents, processes):
         by_shard[report.number] = report.faults
@@ -69,7 +69,7 @@ def verify(
     for number in sorted(by_shard):  # reports come in any order
         faults.extend(by_shard[number])
     seconds = time.monotonic() - started
-    sheet = contact_sheet.draw(gallery, contents, font)
+    sheet = contact_sheet.draw(gallery, max(contents.image_shape[:2]), font)
     return Findings(faults, notes, statistics, sheet, seconds)
 
 

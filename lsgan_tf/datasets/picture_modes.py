@@ -34,6 +34,9 @@ class Stored:
 
     bits: int | None  # of values in 16 bits: as many are used; None: not said
     deep_colour: bool  # 16 bits a channel, of which Pillow keeps the upper 8
+    format: str  # of the file: "JPEG"
+    mode: str  # of Pillow: "RGBA"
+    turned: bool = False  # as its EXIF orientation says
 
     @staticmethod
     def of(image: Image.Image) -> "Stored":
@@ -47,7 +50,8 @@ class Stored:
         elif image.format == "TIFF":
             (declared, *_) = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
             bits = declared if 8 < declared < 16 else None
-        return Stored(bits, image.mode in _COLOUR_MODES and deep)
+        deep_colour = image.mode in _COLOUR_MODES and deep
+        return Stored(bits, deep_colour, image.format or "", image.mode)
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -18,7 +18,7 @@ from lsgan_tf.datasets.picture_modes import Reading, Stored, in_mode, is_grey, i
 
 __all__ = [
     "EXTENSIONS", "MAX_FILE_BYTES", "MAX_JPEG_SCANS", "MAX_PIXELS", "BadImage", "Reading", "Target",
-    "decode", "encode_png", "in_srgb", "is_grey", "notes_of", "reason", "size",
+    "decode", "encode_png", "in_srgb", "is_grey", "notes_of", "reason", "size", "stored_as",
 ]  # fmt: skip
 
 # A file with another ending is a picture, too, if its content says so.
@@ -53,7 +53,7 @@ _CROPS = {
     "pad": "padded to a square (--crop=pad)",
 }
 # What `Image.info` holds between decoding and encoding.
-_NOTES, _PROFILE, _FITTED = "notes", "icc_profile", "fitted"
+_NOTES, _PROFILE, _FITTED, _STORED = "notes", "icc_profile", "fitted", "stored"
 
 # PNG, second edition, 5.2, 11.2.2 and 9.2.
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -115,7 +115,7 @@ def _decode(
     with _failing_as_bad_images():
         profile = profile or image.info.get(_PROFILE)
         image, profile = picture_modes.plain(image, stored, profile, reading, noted)
-    image.info = {_NOTES: tuple(noted)} | ({_PROFILE: profile} if profile else {})
+    image.info = {_NOTES: tuple(noted), _STORED: stored} | ({_PROFILE: profile} if profile else {})
     return image
 
 
@@ -127,7 +127,8 @@ def _load(data: bytes, formats: tuple[str, ...], noted: list[str]) -> tuple[Imag
         image.load()
         if _has_more_pictures(image, data):
             noted.append("of several pictures or pages, of which the first is taken")
-        return _upright(image, noted), stored
+        upright = _upright(image, noted)
+        return upright, dataclasses.replace(stored, turned=upright is not image)
 
 
 def _has_more_pictures(image: Image.Image, data: bytes) -> bool:
@@ -162,6 +163,11 @@ def _turn(image: Image.Image, noted: list[str]) -> Image.Transpose | None:
 def notes_of(image: Image.Image) -> tuple[str, ...]:
     """What was done to an image since it was a file, for the summary."""
     return image.info.get(_NOTES, ())
+
+
+def stored_as(image: Image.Image) -> Stored | None:
+    """What the file said that `decode` made an image of; None: `decode` did not make it."""
+    return image.info.get(_STORED)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

@@ -24,10 +24,14 @@ _NO_READER = (errno.EPIPE, errno.EIO)  # a pipe without reader; a terminal that 
 _NVIDIA_DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/usr/lib/wsl/lib/libcuda.so.1"))
 
 
-def parse_flags(argv: list[str]) -> list[str]:
+def parse_flags(argv: list[str], bare: str | None = None) -> list[str]:
     """Parses a command line that holds nothing but flags; returns [argv[0]].
 
     A mistake prints what is wrong and what is valid, and ends the process with status 1.
+
+    Args:
+        argv: the command line.
+        bare: the flag whose value may stand without its name.
     """
     try:
         remaining = flags.FLAGS(argv)
@@ -35,6 +39,8 @@ def parse_flags(argv: list[str]) -> list[str]:
         sys.exit(f"error: {error}\nKnown flags: {_own_flags()}")
     except (flags.Error, UnicodeDecodeError) as error:
         sys.exit(f"error: {error}")
+    if bare and len(remaining) == 2 and flags.FLAGS[bare].value is None:
+        flags.FLAGS[bare].parse(remaining.pop())
     if len(remaining) > 1:
         sys.exit(f"error: not a flag: {' '.join(remaining[1:])}. Flags begin with --.")
     return remaining

@@ -49,14 +49,14 @@ def test_rows_of_many_classes_and_names_that_cannot_be_drawn():
     contents = manifest.Manifest(
         "x", (8, 8, 1), "png", names, {}, "", "", {}, "", (shard,), 0, (), {}
     )
-    gallery = contact_sheet.Gallery(contents)
+    gallery = contact_sheet.Gallery.of(contents)
     assert gallery.classes == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27]
     font = contact_sheet.Font(None)
     assert font.shown("一") == "U+4E00" and font.shown("Ärger") == "Ärger"
     assert font.shown("a\nb") == "U+0061 U+000A U+0062"
     gallery.offer((0, 9), 5, Image.new("L", (8, 8), 77))
     gallery.offer((0, 10), 6, Image.new("L", (8, 8), 99))  # no row is its
-    tiles = sheet_tiles(contact_sheet.draw(gallery, contents, font), 12, 1, 56)
+    tiles = sheet_tiles(contact_sheet.draw(gallery, 8, font), 12, 1, 56)
     assert tiles[:, 0, 0, 0].tolist() == [128, 128, 77, *[128] * 9]
 
 
@@ -67,9 +67,9 @@ def test_sheets_of_large_noise_stay_small(labelled):
         "x", (200, 200, 3), "png", ("a",) if labelled else None, {}, "", "", {}, "", (shard,), 0,
         (), {},
     )  # fmt: skip
-    gallery, rng = contact_sheet.Gallery(contents), np.random.default_rng(0)
+    gallery, rng = contact_sheet.Gallery.of(contents), np.random.default_rng(0)
     for number in range(64):
         noise = rng.integers(0, 256, (200, 200, 3), np.uint8)
         gallery.offer((0, number), 0 if labelled else None, Image.fromarray(noise))
-    data = contact_sheet.draw(gallery, contents, contact_sheet.Font(None))
+    data = contact_sheet.draw(gallery, 200, contact_sheet.Font(None))
     assert 150_000 < len(data) <= 300_000

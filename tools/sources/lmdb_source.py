@@ -7,6 +7,7 @@ therefore reopened every few hundred pictures, which releases them.
 import contextlib
 import dataclasses
 import hashlib
+import io
 import itertools
 import os
 import re
@@ -17,6 +18,8 @@ import lmdb
 
 from lsgan_tf.datasets import pictures, process_pool
 from lsgan_tf.utils.errors import UserError
+
+from .readers import FileReader
 
 _DATA_FILE = "data.mdb"
 _MIN_ENTRY_BYTES = 10  # of an entry in a page without key and value: a header and a pointer
@@ -249,3 +252,18 @@ def _check_length(file: Path, environment: lmdb.Environment) -> None:
             f"{file} is cut short: it has {size} bytes and needs {needed}. Copy or download it "
             "again"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class LmdbReader(FileReader):
+    """Reads entries of an LMDB; their names are their keys, a character a byte."""
+
+    path: Path
+
+    @contextlib.contextmanager
+    def opened(self, name):
+        """See `FileReader.opened`."""
+        (value,) = read_values(self.path, name.encode("latin-1"), 0, 1)
+        if value.data is None:
+            raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
+        yield io.BytesIO(value.data)

@@ -44,11 +44,12 @@ class FileReader(abc.ABC):
         """See `Reader.read`."""
         for entry in entries:
             try:
-                yield entry, pictures.decode(self._bytes(entry), self.reading)
+                yield entry, pictures.decode(self.data(entry), self.reading)
             except pictures.BadImage as bad:
                 yield entry, bad
 
-    def _bytes(self, entry: Entry) -> bytes:
+    def data(self, entry: Entry) -> bytes:
+        """The bytes of one of its files; raises `BadImage` if it is damaged or too large."""
         with self.opened(entry.name) as file:
             data = file.read(pictures.MAX_FILE_BYTES + 1)  # a zip may declare another size
         if len(data) > pictures.MAX_FILE_BYTES:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,13 +45,15 @@ class Gallery:
     it is one of 64 equal parts of the set.
 
     Attributes:
+        class_names: of all classes.
         classes: the class of each group; None: unlabelled.
         groups: how many there are.
         capacity: how many images of a group are kept.
     """
 
-    def __init__(self, contents: Manifest):
-        names, counts = contents.class_names, [shard.count for shard in contents.shards]
+    def __init__(self, class_names: Sequence[str] | None, counts: Sequence[int]):
+        """Takes the names of the classes (None: unlabelled), and how many images each shard has."""
+        self.class_names = names = class_names
         rows = min(MAX_CLASSES, len(names or ()))
         self.classes = [row * len(names) // rows for row in range(rows)] if names else None
         self.groups = len(self.classes) if names else GRID * GRID
@@ -58,13 +61,24 @@ class Gallery:
         self._starts = list(itertools.accumulate(counts, initial=0))  # of each shard; their end
         self._kept: list[list[_Kept]] = [[] for _ in range(self.groups)]  # sorted by hash
 
-    def offer(self, place: Place, label: int | None, image: Image.Image) -> None:
-        """Keeps the image if it is among the chosen ones of those offered so far."""
+    @staticmethod
+    def of(contents: Manifest) -> "Gallery":
+        """That of a data set."""
+        return Gallery(contents.class_names, [shard.count for shard in contents.shards])
+
+    def offer(
+        self,
+        place: Place,
+        label: int | None,
+        image: Image.Image,
+        prepare: Callable[[Image.Image], Image.Image] = lambda image: image,
+    ) -> None:
+        """Keeps the image, prepared, if it is among the chosen ones of those offered so far."""
         group = self._group(place, label)
         if group is not None:
             kept, hash_ = self._kept[group], _hash(place)
             if len(kept) < self.capacity or hash_ < kept[-1].hash:
-                self._keep(group, _Kept(hash_, place, _thumbnail(image)))
+                self._keep(group, _Kept(hash_, place, _thumbnail(prepare(image))))
 
     def merge(self, other: "Gallery") -> None:
         """Adds the images that another gallery has kept."""
@@ -152,19 +166,24 @@ class Font:
         return np.asarray(image)[..., np.newaxis]
 
 
-def draw(gallery: Gallery, contents: Manifest, font: Font) -> bytes | None:
+def draw(gallery: Gallery, side: int, font: Font) -> bytes | None:
     """Draws the sheet as a PNG of at most 300 KB, if necessary with fewer or smaller tiles.
 
     Small images of noise, which are enlarged, can take up to 1 MB.
 
+    Args:
+        gallery: the images.
+        side: their longer side, pixels.
+        font: for the names of the classes.
+
     Returns:
         The file's bytes; None if no image was kept.
     """
-    side = min(MAX_TILE, max(contents.image_shape[:2]))
+    side = min(MAX_TILE, side)
     scale = max(1, -(-MIN_TILE // side))
     columns = GRID if gallery.classes is None else PER_CLASS
     while any(rows := _rows(gallery, columns)):
-        data = _encode(_sheet(rows, scale, gallery, contents, font))
+        data = _encode(_sheet(rows, scale, gallery, font))
         if len(data) <= MAX_BYTES or (scale > 1 and columns <= _MIN_COLUMNS):
             return data
         if scale > 1:
@@ -203,9 +222,7 @@ def _rows(gallery: Gallery, columns: int) -> list[list[np.ndarray]]:
     return [spread[start : start + columns] for start in range(0, count, columns)]
 
 
-def _sheet(
-    rows: list[list[np.ndarray]], scale: float, gallery: Gallery, contents: Manifest, font: Font
-) -> np.ndarray:
+def _sheet(rows: list[list[np.ndarray]], scale: float, gallery: Gallery, font: Font) -> np.ndarray:
     rows = [[_scaled(tile, scale) for tile in row] for row in rows]
     columns = max(map(len, rows))
     missing = np.full_like(next(row for row in rows if row)[0], _GREY)
@@ -213,7 +230,7 @@ def _sheet(
     sheet = images.grid(tiles, columns)
     if gallery.classes is None:
         return sheet
-    names = [f"{number}  {font.shown(contents.class_names[number])}" for number in gallery.classes]
+    names = [f"{number}  {font.shown(gallery.class_names[number])}" for number in gallery.classes]
     strip = font.strip(names, sheet.shape[0] // len(rows), sheet.shape[0])
     return np.concatenate([np.broadcast_to(strip, (*strip.shape[:2], sheet.shape[2])), sheet], 1)
 

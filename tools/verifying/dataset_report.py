@@ -25,18 +25,18 @@ def lines(directory: Path, contents: Manifest, statistics: Statistics, seconds: 
     pairs = [
         ("splits", ", ".join(f"{name} {count}" for name, count in _splits(contents).items())),
         ("images", f"{height}x{width}x{channels}, {contents.encoding}"),
-        ("size", f"{size / 1e6:.1f} MB in {_plural(len(contents.shards), 'shard')}"),
+        ("size", f"{size / 1e6:.1f} MB in {plural(len(contents.shards), 'shard')}"),
         ("source", contents.source),
         ("tool", contents.tool),
         ("flags", flags or "none"),
-        ("skipped", _plural(contents.skipped_count, "image")),
+        ("skipped", plural(contents.skipped_count, "image")),
         *(("", f"{skip.where}: {skip.why}") for skip in contents.skipped[:_MAX_SKIPS]),
         *(("", "...") for _ in contents.skipped[_MAX_SKIPS : _MAX_SKIPS + 1]),
         *(("left out", f"{count} {what}") for what, count in contents.left_out.items()),
         *(("note", f"{note}: {noted}") for note, noted in sorted(contents.notes.items())),
     ]
     for name, names in contents.value_names.items():
-        pairs += _histogram(name, names, statistics.values[name].tolist())
+        pairs += histogram(name, names, statistics.values[name].tolist())
     pairs += [
         *_pixels(statistics),
         ("duplicates", _duplicates(statistics)),
@@ -50,12 +50,12 @@ def verdict(faults: Faults, notes: list[str], statistics: Statistics) -> list[st
     """The faults, and as the last line whether the set is sound."""
     verdict_lines = [f"note: {shown(note)}" for note in notes]
     if not faults.count:
-        return [*verdict_lines, f"sound: {_plural(statistics.records, 'record')}"]
+        return [*verdict_lines, f"sound: {plural(statistics.records, 'record')}"]
     verdict_lines += [f"fault: {shown(fault)}" for fault in faults.listed]
     if faults.count > len(faults.listed):
         verdict_lines.append(f"and {faults.count - len(faults.listed)} more")
     verdict_lines.append("Copy the data set again, or convert it again into an empty directory.")
-    return [*verdict_lines, f"NOT sound: {_plural(faults.count, 'fault')}"]
+    return [*verdict_lines, f"NOT sound: {plural(faults.count, 'fault')}"]
 
 
 def shown(text: str) -> str:
@@ -70,7 +70,8 @@ def _splits(contents: Manifest) -> dict[str, int]:
     return counts
 
 
-def _histogram(feature: str, names: tuple[str, ...], counts: list[int]) -> list[tuple[str, str]]:
+def histogram(feature: str, names: tuple[str, ...], counts: list[int]) -> list[tuple[str, str]]:
+    """Lines about a feature: how many images have its values, each one if they are few."""
     if not counts:
         return [(feature, "no values")]
     (least, least_count), (most, most_count) = (
@@ -79,7 +80,7 @@ def _histogram(feature: str, names: tuple[str, ...], counts: list[int]) -> list[
     pairs = [
         (
             feature,
-            f"{_plural(len(names), 'value')}; images of each: least {least_count} "
+            f"{plural(len(names), 'value')}; images of each: least {least_count} "
             f"({names[least]}), median {stats.median(counts):.10g}, most {most_count} "
             f"({names[most]})",
         )
@@ -123,5 +124,6 @@ def _duplicates(statistics: Statistics) -> str:
     return f"{repeated} images are, byte for byte, one that came before"
 
 
-def _plural(count: int, what: str) -> str:
+def plural(count: int, what: str) -> str:
+    """The count and the noun, with an s unless there is one."""
     return f"{count} {what}{'' if count == 1 else 's'}"

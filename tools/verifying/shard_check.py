@@ -76,7 +76,7 @@ def check_shard(number: int, directory: Path, contents: Manifest) -> ShardReport
         directory: of the data set.
         contents: its manifest.
     """
-    report = ShardReport(number, Faults(), Statistics.empty(contents), Gallery(contents))
+    report = ShardReport(number, Faults(), Statistics.empty(contents), Gallery.of(contents))
     file = contents.shards[number].file
     with warnings.catch_warnings(action="ignore"):  # Pillow warns of images that are reported here
         try:
