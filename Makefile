@@ -1,6 +1,7 @@
 # make train   makes .venv, installs the package and its requirements, trains on the embedded digits
 # make test    the same set-up, then the tests
 # make stress  the same set-up, then the long tests: hostile files, interruptions
+# make browser the same set-up and gradio, then the tests of its page in Chromium
 # make lint    the same set-up, then ruff and import-linter
 #
 # All are safe to repeat; the set-up runs again only when requirements.txt or pyproject.toml has
@@ -11,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 ARGS ?=
 
-.PHONY: help setup train test stress lint clean
+.PHONY: help setup train test stress browser lint clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -38,6 +39,11 @@ test: setup
 stress: setup
 	@echo "== testing under stress: pytest -m stress"
 	$(VENV)/bin/python -m pytest -m stress $(ARGS)
+
+browser: setup
+	@echo "== testing in a browser: pytest -m browser"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
+	$(VENV)/bin/python -m pytest -m browser -n 0 $(ARGS)
 
 lint: setup
 	@echo "== linting: ruff, import-linter"

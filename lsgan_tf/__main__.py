@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("lsgan_tf.train", "train a GAN, or go on with a run"),
     "sample": ("lsgan_tf.sample", "draw pictures, interpolations, timelapses of a run"),
     "classify": ("lsgan_tf.train_classifier", "train a classifier whose features score GANs"),
+    "demo": ("lsgan_tf.demo", "play with a run's generator in the browser"),
     "evaluate": ("lsgan_tf.evaluate", "score a run: FID and its kind; compare runs"),
     "reproduce": ("lsgan_tf.reproduce", "run the papers' claims, and report"),
     "export": ("lsgan_tf.export", "a run's generator as a model to serve"),

@@ -1,7 +1,8 @@
 """python -m lsgan_tf.export --run_dir=R: a generator for serving and for other runtimes.
 
---format=saved_model,keras,onnx,litert: a SavedModel that TensorFlow Serving serves, a .keras file,
-ONNX, LiteRT. Each is compared with the run's generator; model_card.md says how to use them.
+--format=saved_model,space,keras,onnx,litert: a SavedModel that TensorFlow Serving serves, a Hugging
+Face Space with the page of the demo, a .keras file, ONNX, LiteRT. Each is compared with the run's
+generator; model_card.md says how to use them.
 """
 
 from pathlib import Path

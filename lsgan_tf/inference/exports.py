@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsgan_tf.inference import model_card, portable, sampler
+from lsgan_tf.inference import model_card, portable, sampler, space
 from lsgan_tf.inference.formats import FORMATS, Written
 from lsgan_tf.inference.load import Trained
 from lsgan_tf.utils import files
@@ -53,6 +53,8 @@ def write(
         # The SavedModel last: its table of class names stays where tf2onnx finds it, and warns.
         for name, target in reversed(targets.items()):
             portable.write(name, trained.generator, trained.class_names, staging / target.name)
+            if name == "space":
+                space.add_page(staging / target.name, trained.run.name)
         compare = _Comparison(trained.generator)
         written = [
             compare(name, staging / target.name)._replace(path=target)

@@ -29,6 +29,7 @@ class Written(NamedTuple):
 
 FORMATS = {
     "saved_model": Format("{version}"),
+    "space": Format("space-{version}", {"gradio": "gradio"}),
     "keras": Format("generator-{version}.keras"),
     "onnx": Format(
         "generator-{version}.onnx", {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}

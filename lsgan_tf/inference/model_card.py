@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import os
 import platform
 import string
 from collections.abc import Sequence
@@ -38,7 +37,7 @@ def render(trained: Trained, written: Sequence[Written], images: int) -> str:
         _environment()
         .from_string(_TEMPLATE.read_text(encoding="utf-8"))
         .render(
-            title=os.path.basename(os.path.abspath(trained.run.directory)),
+            title=trained.run.name,
             files={one.format: one for one in written},
             images=images,
             names=trained.class_names,

@@ -28,7 +28,7 @@ def write(name: str, generator: Generator, class_names: tuple[str, ...] | None, 
         name: of `formats.FORMATS`.
         generator: what makes the images.
         class_names: of a conditional generator.
-        path: the file; the directory of a SavedModel.
+        path: the file; the directory of a SavedModel, which a Space is as well.
 
     Raises:
         UserError: the network cannot be converted, or `path` cannot be written.
@@ -134,6 +134,7 @@ def _named(z, labels, dtype=np.int32):
 
 _OPENERS = {
     "saved_model": _open_saved_model,
+    "space": _open_saved_model,  # with the page in the same folder
     "keras": _open_keras,
     "onnx": _open_onnx,
     "litert": _open_litert,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from lsgan_tf.datasets.dataset import Numbered
 from lsgan_tf.gan import latents
+from lsgan_tf.inference.interpolation import interpolate as interpolate  # sampler.interpolate
 from lsgan_tf.networks.base import Generator
 from lsgan_tf.utils import images, progress
 from lsgan_tf.utils.errors import UserError, first_line
@@ -182,26 +183,3 @@ def labels_for(
         return None
     choice = np.asarray(wanted if wanted else range(num_classes), np.int32)
     return choice[np.arange(count) % columns % len(choice)]
-
-
-def interpolate(z: np.ndarray, frames: int, distribution: str) -> np.ndarray:
-    """Latents on the way from each to the next: [N, L] -> [(N - 1) * frames, L], ends included.
-
-    Straight lines for uniform latents; great circles for normal ones, which lie near a sphere and
-    would leave it on a straight line.
-    """
-    fractions = np.linspace(0.0, 1.0, frames, dtype=np.float32)[:, None]
-    between = _slerp if distribution == "normal" else _lerp
-    return np.concatenate([between(a, b, fractions) for a, b in zip(z, z[1:], strict=False)])
-
-
-def _lerp(a, b, fractions):
-    return (1.0 - fractions) * a + fractions * b
-
-
-def _slerp(a, b, fractions):
-    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    if angle < 1e-4:
-        return _lerp(a, b, fractions)
-    return (np.sin((1.0 - fractions) * angle) * a + np.sin(fractions * angle) * b) / np.sin(angle)

@@ -17,6 +17,8 @@ class Server(tf.Module):
         float32 [N, H, W, C] in [0, 1].
     `generate`: count int32 [], seed int64 [] (and labels string [K], class names, of which
         picture i takes number i modulo K) -> `png_bytes` string [count].
+    `latents`: count int32 [], seed int64 [] -> `latents` float32 [count, latent_dim], of which
+        `generate` makes the same pictures, and `distribution` string [], theirs.
     `class_names` (with labels only): -> `class_names` string, in the order of the ids.
 
     Args:
@@ -48,14 +50,17 @@ class Server(tf.Module):
         z = tf.TensorSpec([None, self._latent_dim], tf.float32, "latents")
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
+        drawn = tf.function(self._latents_of_seed, [count, seed])
         if self._class_names is None:
             return {
+                "latents": drawn,
                 "serving_default": tf.function(self._images_of_latents, [z]),
                 "generate": tf.function(self._pngs, [count, seed]),
             }
         ids = tf.TensorSpec([None], tf.int64, "labels")
         names = tf.TensorSpec([None], tf.string, "labels")
         return {
+            "latents": drawn,
             "serving_default": tf.function(self._images_of_latents, [z, ids]),
             "generate": tf.function(self._pngs, [count, seed, names]),
             "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
@@ -96,17 +101,19 @@ class Server(tf.Module):
             labels,
         )
 
+    def _latents_of_seed(self, count, seed):
+        z = self._draw(_checked_count(count), seed)
+        return {"latents": z, "distribution": tf.constant(self._latent_distribution)}
+
+    def _draw(self, count, seed):
+        return latents.draw(self._latent_distribution, count, self._latent_dim, seed=seed, step=-1)
+
     def _pngs(self, count, seed, labels=None):
-        count = _checked(
-            count,
-            (count >= 1) & (count <= MOST_IMAGES),
-            f"count must be in 1..{MOST_IMAGES}; it is",
-            count,
-        )
+        count = _checked_count(count)
         if labels is not None:
             ids = self._ids_of_names(labels)
             labels = tf.gather(ids, tf.range(count) % tf.size(ids))
-        z = latents.draw(self._latent_distribution, count, self._latent_dim, seed=seed, step=-1)
+        z = self._draw(count, seed)
         pixels = tf.cast(tf.round(self._images(z, labels) * 255.0), tf.uint8)
         png_bytes = tf.map_fn(
             tf.io.encode_png, pixels, fn_output_signature=tf.TensorSpec([], tf.string)
@@ -130,6 +137,15 @@ class Server(tf.Module):
 def write(server: Server, directory: Path) -> None:
     """Writes the SavedModel into a directory that is not there yet."""
     tf.saved_model.save(server, str(directory), signatures=server.signatures())
+
+
+def _checked_count(count):
+    return _checked(
+        count,
+        (count >= 1) & (count <= MOST_IMAGES),
+        f"count must be in 1..{MOST_IMAGES}; it is",
+        count,
+    )
 
 
 def _checked(value, condition, message, shown):

@@ -4,7 +4,6 @@ The run's files may be damaged or hostile: lines of the wrong types are left out
 escapes all text.
 """
 
-import os
 import shlex
 import struct
 from pathlib import Path
@@ -67,7 +66,7 @@ def write(run: Run) -> Path:
     scores = score_log.read_scores(run)
     page = _environment().from_string(_TEMPLATE.read_text(encoding="utf-8"))
     rendered = page.render(
-        title=os.path.basename(os.path.abspath(run.directory)),
+        title=run.name,
         facts=_describe_run(config),
         real_scores=group([score for score in scores if score.step is None]),
         reals=_real_images(run),

@@ -104,6 +104,11 @@ class Run:
         here = dataclasses.replace(stored.config, run_dir=str(self.directory), data_dir=data_dir)
         return here, stored.data
 
+    @property
+    def name(self) -> str:
+        """The name of the directory itself, for titles."""
+        return os.path.basename(os.path.abspath(self.directory))
+
     def exists(self) -> bool:
         """Whether there is a run here."""
         return self._config.exists()
