@@ -12,8 +12,9 @@ train and test (or validation) are splits. What looks like labels and is not use
 and what is read in another way than it is declared is printed as a warning, by number and name.
 
 --test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
-classes are matched by name with those of --source, which also decides between grey and colour. An
-interrupted conversion continues when the same command is run again.
+classes are matched by name with those of --source, which also decides between grey and colour.
+--val_fraction=0.1 makes the split "test" of a tenth of --source instead, by the content of each
+image. An interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags, picture_options
 from .picture_options import PictureOptions
-from .sources import any_source, file_listing, label_files, messages, selection
+from .sources import any_source, curation, file_listing, label_files, messages, selection
 from .sources.image_sources import Choices, Source
 from .sources.readers import Entry, FileReader, Reader
 
@@ -45,6 +46,7 @@ class Options(PictureOptions):
     classes: tuple[str, ...] = ()  # to keep, in this order; none: all
     max_images: int = 0  # of the split "train"; 0: all
     balanced: bool = False  # `max_images` of each class
+    val_fraction: float = 0  # of what these leave: becomes the split "test"
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
     labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
@@ -86,7 +88,10 @@ def convert(
         listings["test"] = _with_ids_of_train(train, test, sources)
     if choices.table:
         choices.table.tell_unused()
+    if options.val_fraction:
+        curation.check_undivided(listings, "--test_source" if test_source else "")
     selected = selection.select(listings, options.classes, options.max_images, options.balanced)
+    selected = curation.curate(selected, options.val_fraction, options.processes)
     plan = _plan(selected, sources, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
@@ -211,7 +216,7 @@ def _selecting_flags(options: Options) -> dict[str, Any]:
     # The content of a label file is part of the identity, its path is not.
     labels = "file" if label_files.is_file(options.labels) else options.labels
     given = {"classes": options.classes, "max_images": options.max_images}
-    given["balanced"] = options.balanced
+    given |= {"balanced": options.balanced, "val_fraction": options.val_fraction}
     return {"labels": labels} | {name: value for name, value in given.items() if value}
 
 
@@ -308,7 +313,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_bool("balanced", False, "take --max_images of each class")
     flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
-    converter_flags.define(image_size=None, crop="center")
+    converter_flags.define(image_size=None, crop="center", val_fraction=True)
 
 
 if __name__ == "__main__":

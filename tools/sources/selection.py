@@ -46,14 +46,14 @@ def select(
         before = dict(selected)
         selected[TRAIN] = _first(selected[TRAIN], max_images, balanced)
         _count(left_out, f"images beyond --max_images={max_images}", before, selected)
-    _tell_empty(selected[TRAIN])
     for split, one in selected.items():
         if not one.entries:
             raise UserError(f"--classes={','.join(classes)} leaves no image of the split {split}")
     return Selected(selected, left_out)
 
 
-def _tell_empty(source: Source) -> None:
+def tell_empty(source: Source) -> None:
+    """Warns of classes without images."""
     found = {entry.label for entry in source.entries}
     names = enumerate(source.class_names or ())
     if empty := [name for number, name in names if number not in found]:
