@@ -34,7 +34,8 @@ def divided(path, fraction=0.3, choices=Choices()):  # noqa: B008, it is frozen
     listings = {"train": source, **source.more}
     curation.check_undivided(listings, "")
     selected = selection.select(listings, (), 0, False)
-    listings = curation.curate(selected, fraction, processes=1).listings
+    selected, _ = curation.curate(selected, curation.Choices(None, fraction), processes=1)
+    listings = selected.listings
     return {
         split: {entry.name: entry.label for entry in one.entries} for split, one in listings.items()
     }

@@ -1,4 +1,4 @@
-"""The contents of pictures, as digests: which are equal, whatever their names and places."""
+"""The contents of pictures: which are equal or look alike, whatever their names and places."""
 
 import dataclasses
 import hashlib
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lsgan_tf.datasets import picture_content, pictures, process_pool
+from lsgan_tf.datasets.likeness import Likenesses
 from lsgan_tf.utils import progress
 
 from .image_sources import Source
@@ -23,8 +24,16 @@ class Contents:
     digests: np.ndarray  # uint64 [N, 2]: the first 16 bytes of SHA-256, most significant first
     known: np.ndarray  # bool [N]: False where there is no picture by the first bytes
 
+    @staticmethod
+    def joined(parts: Sequence["Contents"]) -> "Contents":
+        """Those of several splits, one after another."""
+        return Contents(
+            np.concatenate([part.digests for part in parts]),
+            np.concatenate([part.known for part in parts]),
+        )
+
     def of(self, chosen: np.ndarray) -> "Contents":
-        """Those of some pictures, by a mask or by their numbers."""
+        """Those of the pictures where `chosen`, bool [N], is True."""
         return Contents(self.digests[chosen], self.known[chosen])
 
 
@@ -64,3 +73,53 @@ def _is_usable(reader: Reader, content: bytes | pictures.BadImage) -> bool:
         return False
     head = content[: picture_content.HEAD_BYTES]
     return not isinstance(reader, FileReader) or picture_content.is_picture(head, any_format=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """Of the pictures of one class that decode, in order."""
+
+    pictures: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # split, number in it
+    likenesses: Likenesses = dataclasses.field(default_factory=Likenesses)
+
+    def extend(self, others: "Looks") -> None:
+        """Adds those of pictures that come after these."""
+        self.pictures.extend(others.pictures)
+        self.likenesses.extend(others.likenesses)
+
+
+def look(listings: Mapping[str, Source], processes: int) -> dict[int | None, Looks]:
+    """Decodes every picture, in a pool; returns by class what they look like.
+
+    Args:
+        listings: of each split, in the order that `Looks` have.
+        processes: the largest number of processes.
+    """
+    tasks = []
+    for split, one in listings.items():
+        for start in range(0, len(one.entries), _PER_TASK):
+            arguments = (split, start, one.reader, one.entries[start : start + _PER_TASK])
+            tasks.append(process_pool.Task(_look, (len(tasks), *arguments)))
+    total = sum(len(one.entries) for one in listings.values())
+    with progress.bar(total=total, unit="image", desc="looking", leave=False) as bar:
+        parts = dict(process_pool.run(tasks, processes, bar))
+    found: dict[int | None, Looks] = {}
+    for number in sorted(parts):  # they come in any order
+        for label, looks in parts.pop(number).items():
+            found.setdefault(label, Looks()).extend(looks)
+    return found
+
+
+def _look(
+    task: int, split: str, start: int, reader: Reader, entries: Sequence[Entry]
+) -> tuple[int, dict[int | None, Looks]]:
+    found: dict[int | None, Looks] = {}
+    for number, (entry, image) in enumerate(reader.read(entries), start):
+        process_pool.count()
+        if isinstance(image, pictures.BadImage):  # which the conversion reports
+            continue
+        pixels = np.asarray(pictures.in_srgb(image))
+        looks = found.setdefault(entry.label, Looks())
+        looks.pictures.append((split, number))
+        looks.likenesses.add(pixels.reshape(*pixels.shape[:2], -1))
+    return task, found
