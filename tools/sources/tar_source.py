@@ -155,6 +155,8 @@ def _check_end(path: Path, file: BinaryIO, offset: int) -> Iterator[str]:
         if data.strip(b"\0"):
             yield f"{path} goes on behind its end mark; what follows is not read"
             return
+    if file.tell() % _BLOCK and len(block) == _BLOCK:
+        yield f"{path} has {file.tell()} bytes, no multiple of {_BLOCK}: some may be missing"
 
 
 def _opened(path: Path) -> BinaryIO:
