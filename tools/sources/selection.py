@@ -88,9 +88,14 @@ def _of_classes(source: Source, classes: Sequence[str]) -> Source:
     return dataclasses.replace(source, entries=entries, class_names=tuple(classes))
 
 
+def place(name: str) -> bytes:
+    """Where a picture stands when some are chosen by their names."""
+    return hashlib.sha256(name.encode(*ANY_NAME)).digest()
+
+
 def _first(source: Source, most: int, balanced: bool) -> Source:
-    def place(number: int) -> bytes:
-        return hashlib.sha256(source.entries[number].name.encode(*ANY_NAME)).digest()
+    def place_of(number: int) -> bytes:
+        return place(source.entries[number].name)
 
     groups: dict[int | None, list[int]] = {}
     for number, entry in enumerate(source.entries):
@@ -99,6 +104,6 @@ def _first(source: Source, most: int, balanced: bool) -> Source:
     if balanced and few:
         few = [source.class_names[label] for label in sorted(few)]
         messages.warn(f"fewer than --max_images={most} have {messages.counted(few, 'classes')}")
-    chosen = {n for group in groups.values() for n in sorted(group, key=place)[:most]}
+    chosen = {n for group in groups.values() for n in sorted(group, key=place_of)[:most]}
     entries: list[Entry] = [source.entries[number] for number in sorted(chosen)]
     return dataclasses.replace(source, entries=entries)
