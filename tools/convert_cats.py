@@ -30,7 +30,7 @@ from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags, picture_options
-from .sources import cat_sources, file_listing
+from .sources import cat_sources, file_listing, selection
 from .sources.cat_faces import Face
 from .sources.cat_sources import Cat, Listing
 
@@ -47,6 +47,7 @@ class Options:
 
     image_size: int = 128  # side of the square, pixels; faces smaller than this are left out
     exclude: Path | None = None  # a text file that names pictures to leave out
+    max_images: int = 0  # chosen by a digest of their names; 0: all
     encoding: str = "png"  # or "jpeg"
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
@@ -67,6 +68,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     print(printable(f"{source}: {_describe(listing, survey)}"), flush=True)
     if not any(isinstance(face, Face) for _, face in survey.kept):
         raise _no_faces(survey, source)
+    survey = _first(survey, options.max_images)
     plan = _plan(listing, survey, excluded, source, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
@@ -117,6 +119,15 @@ def _survey(listing: Listing, excluded: Sequence[str], image_size: int) -> Surve
     return survey
 
 
+def _first(survey: Survey, most: int) -> Survey:
+    """So many of the kept, the same each time; 0: all."""
+    if not 0 < most < len(survey.kept):
+        return survey
+    chosen = sorted(survey.kept, key=lambda kept: selection.place(kept[0].name))[:most]
+    beyond = {f"images beyond --max_images={most}": len(survey.kept) - most}
+    return Survey(sorted(chosen, key=lambda kept: kept[0].name), Counter(survey.left_out | beyond))
+
+
 def _describe(listing: Listing, survey: Survey) -> str:
     bad = sum(isinstance(face, pictures.BadImage) for _, face in survey.kept)
     parts = [f"{len(listing.cats)} photographs, {len(survey.kept) - bad} faces to convert"]
@@ -141,6 +152,7 @@ def _plan(
     listing: Listing, survey: Survey, excluded: list[str], source: str, options: Options
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=3, encoding=options.encoding)
+    most = {"max_images": options.max_images} if options.max_images else {}
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -148,7 +160,7 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_cats",
-        flags=target.flags | {"excluded": excluded},
+        flags=target.flags | {"excluded": excluded} | most,
         jobs=[
             writer.ShardJob(_produce, (survey.kept[start:stop], target), stop - start)
             for start, stop in writer.shard_bounds(len(survey.kept))
@@ -188,6 +200,7 @@ def _define_flags() -> None:
         "exclude", None, "leave out the pictures that this text file names, as 00000003_019 or "
         "00000003_019.jpg; for example the authors' setting_up_script.sh",
     )  # fmt: skip
+    flags.DEFINE_integer("max_images", 0, "chosen by a digest of their names; 0: all", 0)
     converter_flags.define(image_size=128)
 
 

@@ -37,6 +37,8 @@ class Options:
     fit: str = "stretch"  # to the square; "pad": keep the aspect ratio, fill with paper
     level1: bool = False  # keep only characters of level 1 of GB 2312
     characters: Path | None = None  # keep only the characters in this text file
+    classes: tuple[str, ...] = ()  # keep only these characters
+    max_images: int = 0  # the first, file by file; 0: all
     encoding: str = "png"  # or "jpeg"
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
@@ -50,7 +52,7 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
             `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
-    selection = hwdb_characters.make_selection(options.level1, options.characters)
+    selection = hwdb_characters.make_selection(options.level1, options.characters, options.classes)
     listing = gnt_sources.find(sources)
     survey = gnt_survey.survey(listing.files, selection, options.processes)
     names = selection.class_names(survey.kept)
@@ -98,8 +100,13 @@ def _plan(
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
     class_ids = {name: number for number, name in enumerate(names)}
-    bounds = writer.shard_bounds(survey.items)
+    count = min(options.max_images or survey.items, survey.items)
+    bounds = writer.shard_bounds(count)
+    left_out = dict(survey.left_out)
+    if beyond := survey.items - count:
+        left_out[f"images beyond --max_images={options.max_images}"] = beyond
     pieces = gnt_survey.cut(listing.files, survey.files, bounds)
+    most = {"max_images": options.max_images} if options.max_images else {}
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -107,7 +114,7 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_hwdb",
-        flags=target.flags | {"fit": options.fit} | selection.flags(),
+        flags=target.flags | {"fit": options.fit} | selection.flags() | most,
         jobs=[
             writer.ShardJob(
                 _produce, (shard_pieces, selection, class_ids, target, options.fit), stop - start
@@ -115,7 +122,7 @@ def _plan(
             for shard_pieces, (start, stop) in zip(pieces, bounds, strict=True)
         ],
         extra_features={"writer": tuple(file.writer for file in listing.files)},
-        left_out=dict(survey.left_out),
+        left_out=left_out,
     )
 
 
@@ -150,7 +157,9 @@ def _padded(image: Image.Image, size: int) -> Image.Image:
 
 def main() -> None:
     options = converter_flags.read_options(
-        Options, characters=converter_flags.read_path("characters")
+        Options,
+        characters=converter_flags.read_path("characters"),
+        classes=tuple(name for name in flags.FLAGS["classes"].value if name),
     )
     output_dir = converter_flags.read_path("output_dir")
     sources = converter_flags.split_sources(flags.FLAGS["source"].value)
@@ -171,6 +180,13 @@ def _define_flags() -> None:
         "characters", None, "keep only the characters in this UTF-8 text file; each of them is a "
         "class, even if it does not occur",
     )  # fmt: skip
+    flags.DEFINE_list("classes", [], "the same, characters separated by commas")
+    flags.DEFINE_integer(
+        "max_images",
+        0,
+        "use the first, file by file: of few writers, but of all characters; 0: all",
+        0,
+    )
     converter_flags.define(image_size=28)
 
 

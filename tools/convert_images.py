@@ -2,9 +2,10 @@
 
     python -m tools.convert_images --source=photos --output_dir=data/photos --image_size=64
 
---source is a folder of images or of a folder per class; a .zip, .tar or .tar.gz of either; an .npz
-or .npy of arrays (`images`, `labels` and `class_names`, or Keras' or MedMNIST's names); Parquet
-files with a column of images; MNIST's IDX files; or CIFAR's binary version.
+--source is a folder of images or of a folder per class; a .zip or .tar (.gz, .bz2, .xz) of either;
+a folder of zips, each of which is a class or, named train.zip or test.zip, a split; an .npz or .npy
+of arrays (`images`, `labels` and `class_names`, or Keras' or MedMNIST's names); Parquet files with
+a column of images; MNIST's IDX files; or CIFAR's binary version.
 
 Labels come from --labels=FILE.csv (path,label), else from a label file in the source (dataset.json
 of StyleGAN, metadata.csv or metadata.jsonl of Hugging Face), else from class folders. Folders named
@@ -12,8 +13,16 @@ train and test (or validation) are splits. What looks like labels and is not use
 and what is read in another way than it is declared is printed as a warning, by number and name.
 
 --test_source, any of these as well, becomes the split "test" of the data set, beside "train". Its
-classes are matched by name with those of --source, which also decides between grey and colour. An
-interrupted conversion continues when the same command is run again.
+classes are matched by name with those of --source, which also decides between grey and colour.
+--val_fraction=0.1 makes the split "test" of a tenth of --source instead: of the images whose
+SHA-256 (of the file, or of the row as it is stored) is below 0.1 of the largest.
+
+--deduplicate=exact leaves out images that equal one before them byte for byte, near also such as
+look like one of their class. Of the splits test is first, then validation, then train. Beside the
+data set DIR.duplicates.csv names all pairs, DIR.duplicates.png shows the first. Both flags are
+about what --classes and --max_images leave; duplicates go first.
+
+An interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -27,9 +36,17 @@ from lsgan_tf.datasets import manifest, pictures, writer
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
-from . import converter_flags, picture_options
+from . import converter_flags, duplicates_report, picture_options
 from .picture_options import PictureOptions
-from .sources import any_source, file_listing, label_files, messages, selection
+from .sources import (
+    any_source,
+    curation,
+    duplicates,
+    label_files,
+    messages,
+    selection,
+    source_pair,
+)
 from .sources.image_sources import Choices, Source
 from .sources.readers import Entry, FileReader, Reader
 
@@ -45,6 +62,10 @@ class Options(PictureOptions):
     classes: tuple[str, ...] = ()  # to keep, in this order; none: all
     max_images: int = 0  # of the split "train"; 0: all
     balanced: bool = False  # `max_images` of each class
+    deduplicate: str | None = (
+        None  # "exact", "near": of equal pictures, or such as look alike, one stays
+    )
+    val_fraction: float = 0.0  # of what these leave: becomes the split "test"
     channels: str = "auto"  # "auto": as the first readable image; "grey"; "colour"
     encoding: str = "png"  # or "jpeg"
     labels: str = "auto"  # "auto", "folders", "none" or a file of paths and labels
@@ -52,6 +73,10 @@ class Options(PictureOptions):
     zip_encoding: str | None = None  # of names in a zip that do not declare one; None: guessed
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
+
+    def curation(self) -> curation.Choices:
+        """What is done by the content of pictures."""
+        return curation.Choices(self.deduplicate, self.val_fraction)
 
 
 def convert(
@@ -70,9 +95,10 @@ def convert(
             than `max_bad` of the images cannot be used, or as `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
+    report = duplicates_report.Report(output_dir) if options.deduplicate else None
     sources = {"train": source} | ({"test": test_source} if test_source else {})
     if test_source:
-        _check_apart(source, test_source)
+        source_pair.check_apart(source, test_source)
     choices = _choices(options)
     train = _list(source, "train", choices, options)
     listings = {"train": train, **train.more}
@@ -83,28 +109,19 @@ def convert(
                 "--splits=none"
             )
         test = _list(test_source, "test", dataclasses.replace(choices, splits="none"), options)
-        listings["test"] = _with_ids_of_train(train, test, sources)
+        named = {split: f"{_FLAGS[split]}={path}" for split, path in sources.items()}
+        listings["test"] = source_pair.with_ids_of_train(train, test, named)
     if choices.table:
         choices.table.tell_unused()
+    if options.val_fraction:
+        curation.check_undivided(listings, "--test_source" if test_source else "")
     selected = selection.select(listings, options.classes, options.max_images, options.balanced)
-    plan = _plan(selected, sources, options)
+    curated, pairs = curation.curate(selected, options.curation(), options.processes)
+    if pairs:
+        duplicates.tell(pairs, train.class_names, str(report.list))
+        report.write(pairs, selected.listings)
+    plan = _plan(curated, sources, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
-
-
-def _check_apart(source: Path, test_source: Path) -> None:
-    """Raises `UserError` if the two share pictures."""
-    kinds = [file_listing.kind(path) for path in (source, test_source)]
-    if None in kinds:  # the listing reports which is absent
-        return
-    if source.samefile(test_source):
-        raise UserError(f"--test_source={test_source} is the same as --source; pass another")
-    train, test = source.resolve(), test_source.resolve()
-    nested = train.is_relative_to(test) or test.is_relative_to(train)
-    if kinds == ["folder", "folder"] and nested:  # archives in a folder are not read
-        raise UserError(
-            f"of --source={source} and --test_source={test_source} one contains the other, so that "
-            "images would be in both splits. Pass two separate folders"
-        )
 
 
 def _choices(options: Options) -> Choices:
@@ -155,37 +172,11 @@ def describe(listing: Source, source: Path) -> str:
     return said
 
 
-def _with_ids_of_train(train: Source, test: Source, sources: dict[str, Path]) -> Source:
-    """The test source with the class ids of the train source, found by name.
-
-    Raises:
-        UserError: only one of them has labels, or the test source has classes of its own.
-    """
-    if test.class_names == train.class_names:
-        return test
-    named = {split: f"{_FLAGS[split]}={path}" for split, path in sources.items()}
-    if test.class_names is None or train.class_names is None:
-        labelled, other = ("train", "test") if test.class_names is None else ("test", "train")
-        raise UserError(
-            f"{named[labelled]} has labels, {named[other]} has none. Give the latter a folder per "
-            "class (with --labels=folders one is enough) or, in an .npz, `labels`; or choose "
-            "--labels=none to leave out the labels of both"
-        )
-    ids = {name: number for number, name in enumerate(train.class_names)}
-    unknown = [name for name in test.class_names if name not in ids]
-    if unknown:
-        raise UserError(
-            f"{named['test']} has classes that {named['train']} lacks: "
-            f"{messages.first(unknown, 10)} (it has {messages.first(train.class_names, 10)}). Give "
-            "both the same names, or choose --labels=none to leave out the labels of both"
-        )
-    entries = [Entry(entry.name, ids[test.class_names[entry.label]]) for entry in test.entries]
-    return dataclasses.replace(test, entries=entries, class_names=train.class_names)
-
-
 def _plan(selected: selection.Selected, sources: dict[str, Path], options: Options) -> writer.Plan:
     listings = selected.listings
     train = listings["train"]
+    if options.depth == "auto":
+        picture_options.check_depth(train.reader.read(train.entries))
     kind = _Kind.of(train, sources["train"], options.channels)
     target = options.target(kind.channels)
     how = (target, options.min_size, kind)
@@ -212,7 +203,7 @@ def _selecting_flags(options: Options) -> dict[str, Any]:
     # The content of a label file is part of the identity, its path is not.
     labels = "file" if label_files.is_file(options.labels) else options.labels
     given = {"classes": options.classes, "max_images": options.max_images}
-    given["balanced"] = options.balanced
+    given |= {"balanced": options.balanced} | dataclasses.asdict(options.curation())
     return {"labels": labels} | {name: value for name, value in given.items() if value}
 
 
@@ -308,8 +299,13 @@ def _define_flags() -> None:
         "max_images", 0, "of --source, chosen by a digest of their names; 0: all", 0
     )
     flags.DEFINE_bool("balanced", False, "take --max_images of each class")
+    flags.DEFINE_enum(
+        "deduplicate", None, [duplicates.EXACT, duplicates.NEAR],
+        "leave out images that equal one before them byte for byte (exact), or also such as look "
+        "like one of their class (near): resized, encoded anew, brightened",
+    )  # fmt: skip
     flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
-    converter_flags.define(image_size=None, crop="center")
+    converter_flags.define(image_size=None, crop="center", val_fraction=True)
 
 
 if __name__ == "__main__":

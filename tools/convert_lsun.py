@@ -2,17 +2,21 @@
 
     python -m tools.convert_lsun --lmdb_dir=bedroom_train_lmdb --output_dir=data/lsun_bedroom
 
---lmdb_dir is the LMDB's folder, or the zip of it as LSUN distributes it, which is unpacked beside
-the output until the conversion is finished. Photographs are resized to the square without cropping,
-as the authors of the paper did; --crop=center takes the middle square instead. An interrupted
-conversion continues when the same command is run again.
+--lmdb_dir (or --source) is the LMDB's folder, or the zip of it as LSUN distributes it, which is
+unpacked beside the output until the conversion is finished. Several, separated by commas, become a
+class each, named as they are: church_outdoor_train_lmdb.zip is church_outdoor. Photographs are
+resized to the square without cropping, as the authors of the paper did; --crop=center takes the
+middle square instead. An interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,47 +38,109 @@ class Options(PictureOptions):
     image_size: int = 112  # side of the square, pixels
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square; "pad"
     encoding: str = "png"  # or "jpeg"
-    max_images: int = 0  # of --lmdb_dir, the first in the order of the keys; 0: all
+    max_images: int = 0  # of each --lmdb_dir, the first in the order of the keys; 0: all
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
     scratch_dir: Path | None = None  # for unpacking a zip; None: beside the output
 
 
+@dataclasses.dataclass(frozen=True)
+class _Lmdb:
+    """One of the sources."""
+
+    split: str
+    path: Path
+    file: Path  # the zip, or the file of the LMDB
+    label: int | None
+
+    @property
+    def is_zip(self) -> bool:
+        return lmdb_zip.is_zip(self.path)
+
+
 def convert(
-    lmdb_dir: Path, output_dir: Path, options: Options, val_lmdb: Path | None = None
+    lmdb_dirs: Sequence[Path], output_dir: Path, options: Options, val_lmdbs: Sequence[Path] = ()
 ) -> manifest.Manifest:
-    """Converts the LMDB (or its zip) at `lmdb_dir` into the data set at `output_dir`.
+    """Converts the LMDBs (or their zips) at `lmdb_dirs` into the data set at `output_dir`.
 
     Args:
-        lmdb_dir: becomes the split "train".
+        lmdb_dirs: become the split "train"; if there are several, each is a class.
         output_dir: as for `writer.write`.
         options: how.
-        val_lmdb: becomes the split "validation".
+        val_lmdbs: become the split "validation"; classes are matched by name.
 
     Raises:
-        UserError: an LMDB cannot be used, both are the same, `scratch_dir` lies in `output_dir`,
-            more than `max_bad` of the images cannot be used, or as `writer.write` does.
+        UserError: an LMDB cannot be used, two are the same or have the same name, `scratch_dir`
+            lies in `output_dir`, more than `max_bad` of the images cannot be used, or as
+            `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     scratch = _scratch(output_dir, options.scratch_dir)
-    splits = {"train": lmdb_dir} | ({"validation": val_lmdb} if val_lmdb else {})
-    files = {name: _file(path) for name, path in splits.items()}
-    if val_lmdb and files["train"].samefile(files["validation"]):
-        raise UserError(f"--val_lmdb={val_lmdb} is the same as --lmdb_dir; pass another LMDB")
-    plan = _plan_without_jobs(splits, options)
+    class_names = _class_names(lmdb_dirs, val_lmdbs)
+    lmdbs = _listed(lmdb_dirs, val_lmdbs, class_names)
+    plan = _plan_without_jobs(lmdbs, class_names, options)
     finished = _finished(output_dir, plan)
-    if finished and all(map(lmdb_zip.is_zip, splits.values())):
+    if finished and all(one.is_zip for one in lmdbs):
         # LMDBs that are not zipped are listed again below, to see whether they have changed.
         shutil.rmtree(output_dir / shards.SCRATCH_DIRECTORY, ignore_errors=True)
     else:
-        for name, path in splits.items():
-            file = lmdb_zip.unpack(path, scratch) if lmdb_zip.is_zip(path) else files[name]
-            plan = _with_split(plan, name, path, file, options)
+        for one in lmdbs:
+            file = lmdb_zip.unpack(one.path, scratch) if one.is_zip else one.file
+            plan = _with_jobs(plan, one, file, options)
+        plan = dataclasses.replace(plan, jobs=sorted(plan.jobs, key=lambda job: job.split))
         finished = writer.write(
             output_dir, plan, processes=options.processes, max_bad=options.max_bad
         )
     shutil.rmtree(scratch, ignore_errors=True)
     return finished
+
+
+def _class_names(lmdb_dirs: Sequence[Path], val_lmdbs: Sequence[Path]) -> tuple[str, ...] | None:
+    """One for each LMDB, in their order; None if there is but one."""
+    if not lmdb_dirs:
+        raise UserError("--lmdb_dir is empty: give it an LMDB's folder or zip, or several")
+    if len(lmdb_dirs) == 1 and len(val_lmdbs) <= 1:
+        return None
+    for flag, paths in (("--lmdb_dir", lmdb_dirs), ("--val_lmdb", val_lmdbs)):
+        for name, times in Counter(map(_class_name, paths)).items():
+            if times > 1:
+                first, second = [path for path in paths if _class_name(path) == name][:2]
+                raise UserError(
+                    f"{flag}: {first} and {second} would both be the class {name!r}. Rename one, "
+                    "for a class has the name of its file"
+                )
+    names = tuple(map(_class_name, lmdb_dirs))
+    for path in val_lmdbs:
+        if _class_name(path) not in names:
+            raise UserError(
+                f"--val_lmdb={path} would be the class {_class_name(path)!r}, which --lmdb_dir "
+                f"lacks (it has {', '.join(names)}). Rename it like one of them"
+            )
+    return names
+
+
+def _class_name(path: Path) -> str:
+    """Of church_outdoor_train_lmdb.zip, of its folder or of the data.mdb in it: church_outdoor."""
+    path = Path(os.path.abspath(path))
+    path = path.parent if path.name == "data.mdb" else path
+    name = path.name.removesuffix(path.suffix) if path.suffix in (".zip", ".mdb") else path.name
+    return re.sub(r"(_(train|val))?(_lmdb)?$", "", name) or name
+
+
+def _listed(
+    lmdb_dirs: Sequence[Path], val_lmdbs: Sequence[Path], class_names: tuple[str, ...] | None
+) -> list[_Lmdb]:
+    lmdbs = []
+    for split, paths in (("train", lmdb_dirs), ("validation", val_lmdbs)):
+        for path in paths:
+            file = path if lmdb_zip.is_zip(path) else lmdb_source.find_data_file(path)
+            label = class_names.index(_class_name(path)) if class_names else None
+            lmdbs.append(_Lmdb(split, path, file, label))
+    for one, other in itertools.combinations(lmdbs, 2):
+        if one.file.samefile(other.file):
+            flag = "val_lmdb" if other.split == "validation" else "lmdb_dir"
+            raise UserError(f"--{flag}={other.path} is the same as --lmdb_dir; pass another LMDB")
+    return lmdbs
 
 
 def _scratch(output_dir: Path, parent: Path | None) -> Path:
@@ -87,23 +153,21 @@ def _scratch(output_dir: Path, parent: Path | None) -> Path:
     return (parent or output_dir.parent) / f".{output_dir.name}.{digest}.unpacked"
 
 
-def _file(path: Path) -> Path:
-    return path if lmdb_zip.is_zip(path) else lmdb_source.find_data_file(path)
-
-
-def _describe(path: Path) -> str:
-    # LMDBs that are not zipped are identified by their listing.
-    return lmdb_zip.describe(path) if lmdb_zip.is_zip(path) else "LMDB"
-
-
-def _plan_without_jobs(splits: dict[str, Path], options: Options) -> writer.Plan:
+def _plan_without_jobs(
+    lmdbs: Sequence[_Lmdb], class_names: tuple[str, ...] | None, options: Options
+) -> writer.Plan:
     target = options.target(channels=3)
-    sources = {name: _describe(path) for name, path in splits.items()}
+    # LMDBs that are not zipped are identified by their listing.
+    said = [(one, lmdb_zip.describe(one.path) if one.is_zip else "LMDB") for one in lmdbs]
+    sources = {
+        one.split if class_names is None else f"{one.split} {class_names[one.label]}": what
+        for one, what in said
+    }
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
-        class_names=None,
-        source=", ".join(map(str, splits.values())),
+        class_names=class_names,
+        source=", ".join(str(one.path) for one in lmdbs),
         source_identity="",
         tool="tools.convert_lsun",
         flags=target.flags
@@ -135,21 +199,24 @@ def _finished(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
     raise writer.another_set(output_dir, finished)
 
 
-def _with_split(
-    plan: writer.Plan, split: str, path: Path, file: Path, options: Options
-) -> writer.Plan:
+def _with_jobs(plan: writer.Plan, one: _Lmdb, file: Path, options: Options) -> writer.Plan:
     """The plan with the jobs of one more LMDB, which is at `file`."""
+    split, path = one.split, one.path
     total = lmdb_source.count_entries(file)
     count = min(options.max_images, total) if options.max_images and split == "train" else total
+    what = f"the class {plan.class_names[one.label]!r} of " if plan.class_names else ""
     print(
-        f"{manifest.text(str(path))}: {total} images, {count} of them become the split {split!r}",
+        f"{manifest.text(str(path))}: {total} images, {count} of them become {what}the split "
+        f"{split!r}",
         flush=True,
     )
     bounds = writer.shard_bounds(count)
-    changed = "" if lmdb_zip.is_zip(path) else file.stat().st_mtime_ns
+    changed = "" if one.is_zip else file.stat().st_mtime_ns
     listing = list_keys(file, [start for start, _ in bounds], count)
     jobs = [
-        writer.ShardJob(_produce, (path, file, key, start, stop, options), stop - start, split)
+        writer.ShardJob(
+            _produce, (path, file, key, start, stop, one.label, options), stop - start, split
+        )
         for key, (start, stop) in zip(listing.starts, bounds, strict=True)
     ]
     identity = f"{plan.source_identity}{split} {total} {listing.identity} {changed}\n"
@@ -165,7 +232,7 @@ def list_keys(file: Path, positions: list[int], count: int) -> lmdb_source.Listi
 
 
 def _produce(
-    source: Path, file: Path, key: bytes, start: int, stop: int, options: Options
+    source: Path, file: Path, key: bytes, start: int, stop: int, label: int | None, options: Options
 ) -> Iterator[writer.Record | writer.Skipped | writer.LeftOut]:
     target, reading = options.target(channels=3), options.reading()
     for value in lmdb_source.read_values(file, key, start, stop - start):
@@ -174,7 +241,7 @@ def _produce(
             if value.data is None:
                 raise pictures.BadImage(f"its {value.size} bytes are too many for a picture")
             image = pictures.decode(value.data, reading)
-            yield picture_options.record(image, where, target, options.min_size)
+            yield picture_options.record(image, where, target, options.min_size, label)
         except pictures.BadImage as bad:
             yield writer.Skipped(where, str(bad))
 
@@ -185,18 +252,27 @@ def _printable_key(key: bytes) -> str:
 
 
 def main() -> None:
-    path = converter_flags.read_path
+    path, several = converter_flags.read_path, converter_flags.split_sources
     options = converter_flags.read_options(Options, scratch_dir=path("scratch_dir"))
     output_dir = path("output_dir")
-    finished = convert(path("lmdb_dir"), output_dir, options, path("val_lmdb"))
+    lmdb_dirs, val_lmdbs = (
+        several(flags.FLAGS[name].value or ()) for name in ("lmdb_dir", "val_lmdb")
+    )
+    finished = convert(lmdb_dirs, output_dir, options, val_lmdbs)
     print(printable(finished.summary(output_dir)))
 
 
 def _define_flags() -> None:
-    flags.DEFINE_string("lmdb_dir", None, "folder of the LMDB, or its zip", required=True)
-    flags.DEFINE_string("val_lmdb", None, "the same for a split named validation")
+    flags.DEFINE_multi_string(
+        "lmdb_dir", None,
+        "folder of the LMDB, or its zip; several, which become classes: separated by commas, or "
+        "repeat the flag",
+        required=True,
+    )  # fmt: skip
+    flags.DEFINE_alias("source", "lmdb_dir")
+    flags.DEFINE_multi_string("val_lmdb", None, "the same for a split named validation")
     flags.DEFINE_integer(
-        "max_images", 0, "use the first of --lmdb_dir in the order of the keys; 0: all", 0
+        "max_images", 0, "use the first of each --lmdb_dir in the order of the keys; 0: all", 0
     )
     flags.DEFINE_string("scratch_dir", None, "where to unpack a zip; default: beside --output_dir")
     converter_flags.define(image_size=112, crop="none")

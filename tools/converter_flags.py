@@ -21,13 +21,14 @@ _Options = TypeVar("_Options")
 _MAX_BAD = re.compile(r"\d+|(\d{1,2}(\.\d+)?|100)%")
 
 
-def define(image_size: int | None, *, crop: str | None = None) -> None:
+def define(image_size: int | None, *, crop: str | None = None, val_fraction: bool = False) -> None:
     """Defines --output_dir, --image_size, --encoding, --max_bad, --processes.
 
     Args:
         image_size: the default side of the square, pixels; None makes the flag obligatory.
         crop: the default of --crop, which comes with the other flags of `picture_options`; None:
             the converter has none of them.
+        val_fraction: define this flag, too.
     """
     flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
     flags.DEFINE_integer(
@@ -41,6 +42,13 @@ def define(image_size: int | None, *, crop: str | None = None) -> None:
         "max_bad", "0", "how many unusable images to skip, or which share (1%); more are an error"
     )
     flags.register_validator("max_bad", _MAX_BAD.fullmatch, "pass a number, or a share as 1%")
+    if val_fraction:
+        flags.DEFINE_float(
+            "val_fraction", 0.0,
+            "the share of the images that become the split test: those whose SHA-256 is below it, "
+            "so that equal images, and any image of a larger source, are always in the same split",
+            0.0, 0.99,
+        )  # fmt: skip
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "how many processes convert at the same time", 1
     )

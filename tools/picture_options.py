@@ -1,16 +1,20 @@
 """The options and flags of converters of pictures that are of any size and kind."""
 
 import dataclasses
+import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
 from PIL import Image
 
-from lsgan_tf.datasets import pictures, writer
+from lsgan_tf.datasets import notes, pictures, writer
+from lsgan_tf.utils.errors import UserError
 
 flags.disclaim_key_flags()  # as `converter_flags` does
 
+_FIRST = 32  # images that show which depth all have
 _BACKGROUND = re.compile(r"white|black|auto|#[0-9a-fA-F]{6}")
 
 
@@ -54,6 +58,32 @@ def record(
     return writer.Record(target.encode(image), label, where=where, notes=pictures.notes_of(image))
 
 
+def check_depth(images: Iterator[tuple[Any, Image.Image | pictures.BadImage]]) -> None:
+    """Looks at the first images, if they have 16 bits.
+
+    Args:
+        images: with what they are, as a reader yields them; read as `--depth=auto` says.
+
+    Raises:
+        UserError: their values need fewer bits, so that the data set would be dark.
+    """
+    needed = []
+    for _, image in itertools.islice(images, _FIRST):
+        if isinstance(image, pictures.BadImage):
+            continue
+        noted = pictures.notes_of(image)
+        if not (bits := [bits for bits, note in notes.DEPTHS.items() if note in noted]):
+            return
+        needed += bits
+        in_grey = pictures.is_grey(image)
+    if needed and max(needed) < 16:
+        other = f"Choose --depth={max(needed)}" if in_grey else "Save them with 8 bits"
+        raise UserError(
+            f"the first {len(needed)} images of 16 bits have values of no more than {max(needed)}, "
+            f"and would come out dark. {other}, or take them as they are with --depth=16"
+        )
+
+
 def define(crop: str) -> None:
     """Defines --crop, with this default, and the flags of `PictureOptions`."""
     flags.DEFINE_enum(
@@ -75,6 +105,7 @@ def define(crop: str) -> None:
     )
     flags.DEFINE_enum(
         "depth", "auto", ["auto", "8", "10", "12", "14", "16"],
-        "bits that the values of 16-bit grey images have; auto: 16, unless the file says otherwise",
+        "bits that the values of 16-bit grey images have; auto: as the file says, or 16 if the "
+        "first images need as many",
     )  # fmt: skip
     flags.DEFINE_bool("accept_truncated", False, "take what there is of files that are cut off")

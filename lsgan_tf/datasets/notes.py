@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 NAMED = 3  # pictures of each note
 
 UNIFORM = "of one colour throughout"
+EMPTY_CLASSES = "classes of which train has no image"
 # Pictures of 16 bits by how many bits the largest of their values needs.
 DEPTHS = {bits: f"of 16 bits, whose values need {bits}" for bits in (8, 10, 12, 14, 16)}
 
@@ -17,7 +18,7 @@ _MAX_UNIFORM = 0.03  # of the pictures; more are rarely meant
 
 @dataclasses.dataclass(frozen=True)
 class Noted:
-    """The pictures that one note is about."""
+    """The pictures, or classes, that one note is about."""
 
     count: int
     first: tuple[str, ...]  # names of some of them
@@ -56,7 +57,9 @@ def describe(notes: Mapping[str, Noted], images: int) -> list[str]:
         notes: of the data set.
         images: how many it has.
     """
-    lines = [f"{note}: {noted}" for note, noted in sorted(notes.items())]
+    lines = [f"{note}: {noted}" for note, noted in sorted(notes.items()) if note != EMPTY_CLASSES]
+    if empty := notes.get(EMPTY_CLASSES):
+        lines.append(f"warning: {EMPTY_CLASSES}: {empty}")
     uniform = notes.get(UNIFORM)
     if uniform and uniform.count > _MAX_UNIFORM * images:
         lines.append(

@@ -71,6 +71,7 @@ class ShardResult:
     shard: Shard
     skipped_count: int
     skipped: tuple[Skipped, ...]
+    labels: tuple[int, ...]  # that occur, in rising order
     notes: Mapping[str, Noted] = dataclasses.field(default_factory=dict)
 
 
@@ -78,7 +79,7 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
     """Writes `directory/file`, its index and its state file, in this order, each atomically."""
     scratch = directory / SCRATCH_DIRECTORY
     digest = hashlib.sha256()
-    offsets, skipped, skipped_count, notes = [0], [], 0, Notes()
+    offsets, skipped, skipped_count, notes, labels = [0], [], 0, Notes(), set()
     with files.replacing(directory / file, scratch) as out:
         for item in job.produce(*job.arguments):
             process_pool.count()
@@ -95,13 +96,14 @@ def write_shard(job: ShardJob, directory: Path, file: str) -> ShardResult:
             features = {"image": item.image, **item.extra}
             if item.label is not None:
                 features["label"] = item.label
+                labels.add(item.label)
             framed = tfrecord.frame(example.encode(features))
             digest.update(framed)
             out.write(framed)
             offsets.append(offsets[-1] + len(framed))
     files.write_bytes(index_path(directory, file), np.array(offsets, "<u8").tobytes())
     shard = Shard(file, job.split, len(offsets) - 1, offsets[-1], digest.hexdigest())
-    result = ShardResult(shard, skipped_count, tuple(skipped), dict(notes))
+    result = ShardResult(shard, skipped_count, tuple(skipped), tuple(sorted(labels)), dict(notes))
     state = json.dumps(dataclasses.asdict(result)).encode()
     files.write_bytes(state_path(directory, file), state)  # with it the shard is complete
     return result

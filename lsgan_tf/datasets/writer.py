@@ -28,6 +28,7 @@ from typing import Any
 import filelock
 
 from lsgan_tf.datasets import manifest, notes, process_pool, shards
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.datasets.manifest import Manifest, Skipped, text
 from lsgan_tf.datasets.shards import LeftOut, Record, ShardJob, ShardResult
 from lsgan_tf.utils import files, progress
@@ -296,7 +297,7 @@ def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> M
         skipped_count=skipped_count,
         skipped=skipped,
         left_out=plan.left_out,
-        notes=notes.merge(result.notes for result in results.values()),
+        notes=_notes(plan, results),
     )
     # Imported only here, at the end and not in the pool, whose processes need none of it.
     from lsgan_tf.datasets import tfds_metadata
@@ -304,3 +305,16 @@ def _complete(directory: Path, plan: Plan, results: dict[str, ShardResult]) -> M
     tfds_metadata.write(directory, finished)
     finished.save(directory)
     return finished
+
+
+def _notes(plan: Plan, results: dict[str, ShardResult]) -> dict[str, notes.Noted]:
+    """Those of the shards, and which classes have lost all their images or never had one."""
+    merged = notes.Notes(notes.merge(result.notes for result in results.values()))
+    found = set()
+    for result in results.values():
+        if result.shard.split == TRAIN:
+            found.update(result.labels)
+    for number, name in enumerate(plan.class_names or ()):
+        if number not in found:
+            merged.add(notes.EMPTY_CLASSES, name)
+    return dict(merged)

@@ -20,8 +20,8 @@ else:  # The networks run on any Keras backend.
 
 # Measured (docs/performance.md): up to this share of the multiplications, products are faster.
 _LARGEST_SHARE = 2 / 3
-# Above it the gradient by the kernel still is, up to a side of the outputs. Without AMX, oneDNN's is
-# no faster in bfloat16 than in float32.
+# Above it the gradient by the kernel still is, up to a side of the outputs. That of oneDNN is no
+# faster in bfloat16 than in float32, without AMX.
 _LARGEST_SIDE = {"float32": 4, "bfloat16": 7}
 
 

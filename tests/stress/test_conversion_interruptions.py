@@ -7,17 +7,20 @@ of the time that the whole conversion takes, and started again. A start that end
 killed is thrown away and the conversion begun anew.
 """
 
+import io
 import os
 import random
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 
 import numpy as np
 import psutil
 import pytest
 
+from tests.datasets import making
 from tests.tools import lmdbs
 from tests.tools.cat_photographs import save
 from tests.tools.gnt_files import record
@@ -53,20 +56,52 @@ def images(folder):
     return f"--source={folder / 'images.npz'}"
 
 
+def _pngs():
+    rng = np.random.default_rng(0)
+    for number in range(2000):
+        yield (
+            f"{'ab'[number % 2]}/{number:04}.png",
+            making.png(rng.integers(0, 256, (64, 64), np.uint8)),
+        )
+
+
+def tar(folder):
+    with tarfile.open(folder / "images.tar.gz", "w:gz", compresslevel=1) as archive:
+        for name, data in _pngs():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return f"--source={folder / 'images.tar.gz'}"
+
+
+def parquet(folder):
+    import pyarrow
+    from pyarrow import parquet
+
+    names, images = zip(*_pngs(), strict=True)
+    table = pyarrow.table({"image": images, "label": [name[0] for name in names]})
+    parquet.write_table(table, folder / "images.parquet", row_group_size=150)
+    return f"--source={folder / 'images.parquet'}"
+
+
 @pytest.mark.parametrize(
-    ("converter", "make_source", "side"),
+    ("converter", "make_source", "side", "flags"),
     [
-        ("convert_lsun", lsun, 64),
-        ("convert_hwdb", hwdb, 28),
-        ("convert_cats", cats, 16),
-        ("convert_images", images, 64),
+        ("convert_lsun", lsun, 64, []),
+        ("convert_hwdb", hwdb, 28, []),
+        ("convert_cats", cats, 16, []),
+        ("convert_images", images, 64, []),
+        ("convert_images", tar, 64, ["--val_fraction=0.2", "--deduplicate=exact"]),
+        ("convert_images", parquet, 64, []),
     ],
 )
-def test_a_killed_conversion_ends_with_the_same_bytes(converter, make_source, side, tmp_path):
+def test_a_killed_conversion_ends_with_the_same_bytes(
+    converter, make_source, side, flags, tmp_path
+):
     source = tmp_path / "source"
     source.mkdir()
     command = [sys.executable, "-m", f"tools.{converter}", make_source(source)]
-    command += [f"--image_size={side}", "--processes=2"]
+    command += [f"--image_size={side}", "--processes=2", *flags]
     # The same name for both: it is part of the names of the shards.
     whole, killed = tmp_path / "whole" / "set", tmp_path / "killed" / "set"
     begin = time.monotonic()

@@ -43,7 +43,7 @@ def convert_writers(path, target):
 
 
 def convert_lmdb(path, target):
-    convert_lsun.convert(path, target, convert_lsun.Options(image_size=8, max_bad=MAX_BAD))
+    convert_lsun.convert([path], target, convert_lsun.Options(image_size=8, max_bad=MAX_BAD))
 
 
 @pytest.mark.parametrize(

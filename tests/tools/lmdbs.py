@@ -54,7 +54,8 @@ def pixels_of(builder_split):
 
 def convert(source, target, val_lmdb=None, **options):
     options = convert_lsun.Options(**{"image_size": 8} | options)
-    return convert_lsun.convert(source, target, options, val_lmdb)
+    val_lmdbs = [val_lmdb] if val_lmdb else []
+    return convert_lsun.convert([source], target, options, val_lmdbs)
 
 
 def failure(source, target, **options):

@@ -156,6 +156,16 @@ def test_listed_outliers_are_left_out_and_replaced_annotations_are_not(
     assert "already holds a data set" in failure(archive, target)
 
 
+def test_so_many_chosen_by_their_names(archive, target):
+    done = convert(archive, target, max_images=4)
+    chosen = numbers(target)
+    assert len(chosen) == 4 and chosen == sorted(chosen) != [1, 2, 3, 4]
+    assert done.left_out["images beyond --max_images=4"] == 2
+    more = target.with_name("more")
+    convert(archive, more, max_images=5)
+    assert set(chosen) < set(numbers(more))
+
+
 def test_what_is_excluded_need_not_be_sound(archive, target, tmp_path):
     (archive / "CAT_01" / "00000002_002.jpg").write_bytes(b"junk")
     (archive / "CAT_01" / "00000002_003.jpg.cat").unlink()

@@ -119,6 +119,25 @@ def test_level1_and_a_list_exclude_each_other(source, target, tmp_path):
     assert "--level1 and --characters exclude each other" in message
 
 
+def test_classes_on_the_command_line(source, target, tmp_path):
+    done = convert(source, target, classes=("龥", "中"))
+    assert done.class_names == ("中", "龥")
+    (tmp_path / "list").write_text("中龥")
+    assert convert(source, target, characters=tmp_path / "list") == done  # says the same
+    assert "--classes: 'AB' is not one character" in failure(source, target, classes=("AB",))
+    message = failure(source, target, classes=("中",), level1=True)
+    assert "--level1 and --classes exclude each other" in message
+
+
+def test_so_many_of_the_first(source, target):
+    done = convert(source, target, max_images=4)
+    whole = target.with_name("whole")
+    convert(source, whole)
+    assert examples(target) == examples(whole)[:4]
+    assert done.left_out["images beyond --max_images=4"] == 3
+    assert "already holds a data set" in failure(source, target, max_images=5)
+
+
 def test_none_of_the_characters_is_kept(tmp_path, target):
     write(tmp_path / "w.gnt", record("A"))
     assert "none of the characters in" in failure(tmp_path / "w.gnt", target)

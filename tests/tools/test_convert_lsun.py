@@ -15,6 +15,7 @@ from lsgan_tf import datasets
 from tests.datasets import making
 from tests.tools import conversions, lmdbs
 from tests.tools.lmdbs import convert, failure
+from tools import convert_lsun
 
 pytestmark = pytest.mark.usefixtures("no_pool")
 
@@ -66,6 +67,52 @@ def test_both_splits_from_one_lmdb_are_refused(lmdb_dir, target, tmp_path):
     ):
         (tmp_path / "x").mkdir(exist_ok=True)
         assert "is the same as --lmdb_dir" in failure(one, target, val_lmdb=other)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_several_lmdbs_are_classes(zipped, tmp_path, target):
+    """Named as LSUN does; the classes of the validation split are found by name."""
+    paths = []
+    for split, name, count in (("train", "tower", 9), ("train", "bridge", 5), ("val", "bridge", 3)):
+        path = lmdbs.of_pictures(tmp_path / f"{name}_{split}_lmdb", count)
+        paths.append(conversions.zipped(path, path.with_suffix(".zip")) if zipped else path)
+    options = convert_lsun.Options(8, max_images=7)
+    done = convert_lsun.convert(paths[:2], target, options, paths[2:])
+    assert done.class_names == ("tower", "bridge")
+    assert {shard.split: shard.count for shard in done.shards if shard.split != "train"} == {
+        "validation": 3
+    }
+    stored = [
+        (item["label"], number)
+        for item in conversions.stored(target)
+        for number in making.numbers_of(item["image"][np.newaxis])
+    ]
+    in_order = lmdbs.in_order
+    assert stored == (
+        [(0, n) for n in in_order(9)[:7]] + [(1, n) for n in in_order(5) + in_order(3)]
+    )
+    assert convert_lsun.convert(paths[:2], target, options, paths[2:]) == done
+    refused = conversions.failure(convert_lsun.convert, paths[1::-1], target, options=options)
+    assert "with other flags" in refused
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "expected"),
+    [
+        (["x/church.zip", "y/church_train_lmdb"], [], "would both be the class 'church'"),
+        (["church.zip", "tower"], ["bridge"], "lacks (it has church, tower). Rename it"),
+        (
+            ["church"],
+            ["church_val", "tower_val"],
+            "--val_lmdb=tower_val would be the class 'tower'",
+        ),
+    ],
+)
+def test_names_of_classes_that_do_not_fit(train, val, expected, target):
+    val = [Path(path) for path in val]
+    paths = [Path(path) for path in train]
+    options = {"options": convert_lsun.Options(8), "val_lmdbs": val}
+    assert expected in conversions.failure(convert_lsun.convert, paths, target, **options)
 
 
 def test_another_spelling_of_the_path_continues(tmp_path, target, monkeypatch, capfd):

@@ -114,16 +114,38 @@ def test_cut_off_photographs_are_counted(flat, target):
     assert "cut off, taken as far as they go (--accept_truncated): 1" in done.summary(target)
 
 
-def test_twelve_bits_in_sixteen_are_warned_of_and_the_advice_works(tmp_path, target):
+def test_twelve_bits_in_sixteen_are_refused_and_the_advice_works(tmp_path, target):
     (tmp_path / "deep").mkdir()
     for number in range(3):
         values = making.picture(number, 8)[..., 0].astype(np.uint16) * 16
         Image.fromarray(values).save(tmp_path / "deep" / f"{number}.png")
-    said = convert(tmp_path / "deep", target).summary(target)
+    refused = failure(tmp_path / "deep", target)
+    assert "the first 3 images of 16 bits have values of no more than 12" in refused
+    assert "Choose --depth=12, or take them as they are with --depth=16" in refused
+    convert(tmp_path / "deep", target, depth="12")
+    assert examples(target) == dict.fromkeys(range(3))
+    dark = convert(tmp_path / "deep", target.with_name("dark"), depth="16").summary(target)
+    assert "of 16 bits, of which 16 are used, brought to 8: 3" in dark
+
+
+def test_dark_pictures_among_others_are_warned_of(flat, target):
+    for number in range(3):
+        values = making.picture(number, 8)[..., 0].astype(np.uint16) * 16
+        Image.fromarray(values).save(flat / f"deep{number}.png")
+    said = convert(flat, target, channels="colour").summary(target)
     assert "no value of the 3 images of 16 bits needs more than 12" in said
     assert "Convert them with --depth=12 to another directory" in said
-    convert(tmp_path / "deep", target.with_name("set12"), depth="12")
-    assert examples(target.with_name("set12")) == dict.fromkeys(range(3))
+
+
+def test_a_class_that_loses_all_its_pictures_is_named(tmp_path, target):
+    for number, (name, size) in enumerate([("a", 8), ("a", 16), ("b", 8), ("c", 16)]):
+        save(tmp_path / "p" / name / f"{number}.png", number, size=size)
+    (tmp_path / "p" / "d").mkdir()
+    (tmp_path / "p" / "d" / "4.png").write_bytes(b"<html>")
+    done = convert(tmp_path / "p", target, min_size=12, max_bad=1)
+    assert done.class_names == ("a", "b", "c", "d")
+    said = "warning: classes of which train has no image: 2 (b, d)"
+    assert said in done.summary(target).splitlines()
 
 
 def test_a_share_of_bad_pictures(flat, target):

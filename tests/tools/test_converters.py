@@ -35,7 +35,7 @@ class Converter:
 
     def convert(self, source, target, processes=1):
         options = self.module.Options(self.image_size, max_bad=99, processes=processes)
-        takes_several = self.flag == "source" and self.tool != "convert_images"
+        takes_several = self.tool != "convert_images"
         return self.module.convert([source] if takes_several else source, target, options)
 
     def failure(self, source, target):
@@ -139,9 +139,9 @@ def test_a_source_that_is_not_there(converter, target, tmp_path):
     assert f"{tmp_path / 'absent'} does not exist" in converter.failure(tmp_path / "absent", target)
 
 
-@pytest.mark.parametrize("module", [convert_cats, convert_hwdb])
+@pytest.mark.parametrize("module", [convert_cats, convert_hwdb, convert_lsun])
 def test_no_source_at_all(module, target):
-    with pytest.raises(UserError, match="--source is empty"):
+    with pytest.raises(UserError, match="--(source|lmdb_dir) is empty"):
         module.convert([], target, module.Options())
 
 
@@ -215,6 +215,7 @@ MISTAKES = [
     ("convert_images", ["photos", *NEEDED], "not a flag: photos"),
     ("convert_images", [*NEEDED, "--sice=8"], "'sice'"),
     ("convert_lsun", ["--lmdb_dir=absent", "--output_dir=x", "--crop=left"], "crop"),
+    ("convert_lsun", ["--source=absent", "--output_dir=x"], "absent does not exist"),
     ("convert_lsun", ["--lmdb_dir=absent", "--output_dir=x", "--image_size=0"], "image_size"),
 ]
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import random
 import tarfile
 import tracemalloc
@@ -16,12 +17,13 @@ from tests.tools.conversions import examples
 from tools import convert_images
 from tools.sources import any_source, image_sources, tar_source
 
-ENDINGS = ["tar", "tar.gz", "tgz"]
+ENDINGS = ["tar", "tar.gz", "tgz", "tar.bz2", "tbz2", "tar.xz", "txz"]
 
 
 def tar(path, files):
     """Writes {name: content} or TarInfos; content None: a picture of the number in the name."""
-    mode = "w" if path.suffix == ".tar" else "w:gz"
+    kind = {"gz": "gz", "tgz": "gz", "bz2": "bz2", "tbz2": "bz2", "xz": "xz", "txz": "xz"}
+    mode = f"w:{kind.get(path.suffix[1:], '')}"
     with tarfile.open(path, mode) as archive:
         for number, (name, content) in enumerate(files.items()):
             if isinstance(content, tarfile.TarInfo):
@@ -57,7 +59,7 @@ def test_a_tar_is_read_like_its_folder(ending, tmp_path):
     )
 
 
-@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
 def test_a_conversion_in_several_shards(ending, target, tmp_path, no_pool):
     files = {f"{'ab'[number % 2]}/{number}.png": None for number in range(150)}
     archive = tar(tmp_path / f"a.{ending}", files)
@@ -116,6 +118,9 @@ def test_damage_is_told(tmp_path, capsys):
     archive.write_bytes(whole + whole)
     listed(archive)
     assert "goes on behind its end mark" in capsys.readouterr().err
+    archive.write_bytes(whole[: 7 * step + 600] + whole[8 * step :])  # a part of the last is gone
+    assert len(listed(archive).entries) == 8
+    assert "no multiple of 512: some may be missing" in capsys.readouterr().err
     archive.write_bytes(b"no tar at all")
     with pytest.raises(UserError, match="is not a readable tar"):
         listed(archive)
@@ -151,7 +156,23 @@ def test_a_header_that_declares_too_much_and_a_bomb(tmp_path, monkeypatch):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_an_xz_that_takes_much_memory_and_several_in_one(tmp_path):
+    files = {f"{number}.png": None for number in range(5)}
+    plain = tar(tmp_path / "a.tar", files).read_bytes()
+    packed = tmp_path / "a.tar.xz"
+    two = lzma.compress(plain[:3000]) + bytes(8) + lzma.compress(plain[3000:]) + bytes(4)
+    packed.write_bytes(two)
+    assert numbers(listed(packed)) == list(range(5))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 29}]
+    packed.write_bytes(lzma.compress(plain, filters=filters))
+    with pytest.raises(UserError, match="is not a readable tar: Memory usage limit exceeded"):
+        listed(packed)
+    packed.write_bytes(lzma.compress(plain)[:-30])
+    with pytest.raises(UserError, match="is not a readable tar: the compressed file ends early"):
+        listed(packed)
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
 def test_mutated_tars_are_refused_or_read(ending, tmp_path):
     archive = tar(tmp_path / f"a.{ending}", CLASSES)
     whole, rng = archive.read_bytes(), random.Random(0)

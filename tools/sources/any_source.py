@@ -16,6 +16,7 @@ from . import (
     npz_source,
     parquet_source,
     tar_source,
+    zip_folder,
 )
 from .image_sources import Choices, Source
 
@@ -73,6 +74,9 @@ def _open_folder(path: Path, choices: Choices) -> Source:
     if parquet := parquet_source.find(path, names):
         _tell_unused(path, names, parquet_source.FILES)
         return parquet_source.list_parquet(path, parquet, choices)
+    if zips := zip_folder.find(path, names):
+        _tell_unused(path, names, zip_folder.FILES)
+        return zip_folder.list_zips(path, zips, choices)
     return image_sources.list_folder(path, choices)
 
 

@@ -22,7 +22,7 @@ from lsgan_tf.utils.errors import UserError
 
 from . import archives
 from .image_sources import Choices, Source
-from .readers import Entry
+from .readers import Entry, Reader
 
 _BLOCK_BYTES = 1 << 24
 _MAX_RATIO = 1100  # deflate compresses by 1032 at most
@@ -91,17 +91,26 @@ class Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class ArrayReader:
-    """Reads rows of arrays; entries are named `NAME[ROW]`."""
+class ArrayReader(Reader):
+    """Reads rows of arrays; entries are named `NAME[ROW]`, and rows read in rising order."""
 
     arrays: tuple[Array, ...]
 
-    def read(self, entries):
-        """See `Reader.read`; entries are consecutive rows."""
-        by_name = {array.name: array for array in self.arrays}
+    def contents(self, entries):
+        """See `Reader.contents`: the numbers of the rows as they are stored."""
         for entry in entries:
-            name, row = entry.name.removesuffix("]").rsplit("[", 1)
-            yield entry, _rows(by_name[name]).image(int(row))
+            array, row = self._place(entry)
+            yield entry, _rows(array).content(row)
+
+    def decode(self, entry, content):
+        """See `Reader.decode`."""
+        array, _ = self._place(entry)
+        row = np.frombuffer(content, array.dtype).reshape(array.shape[1:])
+        return Image.fromarray(_pixels(row, array))
+
+    def _place(self, entry: Entry) -> tuple[Array, int]:
+        name, row = entry.name.removesuffix("]").rsplit("[", 1)
+        return next(array for array in self.arrays if array.name == name), int(row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +163,7 @@ class _Rows:
         self._file: BinaryIO | None = None
         self._next = 0
 
-    def image(self, row: int) -> Image.Image:
+    def content(self, row: int) -> bytes:
         array = self._array
         try:
             if self._file is None or row < self._next:
@@ -162,7 +171,7 @@ class _Rows:
                 self._file, self._next = array.open(), 0
             while self._next < row:
                 self._read()
-            return Image.fromarray(_pixels(self._read(), array))
+            return self._read().tobytes()
         except archives.BROKEN as error:
             # Unlike a bad file in a folder, damage in the stream makes all later rows unreadable.
             raise UserError(f"{array.path}: {array.name}[{row}] cannot be read: {error}") from error

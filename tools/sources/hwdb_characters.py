@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lsgan_tf.utils.errors import UserError
@@ -43,17 +43,20 @@ class Selection:
         return {"level1": self.level1, "characters": digest}
 
 
-def make_selection(level1: bool, list_file: Path | None) -> Selection:
+def make_selection(level1: bool, list_file: Path | None, classes: Sequence[str] = ()) -> Selection:
     """Makes the selection from the flags.
 
     Raises:
-        UserError: both flags are given, or the list cannot be read or is not a list.
+        UserError: two of the flags are given, or a list cannot be read or is not one of characters.
     """
-    if list_file is None:
-        return Selection(level1)
-    if level1:
-        raise UserError("--level1 and --characters exclude each other: choose one")
-    return Selection(listed=_read_list(list_file))
+    given = {"--level1": level1, "--characters": list_file, "--classes": classes}
+    if len(names := [name for name, value in given.items() if value]) > 1:
+        raise UserError(f"{' and '.join(names)} exclude each other: choose one")
+    if classes:
+        if wrong := [name for name in classes if len(name) != 1 or not name.isprintable()]:
+            raise UserError(f"--classes: {wrong[0]!r} is not one character")
+        return Selection(listed=frozenset(classes))
+    return Selection(level1) if list_file is None else Selection(listed=_read_list(list_file))
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from lsgan_tf.utils import progress
 
 from ..verifying.contact_sheet import MAX_TILE, Gallery
 from ..verifying.faults import Faults
-from .readers import Entry, FileReader, Reader
+from .readers import Entry, Reader
 
 TURNED = "turned as their EXIF orientation says"
 
@@ -160,8 +160,7 @@ def _survey(
 
 
 def _read(reader: Reader, entry: Entry) -> tuple[Image.Image, bytes]:
-    if isinstance(reader, FileReader):
-        data = reader.data(entry)
-        return pictures.decode(data, reader.reading), data
-    ((_, image),) = reader.read([entry])
-    return image, f"{image.mode} {image.size} ".encode() + image.tobytes()
+    ((_, content),) = reader.contents([entry])
+    if isinstance(content, pictures.BadImage):
+        raise content
+    return reader.decode(entry, content), content

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -20,18 +20,36 @@ class Entry:
     label: int | None
 
 
-class Reader(Protocol):
+class Reader(abc.ABC):
     """Delivers pictures in a process of the pool."""
+
+    @abc.abstractmethod
+    def contents(
+        self, entries: Sequence[Entry]
+    ) -> Iterator[tuple[Entry, bytes | pictures.BadImage]]:
+        """Yields each entry with its bytes as they are stored, or with what is wrong with it."""
+
+    @abc.abstractmethod
+    def decode(self, entry: Entry, content: bytes) -> Image.Image:
+        """The picture (mode L or RGB) that these bytes are; raises `BadImage`."""
 
     def read(
         self, entries: Sequence[Entry]
     ) -> Iterator[tuple[Entry, Image.Image | pictures.BadImage]]:
-        """Yields each entry with its picture (mode L or RGB) or with what is wrong with it."""
-        ...
+        """Yields each entry with its picture or with what is wrong with it."""
+        for entry, content in self.contents(entries):
+            if isinstance(content, pictures.BadImage):
+                yield entry, content
+                continue
+            try:
+                image = self.decode(entry, content)
+            except pictures.BadImage as bad:
+                image = bad
+            yield entry, image
 
 
 @dataclasses.dataclass(frozen=True)
-class FileReader(abc.ABC):
+class FileReader(Reader):
     """A reader of a source that consists of files."""
 
     reading: pictures.Reading = dataclasses.field(default=pictures.Reading(), kw_only=True)
@@ -40,16 +58,20 @@ class FileReader(abc.ABC):
     def opened(self, name: str) -> contextlib.AbstractContextManager[BinaryIO]:
         """Opens one of its files; if that is damaged, raises `BadImage` now or while it is read."""
 
-    def read(self, entries):
-        """See `Reader.read`."""
+    def contents(self, entries):
+        """See `Reader.contents`: the bytes of the files."""
         for entry in entries:
             try:
-                yield entry, pictures.decode(self.data(entry), self.reading)
+                content = self._bytes(entry)
             except pictures.BadImage as bad:
-                yield entry, bad
+                content = bad
+            yield entry, content
 
-    def data(self, entry: Entry) -> bytes:
-        """The bytes of one of its files; raises `BadImage` if it is damaged or too large."""
+    def decode(self, entry, content):
+        """See `Reader.decode`."""
+        return pictures.decode(content, self.reading)
+
+    def _bytes(self, entry: Entry) -> bytes:
         with self.opened(entry.name) as file:
             data = file.read(pictures.MAX_FILE_BYTES + 1)  # a zip may declare another size
         if len(data) > pictures.MAX_FILE_BYTES:

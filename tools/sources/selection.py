@@ -46,14 +46,14 @@ def select(
         before = dict(selected)
         selected[TRAIN] = _first(selected[TRAIN], max_images, balanced)
         _count(left_out, f"images beyond --max_images={max_images}", before, selected)
-    _tell_empty(selected[TRAIN])
     for split, one in selected.items():
         if not one.entries:
             raise UserError(f"--classes={','.join(classes)} leaves no image of the split {split}")
     return Selected(selected, left_out)
 
 
-def _tell_empty(source: Source) -> None:
+def tell_empty(source: Source) -> None:
+    """Warns of classes without images."""
     found = {entry.label for entry in source.entries}
     names = enumerate(source.class_names or ())
     if empty := [name for number, name in names if number not in found]:
@@ -88,9 +88,14 @@ def _of_classes(source: Source, classes: Sequence[str]) -> Source:
     return dataclasses.replace(source, entries=entries, class_names=tuple(classes))
 
 
+def place(name: str) -> bytes:
+    """Where a picture stands when some are chosen by their names."""
+    return hashlib.sha256(name.encode(*ANY_NAME)).digest()
+
+
 def _first(source: Source, most: int, balanced: bool) -> Source:
-    def place(number: int) -> bytes:
-        return hashlib.sha256(source.entries[number].name.encode(*ANY_NAME)).digest()
+    def place_of(number: int) -> bytes:
+        return place(source.entries[number].name)
 
     groups: dict[int | None, list[int]] = {}
     for number, entry in enumerate(source.entries):
@@ -99,6 +104,6 @@ def _first(source: Source, most: int, balanced: bool) -> Source:
     if balanced and few:
         few = [source.class_names[label] for label in sorted(few)]
         messages.warn(f"fewer than --max_images={most} have {messages.counted(few, 'classes')}")
-    chosen = {n for group in groups.values() for n in sorted(group, key=place)[:most]}
+    chosen = {n for group in groups.values() for n in sorted(group, key=place_of)[:most]}
     entries: list[Entry] = [source.entries[number] for number in sorted(chosen)]
     return dataclasses.replace(source, entries=entries)

@@ -1,15 +1,17 @@
-"""Pictures in a .tar or .tar.gz: listed once, never extracted.
+"""Pictures in a .tar or a .tar.gz, .tar.bz2 or .tar.xz: listed once, never extracted.
 
-Of a .tar the pictures are read where they lie. A .tar.gz can only be read from its start: its
-pictures stay in the order of the archive, and a process unpacks it once, in memory that does not
-grow with it.
+Of a .tar the pictures are read where they lie. What is compressed can only be read from its start:
+its pictures stay in the order of the archive, and a process unpacks it once, in memory that does
+not grow with it.
 """
 
+import bz2
 import contextlib
 import dataclasses
 import functools
 import gzip
 import io
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,12 +21,17 @@ from typing import BinaryIO
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
 
-from . import image_sources, messages
+from . import image_sources, messages, xz_file
 from .image_sources import Choices, Source
 from .readers import Entry, FileReader
 
-ENDINGS = (".tar", ".tar.gz", ".tgz")
-_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError)
+_UNPACKERS = {
+    (".gz", ".tgz"): gzip.open,
+    (".bz2", ".tbz2", ".tbz"): bz2.open,
+    (".xz", ".txz"): xz_file.open_xz,
+}
+ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
+_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _BLOCK = tarfile.BLOCKSIZE
 _MAX_HEADER_BYTES = 1 << 20  # of names and other metadata, which tarfile holds in memory
 _SKIP_BYTES = 1 << 20
@@ -148,10 +155,15 @@ def _check_end(path: Path, file: BinaryIO, offset: int) -> Iterator[str]:
         if data.strip(b"\0"):
             yield f"{path} goes on behind its end mark; what follows is not read"
             return
+    if file.tell() % _BLOCK and len(block) == _BLOCK:
+        yield f"{path} has {file.tell()} bytes, no multiple of {_BLOCK}: some may be missing"
 
 
 def _opened(path: Path) -> BinaryIO:
-    return gzip.open(path) if _is_zipped(path) else open(path, "rb")  # noqa: SIM115
+    for endings, unpack in _UNPACKERS.items():
+        if path.suffix.lower() in endings:
+            return unpack(path)
+    return open(path, "rb")
 
 
 class _Bounded:
@@ -173,7 +185,7 @@ class _Stream:
         self._file = _opened(path)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        self._file.seek(offset)  # gzip reads on, or from the start again
+        self._file.seek(offset)  # what is compressed is read on, or from the start again
         data = self._file.read(size)
         if len(data) != size:
             raise EOFError("the archive ends early")

@@ -183,7 +183,7 @@ def draw(gallery: Gallery, side: int, font: Font) -> bytes | None:
     scale = max(1, -(-MIN_TILE // side))
     columns = GRID if gallery.classes is None else PER_CLASS
     while any(rows := _rows(gallery, columns)):
-        data = _encode(_sheet(rows, scale, gallery, font))
+        data = encode(_sheet(rows, scale, gallery, font))
         if len(data) <= MAX_BYTES or (scale > 1 and columns <= _MIN_COLUMNS):
             return data
         if scale > 1:
@@ -201,7 +201,8 @@ def is_sheet(path: Path) -> bool:
         return file.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
 
 
-def _encode(sheet: np.ndarray) -> bytes:
+def encode(sheet: np.ndarray) -> bytes:
+    """The sheet as a PNG with the mark that `is_sheet` looks for."""
     mark = PngImagePlugin.PngInfo()
     mark.add_text(_MARK_KEYWORD, _MARK_TEXT)
     file = io.BytesIO()

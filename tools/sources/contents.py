@@ -1,0 +1,125 @@
+"""The contents of pictures: which are equal or look alike, whatever their names and places."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lsgan_tf.datasets import picture_content, pictures, process_pool
+from lsgan_tf.datasets.likeness import Likenesses
+from lsgan_tf.utils import progress
+
+from .image_sources import Source
+from .readers import Entry, FileReader, Reader
+
+_PER_TASK = 512
+_HALVES = np.dtype(">u8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """Of the pictures of a split, in their order; 16 bytes each."""
+
+    digests: np.ndarray  # uint64 [N, 2]: the first 16 bytes of SHA-256, most significant first
+    known: np.ndarray  # bool [N]: False where there is no picture by the first bytes
+
+    @staticmethod
+    def joined(parts: Sequence["Contents"]) -> "Contents":
+        """Those of several splits, one after another."""
+        return Contents(
+            np.concatenate([part.digests for part in parts]),
+            np.concatenate([part.known for part in parts]),
+        )
+
+    def of(self, chosen: np.ndarray) -> "Contents":
+        """Those of the pictures where `chosen`, bool [N], is True."""
+        return Contents(self.digests[chosen], self.known[chosen])
+
+
+def survey(listings: Mapping[str, Source], processes: int) -> dict[str, Contents]:
+    """Reads every picture of each split once, in a pool, without decoding it."""
+    found, tasks = {}, []
+    for split, one in listings.items():
+        count = len(one.entries)
+        found[split] = Contents(np.zeros((count, 2), np.uint64), np.zeros(count, bool))
+        for start in range(0, count, _PER_TASK):
+            arguments = (split, start, one.reader, one.entries[start : start + _PER_TASK])
+            tasks.append(process_pool.Task(_digests, arguments))
+    total = sum(len(one.entries) for one in listings.values())
+    with progress.bar(total=total, unit="image", desc="comparing", leave=False) as bar:
+        for split, start, digests, known in process_pool.run(tasks, processes, bar):
+            part = slice(start, start + len(known))
+            found[split].digests[part], found[split].known[part] = digests, known
+    return found
+
+
+def _digests(
+    split: str, start: int, reader: Reader, entries: Sequence[Entry]
+) -> tuple[str, int, np.ndarray, np.ndarray]:
+    """In a process of the pool: those of the pictures from number `start` of a split on."""
+    digests, known = [], []
+    for _, content in reader.contents(entries):
+        process_pool.count()
+        readable = _is_usable(reader, content)
+        digests.append(hashlib.sha256(content if readable else b"").digest()[:16])
+        known.append(readable)
+    halves = np.frombuffer(b"".join(digests), _HALVES).reshape(-1, 2)
+    return split, start, halves.astype(np.uint64), np.array(known)
+
+
+def _is_usable(reader: Reader, content: bytes | pictures.BadImage) -> bool:
+    if isinstance(content, pictures.BadImage):
+        return False
+    head = content[: picture_content.HEAD_BYTES]
+    return not isinstance(reader, FileReader) or picture_content.is_picture(head, any_format=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """Of the pictures of one class that decode, in order."""
+
+    pictures: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # split, number in it
+    likenesses: Likenesses = dataclasses.field(default_factory=Likenesses)
+
+    def extend(self, others: "Looks") -> None:
+        """Adds those of pictures that come after these."""
+        self.pictures.extend(others.pictures)
+        self.likenesses.extend(others.likenesses)
+
+
+def look(listings: Mapping[str, Source], processes: int) -> dict[int | None, Looks]:
+    """Decodes every picture, in a pool; returns by class what they look like.
+
+    Args:
+        listings: of each split, in the order that `Looks` have.
+        processes: the largest number of processes.
+    """
+    tasks = []
+    for split, one in listings.items():
+        for start in range(0, len(one.entries), _PER_TASK):
+            arguments = (split, start, one.reader, one.entries[start : start + _PER_TASK])
+            tasks.append(process_pool.Task(_look, (len(tasks), *arguments)))
+    total = sum(len(one.entries) for one in listings.values())
+    with progress.bar(total=total, unit="image", desc="looking", leave=False) as bar:
+        parts = dict(process_pool.run(tasks, processes, bar))
+    found: dict[int | None, Looks] = {}
+    for number in sorted(parts):  # they come in any order
+        for label, looks in parts.pop(number).items():
+            found.setdefault(label, Looks()).extend(looks)
+    return found
+
+
+def _look(
+    task: int, split: str, start: int, reader: Reader, entries: Sequence[Entry]
+) -> tuple[int, dict[int | None, Looks]]:
+    found: dict[int | None, Looks] = {}
+    for number, (entry, image) in enumerate(reader.read(entries), start):
+        process_pool.count()
+        if isinstance(image, pictures.BadImage):  # which the conversion reports
+            continue
+        pixels = np.asarray(pictures.in_srgb(image))
+        looks = found.setdefault(entry.label, Looks())
+        looks.pictures.append((split, number))
+        looks.likenesses.add(pixels.reshape(*pixels.shape[:2], -1))
+    return task, found
