@@ -34,6 +34,7 @@ _CSS = """
 .grid-container {grid-template-columns: repeat(var(--grid-cols), minmax(0, 1fr)) !important;
     grid-auto-rows: auto !important; padding-top: 0 !important}
 .grid-wrap {max-height: none !important; min-height: 60px}
+.image-container {height: calc(100% - 30px) !important}
 .image-frame, .image-frame img {width: 100%; height: 100%; object-fit: contain}
 img {image-rendering: pixelated}
 label.float {position: static !important; border: none !important}
