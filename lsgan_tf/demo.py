@@ -8,6 +8,7 @@ import functools
 import html
 import importlib.util
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ _CSS = """
 .grid-container {grid-template-columns: repeat(var(--grid-cols), minmax(0, 1fr)) !important;
     grid-auto-rows: auto !important; padding-top: 0 !important}
 .grid-wrap {max-height: none !important; min-height: 60px}
+.image-container {height: calc(100% - 30px) !important}
 .image-frame, .image-frame img {width: 100%; height: 100%; object-fit: contain}
 img {image-rendering: pixelated}
 label.float {position: static !important; border: none !important}
@@ -57,8 +59,19 @@ def main():
     load.read_run()  # a wrong directory is told before anything heavy starts
     if not importlib.util.find_spec("gradio"):
         raise UserError(f"The demo needs gradio:  {sys.executable} -m pip install gradio")
+    _check_address(_HOST.value, _PORT.value)
     command_line.start_tensorflow()
     serve(_of_run(load.load_by_flags()), _HOST.value, _PORT.value)
+
+
+def _check_address(host, port):
+    """Told here, since Gradio tries it only when everything is loaded."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise UserError(
+            f"The page cannot be served: {error.strerror}. Choose another --port or --host."
+        ) from error
 
 
 def _of_run(trained) -> Models:
@@ -88,34 +101,24 @@ def _of_space() -> Models:
 
 
 def serve(models: Models, host: str | None = None, port: int | None = None) -> None:
-    """Serves the page until Ctrl-C; without a host and a port, where Gradio's variables say.
-
-    Raises:
-        UserError: the port is in use, or the host is no address of this machine.
-    """
+    """Serves the page until Ctrl-C; without a host and a port, where Gradio's variables say."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     with tempfile.TemporaryDirectory() as cache:
         os.environ["GRADIO_TEMP_DIR"] = cache  # else a folder that all users of a machine share
         page = build(models)
-        try:
-            page.launch(
-                server_name=host,
-                server_port=port,
-                share=False,
-                quiet=True,
-                prevent_thread_lock=True,
-                footer_links=[],
-                run_history=False,
-                ssr_mode=False,
-                max_file_size="1kb",  # nothing is to be uploaded
-                css=_CSS,
-            )
-        except OSError as error:
-            raise UserError(
-                f"The page cannot be served at {host}, port {port}: the port is in use, or this "
-                "machine has no such address. Choose another --port or --host."
-            ) from error
+        page.launch(
+            server_name=host,
+            server_port=port,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            max_file_size="1kb",  # nothing is to be uploaded
+            css=_CSS,
+        )
         print(f"{page.local_url} shows {models.title or _BESIDE}. Ctrl-C ends it.", flush=True)
         page.block_thread()
 

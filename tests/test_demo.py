@@ -19,7 +19,7 @@ from lsgan_tf import demo
 from lsgan_tf.inference import exports, formats, load, sampler, serving
 from lsgan_tf.inference.explorer import Explorer, Latents
 from lsgan_tf.utils.errors import UserError
-from tests.commands import command_line, run_main
+from tests.commands import command_line, run_command, run_main
 
 SECONDS = 300  # for anything on a busy machine
 
@@ -43,7 +43,7 @@ def test_what_is_missing_is_told_in_a_sentence(trained_copy, tmp_path, monkeypat
     shutil.rmtree(Path(config.run_dir) / "checkpoints")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
     with pytest.raises(UserError, match="There is no checkpoint in .* yet"):
-        run_main(demo, run_dir=config.run_dir)
+        run_main(demo, run_dir=config.run_dir, port=_free_port())
 
 
 @pytest.fixture
@@ -180,10 +180,11 @@ def _free_port():
 @pytest.mark.browser
 def test_buttons_show_what_the_sampler_draws(run_dir, serve, open_page, tmp_path):
     port = _free_port()
-    command = command_line("demo", f"--run_dir={run_dir}", f"--port={port}")
-    serve(command)
-    taken = subprocess.run(command, capture_output=True, text=True)
-    assert taken.returncode == 1 and "the port is in use" in taken.stderr
+    command = "demo", f"--run_dir={run_dir}", f"--port={port}"
+    serve(command_line(*command))
+    again = run_command(*command)
+    assert again.returncode == 1 and "Address already in use" in again.stderr
+    assert "Choose another --port" in again.stderr
     page = open_page(f"http://127.0.0.1:{port}")
 
     def draw(seed, labels, truncation=1.0, **which):
