@@ -30,7 +30,7 @@ SCORE = {
 }
 REAL = {"step": None, "images": "real (test)", "weights": None}
 HOSTILE = "<script>alert(1)</script>\"'&amp;\x1b[31m\ud800"
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "input"}
 
 
 class _Page(HTMLParser):
@@ -64,7 +64,7 @@ class _Page(HTMLParser):
             self._card = None
 
     def handle_data(self, data):
-        if "style" in self.open:
+        if {"style", "script"} & set(self.open):
             return
         self.text += data
         if self.open and self.open[-1] in ("title", "h1"):
@@ -155,6 +155,8 @@ def test_the_page_needs_nothing_but_the_pictures_beside_it(run):
     }
     assert addresses == {"reals.png", "samples/0001000.png"}
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.elements}
+    _sample(run, 2000)
+    assert [attrs for tag, attrs in _read(run).elements if tag == "script"] == [{}]
     assert "url(" not in run.gallery.read_text() and "@import" not in run.gallery.read_text()
 
 
@@ -275,7 +277,7 @@ def test_names_from_files_are_only_text(tmp_path):
     best = {"step": 2000, "score": HOSTILE, "value": float("nan"), "protocol": ""}
     (run.directory / "best.json").write_text(json.dumps(best))
     page = _read(run)
-    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "i"})
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "i"})  # of one sample: no own
     shown = "<script>alert(1)</script>\"'&amp;\\x1b[31m\\ud800"
     assert page.cards["step-2000"].count(shown) == 7
     assert f"best {shown}: nan" in page.cards["step-2000"]
