@@ -1,7 +1,7 @@
 # make train   makes .venv, installs the package and its requirements, trains on the embedded digits
 # make test    the same set-up, then the tests
 # make stress  the same set-up, then the long tests: hostile files, interruptions
-# make browser the same set-up and gradio, then the tests of its page in Chromium
+# make browser the same set-up and gradio, then the tests of its page and the gallery in Chromium
 # make lint    the same set-up, then ruff and import-linter
 #
 # All are safe to repeat; the set-up runs again only when requirements.txt or pyproject.toml has

@@ -8,19 +8,13 @@ optimal), the line to hold a loss curve against.
 
 import dataclasses
 import math
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import keras
 from keras import ops
 
-from lsgan_tf.utils import settings
-
-
-class Losses(NamedTuple):
-    """Two loss values; None stands for one that the theory leaves open."""
-
-    discriminator: float | None
-    generator: float | None
+from lsgan_tf.utils import optima, settings
+from lsgan_tf.utils.optima import Losses
 
 
 class Objective(Protocol):
@@ -88,9 +82,7 @@ class LeastSquares(Serializable):
         return 0.5 * ops.mean(ops.square(fake - self.c))
 
     def optimum(self) -> Losses:
-        """D* = (a + b) / 2 everywhere, so L_D = (b - a)^2 / 4 and L_G = (D* - c)^2 / 2."""
-        logit = (self.a + self.b) / 2
-        return Losses((self.b - self.a) ** 2 / 4, (logit - self.c) ** 2 / 2)
+        return optima.least_squares(self.a, self.b, self.c)
 
 
 PRESETS = {name: LeastSquares(*labels) for name, labels in settings.LABEL_PRESETS.items()}
@@ -124,8 +116,7 @@ class SigmoidCrossEntropy(Serializable):
         return ops.mean(ops.softplus(-fake))
 
     def optimum(self) -> Losses:
-        """D* = 1/2, a logit of zero: L_D = log 4 and L_G = log 2, or -log 2 if saturating."""
-        return Losses(math.log(4), -math.log(2) if self.saturating else math.log(2))
+        return optima.cross_entropy(saturating=self.saturating)
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -147,8 +138,7 @@ class Wasserstein(Serializable):
         return -ops.mean(fake)
 
     def optimum(self) -> Losses:
-        """L_D = 0; L_G is open, since a constant added to D changes L_G and nothing else."""
-        return Losses(0.0, None)
+        return optima.wasserstein()
 
 
 def fits(objective: Objective, logit_range: tuple[float, float] | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from lsgan_tf.config import Config
-from lsgan_tf.runs import score_log
+from lsgan_tf.runs import curves, score_log
 from lsgan_tf.runs.checkpoints import available
 from lsgan_tf.runs.run_directory import Best, Run
 from lsgan_tf.runs.score_log import LoggedScore, LossLog, Protocol
@@ -49,11 +49,20 @@ class _Card(NamedTuple):
     commands: list[str]
 
 
+class _Charts(NamedTuple):
+    """The curves of a run; all charts span the steps 0 to `last`."""
+
+    last: int
+    losses: curves.Chart | None
+    scores: list[tuple[str, list[curves.Chart]]]  # (protocol, its charts)
+
+
 class _Section(NamedTuple):
     heading: str
     note: str
     card_width: int  # CSS pixels
     cards: list[_Card]  # the newest first
+    is_folded: bool  # where a script shows the same on the timeline
 
 
 def write(run: Run) -> Path:
@@ -63,14 +72,18 @@ def write(run: Run) -> Path:
         UserError: there is no run, or the page cannot be written.
     """
     config, _ = run.read()
-    scores = score_log.read_scores(run)
+    scores, losses = score_log.read_scores(run), LossLog(run)
+    cards = _Cards(run, scores, losses)
     page = _environment().from_string(_TEMPLATE.read_text(encoding="utf-8"))
     rendered = page.render(
         title=run.name,
         facts=_describe_run(config),
         real_scores=group([score for score in scores if score.step is None]),
         reals=_real_images(run),
-        sections=_sections(run, scores),
+        has_timeline=len(cards.sampled_steps) > 1,
+        charts=_charts(config, scores, losses, cards.sampled_steps),
+        frame=(curves.WIDTH, curves.HEIGHT),
+        sections=_sections(run, cards),
     )
     files.write_bytes(run.gallery, rendered.encode())
     return run.gallery
@@ -114,22 +127,34 @@ def _real_images(run: Run) -> _Picture | None:
     return _picture(path.name, size, "real images", enlarge=True) if size else None
 
 
-def _sections(run: Run, scores: list[LoggedScore]) -> list[_Section]:
-    cards, kept = _Cards(run, scores), available(run.checkpoints)
+def _charts(config, scores, losses, sampled_steps) -> _Charts:
+    logged = losses.all()
+    scored = [score.step for score in scores if score.step is not None]
+    last = max([1, *sampled_steps, *scored, *(one.step for one in logged)])
+    groups = curves.of_scores(scores, last)
+    return _Charts(
+        last,
+        curves.of_losses(config, logged, last),
+        [(_describe_protocol(one.protocol, one.images, None), one.charts) for one in groups],
+    )
+
+
+def _sections(run: Run, cards: "_Cards") -> list[_Section]:
+    kept = available(run.checkpoints)
     note = "The newest first. A click on a command selects it." if kept else "There is none yet."
     of_checkpoints = [cards.card(step, is_kept=True) for step in reversed(kept)]
-    sections = [_section("Checkpoints", note, of_checkpoints)]
+    sections = [_section("Checkpoints", note, of_checkpoints, is_folded=False)]
     others = sorted(cards.sampled_steps - set(kept), reverse=True)
     if others:
         note = "Only the samples are left; --keep_checkpoints is how many checkpoints are kept."
         of_samples = [cards.card(step, is_kept=False) for step in others]
-        sections.append(_section("Samples of other steps", note, of_samples))
+        sections.append(_section("Samples of other steps", note, of_samples, is_folded=True))
     return sections
 
 
-def _section(heading: str, note: str, cards: list[_Card]) -> _Section:
+def _section(heading: str, note: str, cards: list[_Card], *, is_folded: bool) -> _Section:
     widths = [card.picture.width for card in cards if card.picture]
-    return _Section(heading, note, max([*widths, _NARROWEST]) + _PADDING, cards)
+    return _Section(heading, note, max([*widths, _NARROWEST]) + _PADDING, cards, is_folded)
 
 
 class _Cards:
@@ -139,10 +164,10 @@ class _Cards:
         sampled_steps: the steps that have a sample grid.
     """
 
-    def __init__(self, run: Run, scores: list[LoggedScore]):
+    def __init__(self, run: Run, scores: list[LoggedScore], losses: LossLog):
         self._run = run
         self._sizes = _sample_sizes(run)
-        self._losses = LossLog(run)
+        self._losses = losses
         self._best = _read_best(run)
         self._scores = {}  # {step: its scores}
         for score in scores:

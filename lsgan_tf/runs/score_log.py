@@ -96,6 +96,10 @@ class LossLog:
                 self._by_step[losses.step] = losses
         self._steps = sorted(self._by_step)
 
+    def all(self) -> list[Losses]:
+        """The losses of all steps, in order."""
+        return [self._by_step[step] for step in self._steps]
+
     def at(self, step: int) -> Losses | None:
         """The losses that were logged at a step or last before it, or None."""
         before = bisect.bisect_right(self._steps, step)

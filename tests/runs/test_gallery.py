@@ -30,7 +30,7 @@ SCORE = {
 }
 REAL = {"step": None, "images": "real (test)", "weights": None}
 HOSTILE = "<script>alert(1)</script>\"'&amp;\x1b[31m\ud800"
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "input"}
 
 
 class _Page(HTMLParser):
@@ -64,7 +64,7 @@ class _Page(HTMLParser):
             self._card = None
 
     def handle_data(self, data):
-        if "style" in self.open:
+        if {"style", "script"} & set(self.open):
             return
         self.text += data
         if self.open and self.open[-1] in ("title", "h1"):
@@ -155,6 +155,8 @@ def test_the_page_needs_nothing_but_the_pictures_beside_it(run):
     }
     assert addresses == {"reals.png", "samples/0001000.png"}
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.elements}
+    _sample(run, 2000)
+    assert [attrs for tag, attrs in _read(run).elements if tag == "script"] == [{}]
     assert "url(" not in run.gallery.read_text() and "@import" not in run.gallery.read_text()
 
 
@@ -228,6 +230,39 @@ def test_the_floor_is_in_the_head(run):
     assert "FID" not in page.cards["step-2000"]
 
 
+def test_all_samples_are_on_the_timeline(run):
+    _sample(run, 1000)
+    assert "Timeline" not in _read(run).text
+    _sample(run, 0, 2000)
+    _checkpoint(run, 2000)
+    page = _read(run)
+    (timeline,) = [attrs for _, attrs in page.elements if attrs.get("id") == "timeline"]
+    assert "hidden" in timeline  # until a script shows it
+    assert {"open": None} in [attrs for tag, attrs in page.elements if tag == "details"]
+    steps = [attrs["data-step"] for tag, attrs in page.elements if tag == "article"]
+    assert steps == ["2000", "1000", "0"]
+    assert all(image["src"] for image in page.images)
+
+
+def test_curves_of_losses_and_scores_are_drawn(run):
+    run.append_metrics({"step": 1000, "d_loss": 0.5, "g_loss": 0.25})
+    assert "Curves" not in _read(run).text
+    run.append_metrics({"step": 4000, "d_loss": 0.25, "g_loss": float("nan")})
+    run.append_scores([SCORE, {**SCORE, "step": 4000, "value": 8.5}, {**SCORE, **REAL, "value": 3}])
+    page = _read(run)
+    charts = [attrs["aria-label"] for _, attrs in page.elements if attrs.get("role") == "img"]
+    assert charts == ["Losses by step", "FID-768 ↓ by step"]
+    lines = [attrs["points"].split() for tag, attrs in page.elements if tag == "polyline"]
+    assert [[point.split(",")[0] for point in line] for line in lines] == [
+        ["75.0", "300.0"],  # of 300 units
+        ["75.0"],
+        ["150.0", "300.0"],
+    ]
+    for shown in ("optimum of d_loss: 0.25", "optimum of g_loss: 0.125", "real (test): 3"):
+        assert shown in page.text
+    assert "5,000 generated vs 5,000 of train, inception-2015, float32" in page.text
+
+
 def test_the_best_checkpoint_is_marked(run):
     _sample(run, 1000, 2000, 3000)
     _checkpoint(run, 1000, 2000)
@@ -274,8 +309,12 @@ def test_names_from_files_are_only_text(tmp_path):
     run.scores.write_text(json.dumps(line))
     best = {"step": 2000, "score": HOSTILE, "value": float("nan"), "protocol": ""}
     (run.directory / "best.json").write_text(json.dumps(best))
+    another = {**line, "step": 1000}
+    with run.scores.open("a") as file:
+        file.write(f"\n{json.dumps(another)}\n{json.dumps({**line, **REAL, 'images': HOSTILE})}")
     page = _read(run)
-    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "i"})
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "i"})  # of one sample: no own
+    assert any(attrs.get("aria-label", "").startswith("<script>") for _, attrs in page.elements)
     shown = "<script>alert(1)</script>\"'&amp;\\x1b[31m\\ud800"
     assert page.cards["step-2000"].count(shown) == 7
     assert f"best {shown}: nan" in page.cards["step-2000"]
