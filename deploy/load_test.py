@@ -3,15 +3,14 @@
     python deploy/load_test.py --pid=$(pgrep -of 'mlserver start') --count=16
 
 Each picture must be, byte for byte, the one that the server gave before the load for its seed.
-Needs Python alone; memory is read from Linux' /proc.
 """
 
 import argparse
 import http.client
 import json
 import os
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,7 +46,7 @@ def resident_mb(pid):
     return total / 1e6
 
 
-def client(connect, request, expected, number, until, seconds, wrong):
+def client(number, connect, request, expected, until, seconds, wrong):
     """Asks for one seed after another until the time is over."""
     connection = connect()
     seed = number
@@ -67,7 +66,7 @@ def main():
     parser.add_argument("--labels", default="", help="class names, separated by commas")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--pid", type=int, help="of the server, for its memory")
+    parser.add_argument("--pid", type=int, help="of the server, for its memory; Linux only")
     args = parser.parse_args()
     labels = args.labels.split(",") if args.labels else []
 
@@ -81,15 +80,11 @@ def main():
     expected = [request(alone, seed) for seed in range(SEEDS)]
     before = resident_mb(args.pid) if args.pid else 0
     seconds, wrong, began = [], [], time.perf_counter()
-    common = (began + args.seconds, seconds, wrong)
-    rest = [(connect, request, expected, number, *common) for number in range(args.clients)]
-    threads = [threading.Thread(target=client, args=one) for one in rest]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rate, seconds = len(seconds) / (time.perf_counter() - began), sorted(seconds)
-    p50, p99 = (1e3 * seconds[int(share * len(seconds))] for share in (0.5, 0.99))
+    common = (connect, request, expected, began + args.seconds, seconds, wrong)
+    with ThreadPoolExecutor(args.clients) as pool:
+        list(pool.map(lambda number: client(number, *common), range(args.clients)))
+    rate = len(seconds) / (time.perf_counter() - began)
+    p50, p99 = (1e3 * sorted(seconds)[int(share * len(seconds))] for share in (0.5, 0.99))
     print(f"{rate:.1f} requests/s, {rate * args.count:.0f} pictures/s, {len(wrong)} answers wrong")
     print(f"p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     if args.pid:
