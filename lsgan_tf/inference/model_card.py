@@ -11,7 +11,7 @@ import jinja2
 
 import lsgan_tf
 from lsgan_tf.config import OF_THIS_MACHINE, Config, differences
-from lsgan_tf.inference import load
+from lsgan_tf.inference import load, serving
 from lsgan_tf.inference.formats import FORMATS, Written
 from lsgan_tf.inference.load import Trained
 from lsgan_tf.runs import gallery, score_log, surroundings
@@ -48,6 +48,7 @@ def render(trained: Trained, written: Sequence[Written], images: int) -> str:
             step=trained.step,
             normal=generator.latent_distribution == "normal",
             latent_dim=generator.latent_dim,
+            most_images=serving.MOST_IMAGES,
             low=f"{low:g}",
             high=f"{high:g}",
             processor=processor_name(),

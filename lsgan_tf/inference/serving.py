@@ -7,7 +7,7 @@ import tensorflow as tf
 from lsgan_tf.gan import latents
 from lsgan_tf.networks.base import Generator
 
-MOST_IMAGES = 1024
+MOST_IMAGES = 1024  # in one answer; more are refused
 
 
 class Server(tf.Module):
@@ -20,6 +20,9 @@ class Server(tf.Module):
     `latents`: count int32 [], seed int64 [] -> `latents` float32 [count, latent_dim], of which
         `generate` makes the same pictures, and `distribution` string [], theirs.
     `class_names` (with labels only): -> `class_names` string, in the order of the ids.
+
+    N, count and K are 1 to MOST_IMAGES, latents finite, seeds 0 or more, labels known; anything
+    else is an error of the call, with a sentence.
 
     Args:
         generator: what makes the images.
@@ -79,11 +82,17 @@ class Server(tf.Module):
 
     def _checked_latents(self, z):
         shape = tf.shape(z)
-        return _checked(
+        z = _checked(
             z,
-            tf.equal(shape[1], self._latent_dim),
-            f"latents must be float32 [N, {self._latent_dim}]; their shape is",
+            tf.equal(shape[1], self._latent_dim) & _in_bounds(shape[0]),
+            f"latents must be float32 [N, {self._latent_dim}], N in 1..{MOST_IMAGES}; "
+            "their shape is",
             shape,
+        )
+        finite = tf.reduce_all(tf.math.is_finite(z), axis=1)
+        bad = tf.argmin(tf.cast(finite, tf.int32))
+        return _checked(
+            z, tf.reduce_all(finite), "latents must be finite; not so is the one of number", bad
         )
 
     def _checked_ids(self, labels, count):
@@ -106,6 +115,7 @@ class Server(tf.Module):
         return {"latents": z, "distribution": tf.constant(self._latent_distribution)}
 
     def _draw(self, count, seed):
+        seed = _checked(seed, seed >= 0, "seed must be 0 or more; it is", seed)
         return latents.draw(self._latent_distribution, count, self._latent_dim, seed=seed, step=-1)
 
     def _pngs(self, count, seed, labels=None):
@@ -122,7 +132,10 @@ class Server(tf.Module):
 
     def _ids_of_names(self, names):
         names = _checked(
-            names, tf.size(names) >= 1, "labels must hold at least one class name:", names
+            names,
+            _in_bounds(tf.size(names)),
+            f"labels must be 1..{MOST_IMAGES} class names:",
+            names,
         )
         ids = self._ids.lookup(names)
         some = ", ".join(self._class_names[:10]) + " ..." * (len(self._class_names) > 10)
@@ -139,10 +152,14 @@ def write(server: Server, directory: Path) -> None:
     tf.saved_model.save(server, str(directory), signatures=server.signatures())
 
 
+def _in_bounds(count):
+    return (count >= 1) & (count <= MOST_IMAGES)
+
+
 def _checked_count(count):
     return _checked(
         count,
-        (count >= 1) & (count <= MOST_IMAGES),
+        _in_bounds(count),
         f"count must be in 1..{MOST_IMAGES}; it is",
         count,
     )

@@ -40,17 +40,30 @@ assert one.tolist() == two.tolist() and len(one) == 4 and one[0].startswith(b"\\
 open(sys.argv[4] + ".png", "wb").write(one[0])
 
 refused(lambda: serve(latents=tf.zeros((4, 3)), **extra), "latents must be float32 [N, 5]")
-for count in (0, 100000):
+for count in (0, 1025):
+    many = {"labels": tf.zeros(count, tf.int64)} if extra else {}
+    refused(lambda: serve(latents=tf.zeros((count, 5)), **many), "N in 1..1024; their shape is")
+for value in (np.nan, -np.inf):
+    odd = z.copy()
+    odd[2, 1] = value
+    refused(lambda: serve(latents=tf.constant(odd), **extra), "latents must be finite", "[2]")
+draw = model.signatures["latents"]
+for call, inputs in ((generate, names), (draw, {})):
+    for count in (0, 1025, 2**31 - 1):
+        refused(
+            lambda: call(count=tf.constant(count), seed=tf.constant(1, tf.int64), **inputs),
+            "count must be in 1..1024",
+        )
     refused(
-        lambda: generate(count=tf.constant(count), seed=tf.constant(1, tf.int64), **names),
-        "count must be in 1..1024",
+        lambda: call(count=tf.constant(2), seed=tf.constant(-1, tf.int64), **inputs),
+        "seed must be 0 or more",
     )
 if extra:
     bad = tf.constant([0, 1, 2, 3], tf.int64)
     refused(lambda: serve(latents=tf.constant(z), labels=bad), "labels must be ids in 0..2")
     few = tf.constant([0], tf.int64)
     refused(lambda: serve(latents=tf.constant(z), labels=few), "one label per latent")
-    for wrong, text in ((["a", "z"], "among the 3 class names (a, b, c"), ([], "at least one")):
+    for wrong, text in ((["a", "z"], "among the 3 class names (a, b, c"), ([], "be 1..1024 class")):
         refused(
             lambda: generate(
                 count=tf.constant(2),
