@@ -137,9 +137,7 @@ def test_mlserver_makes_the_samplers_pictures(address, generator):
 def test_mlserver_refuses_bad_requests_and_goes_on(address, generator):
     one = (NAMES, [1], ["a"])
     answers = {
-        '"error":"mlserver.errors.InferenceError: [count must be in 1..1024; it is] [1000000]"': _generate(
-            address, count=1_000_000
-        ),
+        'InferenceError: [count must be in 1..1024; it is] [1000000]"': _generate(address, 10**6),
         "out of bounds": _generate(address, count=2**40),
         "seed must be 0 or more": _generate(address, seed=-1),
         "labels must be among the 3 class names (a, b, c)": _generate(address, labels=["z"]),

@@ -133,7 +133,9 @@ def test_an_export_replaces_the_one_before_and_nothing_else(exported, tmp_path):
 def test_formats_are_named_and_their_packages_there(exported, tmp_path, monkeypatch):
     run_dir = str(exported["plain"][0].run.directory)
     out = tmp_path / "export"
-    with pytest.raises(UserError, match="'coreml' is no format.* saved_model, keras, onnx, litert"):
+    with pytest.raises(
+        UserError, match="'coreml' is no format.* saved_model, space, keras, onnx, litert"
+    ):
         run_main(export, run_dir=run_dir, format=["keras", "coreml"], output_dir=str(out))
     with pytest.raises(UserError, match="is no format"):
         formats.check([])
