@@ -20,10 +20,13 @@ from lsgan_tf.inference import sampler, serving
 from tests.local_cluster import free_addresses
 from tests.tiny import TinyGenerator
 
+pytestmark = pytest.mark.slow  # MLServer loads TensorFlow twice
+
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 SECONDS = 300  # for anything on a busy machine
 COUNT, SEED = {"name": "count", "datatype": "INT32"}, {"name": "seed", "datatype": "INT64"}
-LATENTS, LABELS = {"name": "latents", "datatype": "FP32"}, {"name": "labels", "datatype": "BYTES"}
+LATENTS = {"name": "latents", "datatype": "FP32"}
+NAMES, IDS = ({"name": "labels", "datatype": datatype} for datatype in ("BYTES", "INT64"))
 
 
 def _needs(package):
@@ -97,8 +100,13 @@ def _infer(address, inputs, signature="generate"):
 
 
 def _generate(address, count=2, seed=9, labels=("b", "c")):
-    inputs = [(COUNT, [1], [count]), (SEED, [1], [seed]), (LABELS, [len(labels)], labels)]
+    inputs = [(COUNT, [1], [count]), (SEED, [1], [seed]), (NAMES, [len(labels)], labels)]
     return _infer(address, inputs)
+
+
+def _draw(address, shape, latents, label=0):
+    inputs = [(LATENTS, shape, latents), (IDS, [1], [label])]
+    return _infer(address, inputs, "serving_default")
 
 
 def _assert_right(address, generator):
@@ -115,8 +123,7 @@ def _assert_right(address, generator):
 def test_mlserver_makes_the_samplers_pictures(address, generator):
     _assert_right(address, generator)
     z = sampler.draw_latents(generator, 3, seed=4)
-    ids = {"name": "labels", "datatype": "INT64"}
-    inputs = [(LATENTS, [3, 5], z.ravel().tolist()), (ids, [3], [2, 0, 1])]
+    inputs = [(LATENTS, [3, 5], z.ravel().tolist()), (IDS, [3], [2, 0, 1])]
     status, text = _infer(address, inputs, "serving_default")
     assert status == 200, text
     (images,) = json.loads(text)["outputs"]
@@ -128,16 +135,16 @@ def test_mlserver_makes_the_samplers_pictures(address, generator):
 
 @_needs("mlserver")
 def test_mlserver_refuses_bad_requests_and_goes_on(address, generator):
-    one = (LABELS, [1], ["a"])
+    one = (NAMES, [1], ["a"])
     answers = {
-        "count must be in 1..1024": _generate(address, count=1_000_000),
+        'InferenceError: [count must be in 1..1024; it is] [1000000]"': _generate(address, 10**6),
         "out of bounds": _generate(address, count=2**40),
         "seed must be 0 or more": _generate(address, seed=-1),
         "labels must be among the 3 class names (a, b, c)": _generate(address, labels=["z"]),
-        "latents must be float32 [N, 5]": _infer(
-            address, [(LATENTS, [1, 3], [0.0] * 3), one], "serving_default"
-        ),
-        "cannot reshape": _infer(address, [(LATENTS, [10**9, 5], [0.0]), one], "serving_default"),
+        "latents must be float32 [N, 5]": _draw(address, [1, 3], [0.0] * 3),
+        "latents must be finite": _draw(address, [1, 5], [None] + [0.0] * 4),
+        "labels must be ids in 0..2": _draw(address, [1, 5], [0.0] * 5, label=3),
+        "cannot reshape": _draw(address, [10**9, 5], [0.0]),
         "missing": _infer(address, [one]),
         "signature_name must be one of": _infer(address, [one], "paint"),
         "": _request(address, "POST", "/v2/models/lsgan/infer", "{]"),

@@ -26,7 +26,9 @@ class Signatures(MLModel):
         try:
             outputs = signature(**{i.name: _decode(i, specs.get(i.name)) for i in payload.inputs})
         except _BAD_REQUEST as error:
-            raise InferenceError(getattr(error, "message", str(error)).strip()) from error
+            # Of a failed check, its sentence; of other errors, their first line.
+            sentence = str(error).rpartition("assertion failed: ")[2].partition("\n")[0]
+            raise InferenceError(sentence) from error
         encoded = [_encode(key, value.numpy()) for key, value in outputs.items()]
         return InferenceResponse(model_name=self.name, outputs=encoded)
 
