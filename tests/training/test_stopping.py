@@ -76,7 +76,7 @@ def test_a_stop_saves_before_all_else(tiny_config, monkeypatch, hangups, number,
     assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
 
 
-def test_a_second_interrupt_does_not_lose_the_save(tiny_config, monkeypatch):
+def test_a_second_interrupt_does_not_lose_the_save_and_is_told(tiny_config, monkeypatch, capsys):
     config = tiny_config(train_steps=50, steps_per_execution=1)
     run_steps, save = GAN.run_steps, checkpoints.Checkpoints._write
 
@@ -98,6 +98,31 @@ def test_a_second_interrupt_does_not_lose_the_save(tiny_config, monkeypatch):
     run = Run(config.run_dir)
     assert checkpoints.available(run.checkpoints) == [4, 5]
     assert not run.sample_path(5).exists()  # it was obeyed once the checkpoint was there
+    resume = f"python -m lsgan_tf.train --run_dir={config.run_dir} --data_dir={config.data_dir}"
+    assert capsys.readouterr().out.endswith(
+        f"SIGINT: interrupted; step 5 is saved. Resume with:\n  {resume}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (0, "SIGINT: interrupted; no checkpoint is saved yet. Resume with:"),
+        (2, "finished at step 2."),
+    ],
+)
+def test_an_interrupt_of_the_first_or_the_last_sample_tells_what_is_saved(
+    tiny_config, monkeypatch, capsys, step, told
+):
+    def write_sample(self, number, picture):
+        if number == step:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "write_sample", write_sample)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(tiny_config(train_steps=2, checkpoint_every=100, sample_every=100))
+    assert f"\n{told}" in capsys.readouterr().out
 
 
 def test_a_checkpoint_comes_before_its_sample(tiny_config, monkeypatch):
