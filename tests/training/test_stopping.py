@@ -10,27 +10,6 @@ from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import loop
 
 
-def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):
-    config = tiny_config(train_steps=50, steps_per_execution=1)
-    step_of_signal = 5
-    original = GAN.run_steps
-
-    def run_steps(self, iterator, steps, **kwargs):
-        results = original(self, iterator, steps, **kwargs)
-        if int(self.step.numpy()) == step_of_signal:
-            signal.raise_signal(signal.SIGINT)
-        return results
-
-    monkeypatch.setattr(GAN, "run_steps", run_steps)
-    handler = signal.getsignal(signal.SIGINT)
-    loop.train(config)
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
-    out = capsys.readouterr().out
-    assert "SIGINT: saved step 5" in out
-    assert f"--run_dir={config.run_dir}" in out
-
-
 def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, hangups):
     config = tiny_config(train_steps=50, sample_every=3, checkpoint_every=100)
     original = Run.write_sample
@@ -49,9 +28,11 @@ def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, ha
 @pytest.mark.parametrize(
     ("number", "step_of_signal"), [(signal.SIGTERM, 12), (signal.SIGINT, 5), (signal.SIGHUP, 6)]
 )
-def test_a_stop_saves_before_all_else(tiny_config, monkeypatch, hangups, number, step_of_signal):
-    """At step 6 a line and a sample are due, at step 12 everything is."""
-    config = tiny_config(steps_per_execution=1)
+def test_a_stop_finishes_the_step_and_saves_before_all_else(
+    tiny_config, monkeypatch, capsys, hangups, number, step_of_signal
+):
+    """At step 5 nothing is due, at step 6 a line and a sample, at step 12 everything."""
+    config = tiny_config(train_steps=50, steps_per_execution=1)
     order = []
 
     def note(owner, name):
@@ -71,9 +52,14 @@ def test_a_stop_saves_before_all_else(tiny_config, monkeypatch, hangups, number,
     note(checkpoints.Checkpoints, "save")
     note(Run, "append_metrics")
     note(Run, "write_sample")
+    handler = signal.getsignal(number)
     loop.train(config)
+    assert signal.getsignal(number) is handler
     assert order == ["save", "append_metrics", "write_sample"]
     assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
+    out = capsys.readouterr().out
+    assert f"{signal.Signals(number).name}: saved step {step_of_signal}" in out
+    assert f"--run_dir={config.run_dir}" in out
 
 
 def test_a_second_interrupt_does_not_lose_the_save_and_is_told(tiny_config, monkeypatch, capsys):
