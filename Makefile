@@ -19,13 +19,14 @@ help:
 
 setup: $(VENV)/installed
 
+# --no-compile: Python compiles what is imported when it is, a fraction of the packages' modules.
 # Installed first, then stamped: an interrupted installation is made again from the start.
 $(VENV)/installed: requirements.txt pyproject.toml
 	@echo "== installing requirements.txt into $(VENV) (some minutes, once)"
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --editable ".[dev]"
 	@touch $@
 
 train: setup

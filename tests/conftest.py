@@ -16,12 +16,20 @@ LOGICAL_DEVICES = 4
 
 
 def pytest_configure(config):
+    if config.getoption("numprocesses", None):
+        return  # the tests are run by processes of xdist, each of which comes here itself
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * LOGICAL_DEVICES
     )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Spares the import of hypothesis where tests/stress, all of stress tests, is not asked for."""
+    if collection_path.name == "stress" and config.getoption("markexpr") == "not stress":
+        return True
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lsgan_tf import export, sample
 from lsgan_tf.config import Config
 from lsgan_tf.runs.run_directory import DataFacts, Run
-from tests.commands import command_line, run_command
+from lsgan_tf.utils.errors import UserError
+from tests.commands import command_line, run_command, run_main
 from tests.feature_networks import keras_file
 
 
@@ -37,8 +39,7 @@ def run_dir(data_dir, tmp_path_factory):
 
 @pytest.mark.slow
 def test_sample_and_export(run_dir, tmp_path):
-    done = run_command("sample", f"--run_dir={run_dir}", "--num=4")
-    assert done.returncode == 0, done.stderr
+    run_main(sample, run_dir=str(run_dir), num=4)
     assert Image.open(run_dir / "sample-0000004-ema-seed0.png").size == (62, 62)
     strip = tmp_path / "strip.png"
     walk = run_command(
@@ -135,10 +136,12 @@ def test_the_help_of_training_is_in_groups():
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path):
-    for name in ("sample", "export", "evaluate"):
-        done = run_command(name, f"--run_dir={tmp_path}")
-        assert done.returncode == 1
-        assert "is not a run directory" in done.stderr
+    done = run_command("evaluate", f"--run_dir={tmp_path}")
+    assert done.returncode == 1
+    assert "is not a run directory" in done.stderr
+    for command in (sample, export):
+        with pytest.raises(UserError, match="is not a run directory"):
+            run_main(command, run_dir=str(tmp_path))
 
 
 def test_an_early_interrupt_leaves_no_traceback():

@@ -127,10 +127,11 @@ def _essence(config, policy):
 
     In bfloat16 a step of each network is enough: the objectives and the penalties have tests of
     their own in half precision, and optimizers, schedules and further steps of D have them too.
+    What an objective makes of logits does not depend on the network that they come from.
     """
     decisive = ["network", "conditional", "discriminator_norm", "base_channels"]
     if policy == "float32":
-        decisive += ["objective", "penalty", "augment"]
+        decisive += ["penalty", "augment"]
     return Config(**{name: getattr(config, name) for name in decisive}, dtype_policy=policy)
 
 

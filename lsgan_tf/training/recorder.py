@@ -62,7 +62,8 @@ class Recorder(contextlib.AbstractContextManager):
     """Restores, logs, samples, saves and scores a run. One worker, the chief, has it.
 
     The other workers wait for the chief in the next step. All that it reads is the same on each of
-    them, so nothing is exchanged here. Leaving the context releases the run directory.
+    them, so nothing is exchanged here. Leaving the context releases the run directory; if it is by
+    KeyboardInterrupt, what is saved and how to resume is printed.
 
     Args:
         config: the `Config`.
@@ -96,10 +97,13 @@ class Recorder(contextlib.AbstractContextManager):
             stop=lambda: stop.received is not None,
         )
         self._logged = self._sampled = self._saved = 0  # the steps of the last ones
+        self._is_started = False
         self._held = contextlib.ExitStack()
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self._held.close()
+        if self._is_started and kind is KeyboardInterrupt:  # a second SIGINT
+            progress.say(self._words_of_interruption())
 
     def restore(self, allow_config_change: bool) -> tuple[int, bool]:
         """Takes the run directory and restores the newest checkpoint, or that of `--init_from`.
@@ -144,6 +148,7 @@ class Recorder(contextlib.AbstractContextManager):
         """Announces the run and does what is due before its first step, or was when it ended."""
         self._logbook.start(step)
         self._logged = self._sampled = self._saved = step
+        self._is_started = True
         self._first_grid_due = time.monotonic() + _FIRST_GRID
         config, replicas = self._config, self._replicas
         progress.say(
@@ -303,9 +308,19 @@ class Recorder(contextlib.AbstractContextManager):
             )
         name = self._stop.received.name if self._stop.received else "another worker's signal"
         done = f"saved step {step}" if step else "stopped before the first step"
+        return f"{name}: {done}. {self._how_to_resume()}"
+
+    def _words_of_interruption(self):
+        steps = available(self._run.checkpoints)
+        if steps and steps[-1] == self._config.train_steps:
+            return self._last_words(steps[-1])
+        saved = f"step {steps[-1]} is saved" if steps else "no checkpoint is saved yet"
+        return f"SIGINT: interrupted; {saved}. {self._how_to_resume()}"
+
+    def _how_to_resume(self):
         if self._workers > 1:
-            return f"{name}: {done}. To resume, start all workers again with their commands."
-        return f"{name}: {done}. Resume with:\n  {self._resume_command()}"
+            return "To resume, start all workers again with their commands."
+        return f"Resume with:\n  {self._resume_command()}"
 
     def _resume_command(self):
         command = ["python", "-m", "lsgan_tf.train", f"--run_dir={self._run.directory}"]

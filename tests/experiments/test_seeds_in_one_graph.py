@@ -186,7 +186,6 @@ def _gan_of_the_plane(**arguments):
 @pytest.mark.parametrize(
     ("schedule", "penalty"),
     [
-        ("simultaneous", None),
         ("simultaneous", Interpolates()),
         ("alternating", DRAGAN()),
         ("alternating", AroundData()),

@@ -113,9 +113,9 @@ def test_one_generator_pass_has_the_gradients_of_two():
 
 
 def test_replicas_and_steps_per_call_change_nothing(replicas):
-    """1, 2 and 4 replicas, one or four steps a call: the same losses and weights."""
+    """1 and 3 replicas, one or four steps a call: the same losses and weights."""
     outcomes = []
-    for count, steps_per_call in ((1, 1), (2, 4), (4, 1)):
+    for count, steps_per_call in ((1, 1), (3, 4)):
         strategy = replicas(count)
         gan = _gan(strategy, 3, _gentle_adam, ema_decay=0.9)
         results = _train(strategy, gan, steps=8, steps_per_call=steps_per_call)
@@ -125,10 +125,10 @@ def test_replicas_and_steps_per_call_change_nothing(replicas):
             for copy in copies:
                 np.testing.assert_array_equal(copy, copies[0], err_msg=variable.path)
         outcomes.append((results, _weights(gan) + gan.generator_ema.get_weights()))
-    for results, weights in outcomes[1:]:
-        assert results == pytest.approx(outcomes[0][0], rel=1e-4, abs=1e-5)
-        for value, first in zip(weights, outcomes[0][1], strict=True):
-            np.testing.assert_allclose(value, first, rtol=1e-5, atol=1e-6)
+    (results, weights), (other_results, other_weights) = outcomes
+    assert other_results == pytest.approx(results, rel=1e-4, abs=1e-5)
+    for value, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(other, value, rtol=1e-5, atol=1e-6)
 
 
 def test_a_stock_optimizer_sums_over_replicas_once(replicas):

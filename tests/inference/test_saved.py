@@ -12,12 +12,9 @@ from lsgan_tf.utils.errors import UserError
 from tests.tiny import TinyDiscriminator, TinyGenerator
 
 
-def _run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-
-
 def test_a_saved_gan_loads_in_a_new_process(tmp_path):
-    """By one import, whichever networks, penalty and optimizers it has."""
+    """By one import, whichever networks, penalty and optimizers it has, but for classes of your
+    own."""
     from lsgan_tf import GAN, R1, DCGANDiscriminator, DCGANGenerator, RMSProp
 
     shape = (16, 16, 1)
@@ -28,15 +25,21 @@ def test_a_saved_gan_loads_in_a_new_process(tmp_path):
     gan.save(tmp_path / "gan.keras")
     z = np.full((2, generator.latent_dim), 0.5, np.float32)
     np.save(tmp_path / "images.npy", gan.predict(z, verbose=0))
-    done = _run(
+    own = tmp_path / "own.keras"
+    lsgan_tf.GAN(TinyGenerator(), TinyDiscriminator()).save(own)
+    code = (
         "import lsgan_tf, numpy as np\n"
         f"gan = lsgan_tf.load({str(tmp_path / 'gan.keras')!r})\n"
         f"z = np.full((2, {generator.latent_dim}), 0.5, np.float32)\n"
         f"images = np.load({str(tmp_path / 'images.npy')!r})\n"
         "np.testing.assert_allclose(gan.predict(z, verbose=0), images, atol=1e-6)\n"
-        "print(gan.penalty, type(gan.generator_optimizer).__name__)"
+        "print(gan.penalty, type(gan.generator_optimizer).__name__, flush=True)\n"
+        f"lsgan_tf.load({str(own)!r})"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "R1(weight=10.0) RMSProp", done.stderr
+    assert "UserError" in done.stderr and "classes of your own, import them" in done.stderr
+    assert keras.saving.load_model(own).generator.latent_dim == 5
 
 
 def test_a_run_directory_gives_its_generator(trained_once):
@@ -55,8 +58,3 @@ def test_what_cannot_be_loaded_is_told(tmp_path):
     damaged.write_bytes(b"PK not a zip")
     with pytest.raises(UserError, match="damaged.keras cannot be loaded"):
         lsgan_tf.load(damaged)
-    own = tmp_path / "own.keras"
-    lsgan_tf.GAN(TinyGenerator(), TinyDiscriminator()).save(own)
-    done = _run(f"import lsgan_tf; lsgan_tf.load({str(own)!r})")
-    assert "UserError" in done.stderr and "classes of your own, import them" in done.stderr
-    assert keras.saving.load_model(own).generator.latent_dim == 5

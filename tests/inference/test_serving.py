@@ -1,6 +1,7 @@
 """The SavedModel, as a process that has only TensorFlow meets it."""
 
 import io
+import json
 import subprocess
 import sys
 
@@ -81,31 +82,59 @@ saved_model_cli.main()
 """
 
 
-def _run_client(program, *arguments, folder):
-    """Runs a program in another process and folder; returns what it prints."""
+# Programs one after the other, which spares starts of TensorFlow.
+CLIENTS = """
+import json, os, sys
+for folder, program, *arguments in json.loads(sys.argv[1]):
+    os.chdir(folder)
+    sys.argv[1:] = arguments
+    try:
+        exec(program, {})
+    except SystemExit as end:
+        assert not end.code
+    print("END OF CLIENT", flush=True)
+"""
+
+
+def _run_clients(*commands):
+    """Runs programs, each (folder, program, arguments), in one other process; returns what each
+    prints."""
+    listed = json.dumps([[str(part) for part in command] for command in commands])
+    folder = commands[0][0]  # not that of the package
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", CLIENTS, listed], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done.stdout.split("END OF CLIENT\n")[:-1]
+
+
+@pytest.fixture(scope="module")
+def served(trained_once, tmp_path_factory):
+    """{conditional: (the generator, the folder of its client, what the client prints)}"""
+    runs = {False: trained_once(ema_decay=0.5), True: trained_once(conditional=True)}
+    made, commands = {}, []
+    for conditional, config in runs.items():
+        trained, folder = load.load(config.run_dir), tmp_path_factory.mktemp("served")
+        server = serving.Server(trained.generator, trained.class_names)
+        serving.write(server, folder / "export" / "1")
+        np.save(folder / "z.npy", sampler.draw_latents(trained.generator, 4, seed=9))
+        kind = "conditional" if conditional else "plain"
+        commands.append((folder, CLIENT, "export/1", "z.npy", kind, "out.npy"))
+        made[conditional] = trained.generator, folder
+    printed = _run_clients(*commands)
+    return {key: (*made[key], shown) for key, shown in zip(made, printed, strict=True)}
 
 
 @pytest.mark.parametrize("conditional", [False, True], ids=["plain", "conditional"])
-def test_a_process_with_only_tensorflow_is_served(trained_once, tmp_path, conditional):
-    config = trained_once(conditional=True) if conditional else trained_once(ema_decay=0.5)
-    trained = load.load(config.run_dir)
-    generator, names = trained.generator, trained.class_names
-    serving.write(serving.Server(generator, names), tmp_path / "export" / "1")
-    z = sampler.draw_latents(generator, 4, seed=9)
-    np.save(tmp_path / "z.npy", z)
-    kind = "conditional" if conditional else "plain"
-    shown = _run_client(CLIENT, "export/1", "z.npy", kind, "out.npy", folder=tmp_path)
+def test_a_process_with_only_tensorflow_is_served(served, conditional):
+    generator, folder, shown = served[conditional]
+    z = np.load(folder / "z.npy")
     labels = np.int32([0, 1, 2, 0]) if conditional else None
-    served = np.rint(np.load(tmp_path / "out.npy") * 255)
+    images = np.rint(np.load(folder / "out.npy") * 255)
     here = sampler.Sampler(generator)(z, labels)
-    assert np.abs(served - here).max() <= 1
+    assert np.abs(images - here).max() <= 1
     # `generate` draws the latents that `sample --seed` draws.
-    picture = np.asarray(Image.open(io.BytesIO((tmp_path / "out.npy.png").read_bytes())))
+    picture = np.asarray(Image.open(io.BytesIO((folder / "out.npy.png").read_bytes())))
     assert np.abs(picture.astype(int) - here[0, ..., 0]).max() <= 1
     # What saved_model_cli shows.
     for text in (
@@ -144,7 +173,7 @@ else:
 def test_a_character_is_asked_for_by_name(tmp_path):
     generator = TinyGenerator(3)
     serving.write(serving.Server(generator, ("和", "永", "年")), tmp_path / "1")
-    _run_client(CHARACTERS, "1", ".", folder=tmp_path)
+    _run_clients((tmp_path, CHARACTERS, "1", "."))
     here = sampler.Sampler(generator)(sampler.draw_latents(generator, 2, seed=9), np.int32([1, 1]))
     for index, drawn in enumerate(here):
         served = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)

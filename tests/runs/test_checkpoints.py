@@ -63,13 +63,10 @@ def test_a_damaged_latest_checkpoint_falls_back(trained, capsys, part, damage):
     _assert_same_state(gan, expected)
 
 
-@pytest.mark.parametrize(("damage", "part"), [(_flip, "data-00000-of-00001"), (_truncate, "index")])
-def test_from_a_damaged_checkpoint_a_run_trains_to_the_weights_of_a_sound_one(
-    trained, damage, part
-):
+def test_from_a_damaged_checkpoint_a_run_trains_to_the_weights_of_a_sound_one(trained):
     config, directory = trained
     sound, _ = _restore(config)
-    damage(directory / f"step-12.{part}")
+    _flip(directory / "step-12.data-00000-of-00001")
     loop.train(config)
     trained_again, step = _restore(config)
     assert step == 12

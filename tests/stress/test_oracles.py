@@ -20,6 +20,7 @@ from tests.stress.gnt_oracle import Loss
 from tests.tools import lmdbs
 from tools import convert_lsun
 
+pytestmark = pytest.mark.stress
 TEXT = "啊阿埃挨哎唉"
 
 

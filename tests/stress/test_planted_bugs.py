@@ -13,6 +13,7 @@ from tools import convert_lsun
 from tools.sources import gnt, gnt_survey, lmdb_source
 
 pytestmark = [
+    pytest.mark.stress,
     pytest.mark.usefixtures("in_this_process"),
     pytest.mark.filterwarnings("ignore::UserWarning"),  # what Pillow says of damaged pictures
 ]

@@ -27,7 +27,7 @@ def convert(directory, side, channels):
     )
 
 
-def train(name, data_dir, run_dir, network):
+def train(name, data_dir, run_dir, network, **settings):
     config = Config(
         dataset=name,
         data_dir=str(data_dir),
@@ -36,16 +36,20 @@ def train(name, data_dir, run_dir, network):
         conditional=True,
         batch_size=2,
         train_steps=2,
+        **settings,
     )
     loop.train(config)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "side", "channels"), [("dcgan", 16, 3), ("light", 28, 1)])
-def test_from_labelled_pictures_to_an_export(tmp_path, network, side, channels):
+@pytest.mark.parametrize(
+    ("network", "side", "channels", "settings"),
+    [("dcgan", 16, 3, {"base_channels": 8}), ("light", 28, 1, {})],
+)
+def test_from_labelled_pictures_to_an_export(tmp_path, network, side, channels, settings):
     run_dir = str(tmp_path / "run")
     convert(tmp_path / "pets", side, channels)
-    train("pets", tmp_path, run_dir, network)
+    train("pets", tmp_path, run_dir, network, **settings)
     run_main(sample, run_dir=run_dir, labels="eel,0", num=2, output=f"{run_dir}/grid.png")
     grid = np.asarray(Image.open(f"{run_dir}/grid.png")).reshape(2 * side + 12, 2 * side + 6, -1)
     eel, cat = grid[2 : 2 + side, 2 : 2 + side], grid[2 : 2 + side, side + 4 : 2 * side + 4]

@@ -34,6 +34,13 @@ def other_data(tmp_path_factory):
     return str(root)
 
 
+def _start_alone(config, monkeypatch):
+    """Makes the run as far as the moment before its first step."""
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(loop, "batches", lambda *_: (_ for _ in ()).throw(MemoryError))
+        loop.train(config)
+
+
 def _read_networks(config, step=0):
     """The variables of the networks in a checkpoint, by network, number and path."""
     run = Run(config.run_dir)
@@ -67,10 +74,10 @@ def test_a_new_run_starts_from_the_weights_of_another(trained_once, new_config, 
     assert Run(config.run_dir).read()[0].init_from == source.run_dir
 
 
-def test_a_step_can_be_chosen_and_an_average_begun(trained_once, new_config):
+def test_a_step_can_be_chosen_and_an_average_begun(trained_once, new_config, monkeypatch):
     source = trained_once()  # without an average
     config = new_config(init_from=f"{source.run_dir}@4", ema_decay=0.9, train_steps=1)
-    loop.train(config)
+    _start_alone(config, monkeypatch)
     start = _read_networks(config)
     expected = _read_networks(source, 4)
     assert_same_variables({name: start[name] for name in expected}, expected)
@@ -172,9 +179,7 @@ def test_a_run_killed_before_its_first_step_needs_no_source_either(
 ):
     source = trained_copy()
     config = new_config(init_from=source.run_dir, train_steps=1)
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(loop, "batches", lambda *_: (_ for _ in ()).throw(MemoryError))
-        loop.train(config)
+    _start_alone(config, monkeypatch)
     expected = _read_networks(source, 12)
     shutil.rmtree(source.run_dir)
     loop.train(config)

@@ -174,12 +174,12 @@ def test_mirror_flips_what_is_trained_on(tiny_config):
     np.testing.assert_array_equal(images[~flipped], originals[~flipped])
 
 
-def test_a_sample_that_a_kill_prevented_is_made_up_for(tiny_config):
-    loop.train(tiny_config(train_steps=5))
-    path = Run(tiny_config().run_dir).sample_path(5)
+def test_a_sample_that_a_kill_prevented_is_made_up_for(trained_copy):
+    config = trained_copy()
+    path = Run(config.run_dir).sample_path(12)
     expected = path.read_bytes()
     path.unlink()
-    loop.train(tiny_config())
+    loop.train(dataclasses.replace(config, train_steps=13))
     assert path.read_bytes() == expected
 
 

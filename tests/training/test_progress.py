@@ -34,15 +34,23 @@ def _sampled(config):
     return Run(config.run_dir).list_sampled_steps()
 
 
-def test_the_first_line_names_the_device(tiny_config, capsys):
-    first, *_ = _run(tiny_config(train_steps=1), capsys).out.splitlines()
+def test_the_first_line_names_the_device_and_a_run_that_speaks_often_says_no_more(
+    tiny_config, capsys
+):
+    first, *lines = _run(tiny_config(), capsys).out.splitlines()
     assert first.startswith("training ") and first.endswith(f", on {devices.describe()}")
     assert devices.numerics()["device"] in first and " thread" in first
+    assert [line.split()[1] for line in lines if " d_loss " in line] == [
+        f"{step}/12" for step in (3, 6, 9, 12)
+    ]
+    assert _sampled(tiny_config()) == [0, 4, 6, 8, 12]
 
 
 def test_lines_and_the_first_grid_come_by_time_as_well(slow, trained_once, capsys):
-    """They neither reset the metrics nor enter metrics.jsonl, nor move a weight."""
-    lines = _run(slow, capsys).out.splitlines()
+    """They neither reset the metrics nor enter metrics.jsonl, nor move a weight; no bar."""
+    shown = _run(slow, capsys)
+    assert shown.err == ""
+    lines = shown.out.splitlines()
     told = [line for line in lines if " d_loss " in line]
     assert [line.split()[1] for line in told] == [f"{step}/12" for step in range(1, 13)]
     assert all(line.endswith(" left") for line in told)
@@ -52,14 +60,6 @@ def test_lines_and_the_first_grid_come_by_time_as_well(slow, trained_once, capsy
     assert whole["step"] == 12
     means = [line["d_loss"] for line in read_lines(Run(trained_once().run_dir).metrics)]
     assert whole["d_loss"] == pytest.approx(sum(means) / len(means), rel=1e-5)
-
-
-def test_a_run_that_speaks_often_says_no_more(tiny_config, capsys):
-    lines = _run(tiny_config(), capsys).out.splitlines()
-    assert [line.split()[1] for line in lines if " d_loss " in line] == [
-        f"{step}/12" for step in (3, 6, 9, 12)
-    ]
-    assert _sampled(tiny_config()) == [0, 4, 6, 8, 12]
 
 
 def test_a_resumed_run_has_its_first_grid(slow, capsys):
@@ -107,7 +107,3 @@ def test_a_terminal_gets_a_bar_and_no_lines_by_time(slow, monkeypatch, capsys):
     assert "\r" in shown.err and "/12 [" in shown.err  # it moves at most ten times a second
     assert shown.out.count("d_loss") == 1
     assert "finished at step 12" in shown.out
-
-
-def test_a_log_gets_no_bar(slow, capsys):
-    assert _run(slow, capsys).err == ""

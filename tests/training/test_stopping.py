@@ -10,27 +10,6 @@ from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import loop
 
 
-def test_a_signal_finishes_the_step_and_saves(tiny_config, monkeypatch, capsys):
-    config = tiny_config(train_steps=50, steps_per_execution=1)
-    step_of_signal = 5
-    original = GAN.run_steps
-
-    def run_steps(self, iterator, steps, **kwargs):
-        results = original(self, iterator, steps, **kwargs)
-        if int(self.step.numpy()) == step_of_signal:
-            signal.raise_signal(signal.SIGINT)
-        return results
-
-    monkeypatch.setattr(GAN, "run_steps", run_steps)
-    handler = signal.getsignal(signal.SIGINT)
-    loop.train(config)
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
-    out = capsys.readouterr().out
-    assert "SIGINT: saved step 5" in out
-    assert f"--run_dir={config.run_dir}" in out
-
-
 def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, hangups):
     config = tiny_config(train_steps=50, sample_every=3, checkpoint_every=100)
     original = Run.write_sample
@@ -49,9 +28,11 @@ def test_a_signal_during_a_sample_saves_too(tiny_config, monkeypatch, capsys, ha
 @pytest.mark.parametrize(
     ("number", "step_of_signal"), [(signal.SIGTERM, 12), (signal.SIGINT, 5), (signal.SIGHUP, 6)]
 )
-def test_a_stop_saves_before_all_else(tiny_config, monkeypatch, hangups, number, step_of_signal):
-    """At step 6 a line and a sample are due, at step 12 everything is."""
-    config = tiny_config(steps_per_execution=1)
+def test_a_stop_finishes_the_step_and_saves_before_all_else(
+    tiny_config, monkeypatch, capsys, hangups, number, step_of_signal
+):
+    """At step 5 nothing is due, at step 6 a line and a sample, at step 12 everything."""
+    config = tiny_config(train_steps=50, steps_per_execution=1)
     order = []
 
     def note(owner, name):
@@ -71,12 +52,17 @@ def test_a_stop_saves_before_all_else(tiny_config, monkeypatch, hangups, number,
     note(checkpoints.Checkpoints, "save")
     note(Run, "append_metrics")
     note(Run, "write_sample")
+    handler = signal.getsignal(number)
     loop.train(config)
+    assert signal.getsignal(number) is handler
     assert order == ["save", "append_metrics", "write_sample"]
     assert checkpoints.available(Run(config.run_dir).checkpoints)[-1] == step_of_signal
+    out = capsys.readouterr().out
+    assert f"{signal.Signals(number).name}: saved step {step_of_signal}" in out
+    assert f"--run_dir={config.run_dir}" in out
 
 
-def test_a_second_interrupt_does_not_lose_the_save(tiny_config, monkeypatch):
+def test_a_second_interrupt_does_not_lose_the_save_and_is_told(tiny_config, monkeypatch, capsys):
     config = tiny_config(train_steps=50, steps_per_execution=1)
     run_steps, save = GAN.run_steps, checkpoints.Checkpoints._write
 
@@ -98,6 +84,31 @@ def test_a_second_interrupt_does_not_lose_the_save(tiny_config, monkeypatch):
     run = Run(config.run_dir)
     assert checkpoints.available(run.checkpoints) == [4, 5]
     assert not run.sample_path(5).exists()  # it was obeyed once the checkpoint was there
+    resume = f"python -m lsgan_tf.train --run_dir={config.run_dir} --data_dir={config.data_dir}"
+    assert capsys.readouterr().out.endswith(
+        f"SIGINT: interrupted; step 5 is saved. Resume with:\n  {resume}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (0, "SIGINT: interrupted; no checkpoint is saved yet. Resume with:"),
+        (2, "finished at step 2."),
+    ],
+)
+def test_an_interrupt_of_the_first_or_the_last_sample_tells_what_is_saved(
+    tiny_config, monkeypatch, capsys, step, told
+):
+    def write_sample(self, number, picture):
+        if number == step:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Run, "write_sample", write_sample)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(tiny_config(train_steps=2, checkpoint_every=100, sample_every=100))
+    assert f"\n{told}" in capsys.readouterr().out
 
 
 def test_a_checkpoint_comes_before_its_sample(tiny_config, monkeypatch):
