@@ -168,3 +168,15 @@ def trained_copy(trained_once, tmp_path):
         return copied
 
     return copy
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, driven by playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as started:
+        path = shutil.which("chromium") or started.chromium.executable_path
+        if not os.path.exists(path):
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        with started.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
+            yield browser

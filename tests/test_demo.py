@@ -127,26 +127,20 @@ class _Page:
 
 
 @pytest.fixture
-def open_page():
+def open_page(browser):
     """Opens an address in Chromium; at the end nothing has been asked of another one."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as started:
-        path = shutil.which("chromium") or started.chromium.executable_path
-        if not os.path.exists(path):
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
 
-        def open_address(address):
-            page.set_default_timeout(SECONDS * 1000)
-            page.goto(address)
-            return _Page(page)
+    def open_address(address):
+        page.set_default_timeout(SECONDS * 1000)
+        page.goto(address)
+        return _Page(page)
 
-        yield open_address
-        assert not [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:"))]
-        browser.close()
+    yield open_address
+    assert not [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:"))]
+    page.close()
 
 
 @pytest.fixture

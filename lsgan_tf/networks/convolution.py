@@ -84,29 +84,28 @@ def _is_small(layer, shape, kernel):
 def _convolve(images, kernel, stride):
     """`tf.nn.conv2d` with "SAME" padding."""
     small = _SmallMap(images.shape[1], kernel.shape, stride)
-
-    @tf.custom_gradient
-    def convolve(images, kernel):
-        def differentiate(upstream):
-            return small.spread(upstream, kernel), small.correlate(images, upstream)
-
-        return small.gather(images, kernel), differentiate
-
-    return convolve(images, kernel)
+    return _apply(images, kernel, small.gather, small.spread, small.correlate)
 
 
 def _transpose(maps, kernel, stride, height):
     """`tf.nn.conv2d_transpose` with "SAME" padding, to maps of this height."""
     small = _SmallMap(height, kernel.shape, stride)
+    return _apply(
+        maps, kernel, small.spread, small.gather, lambda maps, by: small.correlate(by, maps)
+    )
+
+
+def _apply(inputs, kernel, forward, backward, correlate):
+    """What `forward` gives for both, whose gradients the other two functions give."""
 
     @tf.custom_gradient
-    def transpose(maps, kernel):
+    def apply(inputs, kernel):
         def differentiate(upstream):
-            return small.gather(upstream, kernel), small.correlate(upstream, maps)
+            return backward(upstream, kernel), correlate(inputs, upstream)
 
-        return small.spread(maps, kernel), differentiate
+        return forward(inputs, kernel), differentiate
 
-    return transpose(maps, kernel)
+    return apply(inputs, kernel)
 
 
 class _SmallMap:

@@ -1,8 +1,5 @@
 """The page of a run in Chromium: the timeline, narrow, dark, long, and without a script."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 
@@ -16,17 +13,6 @@ SECONDS = 60  # for anything on a busy machine
 DARK = 60  # of 255: no channel of a dark page's ground is above
 STEPS = 500
 NOW = "#timeline .picture img"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as started:
-        path = shutil.which("chromium") or started.chromium.executable_path
-        if not os.path.exists(path):
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        with started.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
-            yield browser
 
 
 @pytest.fixture
