@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from lsgan_tf.experiments.jobs import write_json_lines
+from lsgan_tf.runs import json_lines
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.utils.errors import UserError
 
@@ -20,8 +21,6 @@ def write(path: Path, run: Run) -> None:
     """
     config, _ = run.read()
     metrics = [record for record in run.read_metrics() if "d_loss" in record]
-    every = -(-len(metrics) // _LINES) or 1
-    kept = metrics[::-1][::every][::-1]  # the last one is among them
     scores = {}
     for record in run.read_scores():
         key = record["step"], record["extractor"]["name"].partition(" ")[0]
@@ -32,7 +31,7 @@ def write(path: Path, run: Run) -> None:
             {"flags": config.to_flagfile().split()},
             *(
                 {name: _shorten(record[name]) for name in record if name not in _LEFT_OUT}
-                for record in kept
+                for record in json_lines.thin(metrics, _LINES)
             ),
             *(
                 {"step": step, "features": features, "scores": values}

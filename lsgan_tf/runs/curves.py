@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lsgan_tf.config import Config
+from lsgan_tf.runs import json_lines
 from lsgan_tf.runs.score_log import LoggedScore, Losses, Protocol
 from lsgan_tf.utils import optima
 
@@ -158,8 +159,7 @@ def _draw(title, curves, marks, last) -> Chart | None:
 def _thin(points):
     """At most `_POINTS` of the points that can be drawn, the last one among them."""
     drawn = [point for point in points if abs(point[1]) < _LARGEST]  # a NaN is not
-    every = -(-len(drawn) // _POINTS) or 1
-    return drawn[::-1][::every][::-1]
+    return json_lines.thin(drawn, _POINTS)
 
 
 def _find_range(values, marks):

@@ -47,3 +47,9 @@ def read(path: Path) -> dict[bytes, dict[str, Any]]:
 def encode(value: Any, indent: int | None = None) -> bytes:
     """A value as UTF-8 JSON."""
     return json.dumps(value, indent=indent, ensure_ascii=False).encode()
+
+
+def thin(entries: list, most: int) -> list:
+    """Every so many of the entries, at most `most` of them, the last one among them."""
+    every = -(-len(entries) // most) or 1
+    return entries[::-1][::every][::-1]
