@@ -93,6 +93,7 @@ class Dataset:
         cut = num_slices, slice_offset, slices_per_step
         stream = order.Stream(self.num_examples, seed, step, batch_size, *cut)
 
+        @tf.autograph.experimental.do_not_convert
         def read(slice_number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             examples, mirrored = tf.numpy_function(
                 lambda number: (
@@ -106,6 +107,7 @@ class Dataset:
             size = [stream.slice_size]
             return tf.ensure_shape(examples, size), tf.ensure_shape(mirrored, size)
 
+        @tf.autograph.experimental.do_not_convert
         def deliver(
             examples: tf.Tensor, mirrored: tf.Tensor
         ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:

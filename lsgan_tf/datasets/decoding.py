@@ -138,7 +138,7 @@ class ExampleReader:
         self._class_names = class_names
         self._recent: collections.deque[np.ndarray] = collections.deque(maxlen=_REMEMBERED)
         signature = [tf.TensorSpec([None], tf.string)]
-        self._decode_graph = tf.function(self.decode, input_signature=signature)
+        self._decode_graph = tf.function(self.decode, input_signature=signature, autograph=False)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """The serialized examples of these numbers: bytes objects [count].

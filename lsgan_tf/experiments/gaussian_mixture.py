@@ -57,6 +57,7 @@ def batches(seeds: list[int]):
     """Endless `tf.data.Dataset` of float32 [BATCH_SIZE, S, 2]; each seed has its own points."""
     import tensorflow as tf
 
+    @tf.autograph.experimental.do_not_convert
     def draw_block(block):
         points = [draw_data(_BLOCK * BATCH_SIZE, seed=seed, block=block) for seed in seeds]
         return tf.reshape(tf.stack(points, axis=1), (_BLOCK, BATCH_SIZE, len(seeds), 2))

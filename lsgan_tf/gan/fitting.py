@@ -140,7 +140,7 @@ class FittingModel(SteppingModel):
         """Makes what `fit` calls: `steps_per_execution` steps, or what is left of the data."""
         if self.train_function is None or force:
             self._compiled_steps = None
-            on_batch = tf.function(functools.partial(self.distribute_strategy.run, self.train_step))
+            on_batch = self._on_replicas(self.train_step)
 
             def train(data):
                 if not isinstance(data, types.GeneratorType):
@@ -150,6 +150,9 @@ class FittingModel(SteppingModel):
 
             self.train_function = self._explaining(train)
         return self.train_function
+
+    def _on_replicas(self, step):
+        return tf.function(functools.partial(self.distribute_strategy.run, step), autograph=False)
 
     def _take_steps(self, iterator):
         steps = self.steps_per_execution
@@ -165,8 +168,8 @@ class FittingModel(SteppingModel):
     def make_test_function(self, force=False):
         """Makes what `evaluate` calls: the same, of steps that measure."""
         if self.test_function is None or force:
-            on_batch = tf.function(functools.partial(self.distribute_strategy.run, self.test_step))
-            on_next = tf.function(lambda iterator: on_batch((next(iterator),)))
+            on_batch = self._on_replicas(self.test_step)
+            on_next = tf.function(lambda iterator: on_batch((next(iterator),)), autograph=False)
 
             def test(data):
                 if isinstance(data, types.GeneratorType):

@@ -64,15 +64,20 @@ class SteppingModel(keras.Model):
             # Here, since an error inside the graph comes with TensorFlow's own lines around it.
             for batch in self._list_batches(iterator.element_spec):
                 split_batch(batch, self.generator.num_classes)
-            self._compiled_steps = tf.function(self._loop)
+            # Without AutoGraph, which takes a second to convert what the step calls.
+            self._compiled_steps = tf.function(self._loop, autograph=False)
         return self._compiled_steps(iterator, tf.constant(steps, tf.int32), measured)
 
     def _loop(self, iterator, steps, measured):
         step = (
             tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
         )
-        for _ in tf.range(steps):
+
+        def take(done):
             self.distribute_strategy.run(step, self._list_batches(next(iterator)))
+            return done + 1
+
+        tf.while_loop(lambda done: done < steps, take, [tf.constant(0)])
         if not measured:
             return {"step": self.step.value}  # to wait for
         return self.get_metrics_result()

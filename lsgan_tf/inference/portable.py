@@ -77,7 +77,7 @@ def _pixels_of(generator):
         scaled = (generator(*inputs, training=False) - low) * (255.0 / (high - low))
         return {"images": tf.cast(tf.clip_by_value(tf.round(scaled), 0.0, 255.0), tf.uint8)}
 
-    return tf.function(draw, input_signature=specs), specs
+    return tf.function(draw, input_signature=specs, autograph=False), specs
 
 
 def _to_onnx(draw, specs, _):

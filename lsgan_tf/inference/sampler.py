@@ -35,7 +35,9 @@ class Sampler:
         if generator.num_classes:
             self._specs.append(tf.TensorSpec([None], tf.int32))
         self._forward = tf.function(
-            lambda *inputs: generator(*inputs, training=False), input_signature=self._specs
+            lambda *inputs: generator(*inputs, training=False),
+            input_signature=self._specs,
+            autograph=False,
         )
 
     def __call__(self, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:

@@ -53,20 +53,20 @@ class Server(tf.Module):
         z = tf.TensorSpec([None, self._latent_dim], tf.float32, "latents")
         count = tf.TensorSpec([], tf.int32, "count")
         seed = tf.TensorSpec([], tf.int64, "seed")
-        drawn = tf.function(self._latents_of_seed, [count, seed])
+        drawn = _signature(self._latents_of_seed, count, seed)
         if self._class_names is None:
             return {
                 "latents": drawn,
-                "serving_default": tf.function(self._images_of_latents, [z]),
-                "generate": tf.function(self._pngs, [count, seed]),
+                "serving_default": _signature(self._images_of_latents, z),
+                "generate": _signature(self._pngs, count, seed),
             }
         ids = tf.TensorSpec([None], tf.int64, "labels")
         names = tf.TensorSpec([None], tf.string, "labels")
         return {
             "latents": drawn,
-            "serving_default": tf.function(self._images_of_latents, [z, ids]),
-            "generate": tf.function(self._pngs, [count, seed, names]),
-            "class_names": tf.function(lambda: {"class_names": tf.identity(self._names)}, []),
+            "serving_default": _signature(self._images_of_latents, z, ids),
+            "generate": _signature(self._pngs, count, seed, names),
+            "class_names": _signature(lambda: {"class_names": tf.identity(self._names)}),
         }
 
     def _images_of_latents(self, latents, labels=None):
@@ -163,6 +163,10 @@ def _checked_count(count):
         f"count must be in 1..{MOST_IMAGES}; it is",
         count,
     )
+
+
+def _signature(function, *specs):
+    return tf.function(function, specs, autograph=False)
 
 
 def _checked(value, condition, message, shown):

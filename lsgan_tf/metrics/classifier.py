@@ -153,7 +153,11 @@ def _batches(part, image_shape, batch_size, seed):
 
 
 def _accuracy(model, part, batch_size=256):
-    run = tf.function(lambda images: model(images, training=False)["logits"], reduce_retracing=True)
+    run = tf.function(
+        lambda images: model(images, training=False)["logits"],
+        reduce_retracing=True,
+        autograph=False,
+    )
     right = 0
     for images, labels in part.batches(batch_size):
         right += int((run(tf.constant(images)).numpy().argmax(axis=1) == labels).sum())

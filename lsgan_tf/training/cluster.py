@@ -81,7 +81,7 @@ class Cluster:
         self.count, self.index = len(task.addresses), task.index
         self.is_chief = self.index == 0
         self._messages = 0  # that all workers have exchanged so far
-        self._sum = tf.function(self._sum_over_workers)
+        self._sum = tf.function(self._sum_over_workers, autograph=False)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -261,10 +261,6 @@ class Cluster:
     def share(self, variables: list[keras.Variable]) -> None:
         """Gives every worker the chief's values of these variables, bit for bit."""
 
-        @tf.function
-        def on_all():
-            self._strategy.run(on_replica)
-
         def on_replica():
             replica = tf.distribute.get_replica_context()
             is_first = replica.replica_id_in_sync_group == 0
@@ -274,7 +270,7 @@ class Cluster:
             for variable, shared in zip(variables, replica.all_reduce("SUM", masked), strict=True):
                 variable.value.assign(tf.bitcast(shared, variable.value.dtype))
 
-        on_all()
+        tf.function(lambda: self._strategy.run(on_replica), autograph=False)()
 
 
 def _spell(value):
