@@ -1,5 +1,6 @@
 """The commands, in a process of their own or in this one."""
 
+import os
 import subprocess
 import sys
 
@@ -15,7 +16,11 @@ def command_line(name, *arguments):
 
 def run_command(name, *arguments):
     """Runs a command to its end, which must show no traceback."""
-    done = subprocess.run(command_line(name, *arguments), capture_output=True, text=True)
+    environment = dict(os.environ)
+    environment.pop("TF_CPP_MIN_LOG_LEVEL")  # that of the tests, which hides what users see
+    done = subprocess.run(
+        command_line(name, *arguments), env=environment, capture_output=True, text=True
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from lsgan_tf.utils import graphs
 from lsgan_tf.utils.errors import UserError, first_line
 
 BATCH_SIZE = 50
@@ -183,20 +184,8 @@ class Extractor:
             ) from error
 
 
-@contextlib.contextmanager
 def _precision(dtype):
-    """Lets TensorFlow's optimizer put what is called within into bfloat16.
-
-    A graph is optimized when it is first called, by the options of the moment, and the options are
-    part of its key: what is called outside stays as it is.
-    """
+    """Lets TensorFlow's optimizer put what is called within into bfloat16."""
     if dtype == "float32":
-        yield
-        return
-    name = "auto_mixed_precision_onednn_bfloat16"
-    before = tf.config.optimizer.get_experimental_options().get(name, False)
-    tf.config.optimizer.set_experimental_options({name: True})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({name: before})
+        return contextlib.nullcontext()
+    return graphs.optimizer_option("auto_mixed_precision_onednn_bfloat16", True)

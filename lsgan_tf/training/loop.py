@@ -21,6 +21,7 @@ from lsgan_tf.runs.run_directory import DataFacts
 from lsgan_tf.training import build, devices
 from lsgan_tf.training.cadences import Cadences
 from lsgan_tf.training.recorder import NoRecorder, Recorder
+from lsgan_tf.utils import graphs
 from lsgan_tf.utils.errors import UserError
 from lsgan_tf.utils.signals import StopRequest
 
@@ -133,13 +134,25 @@ def _do_what_is_due(step, cadences, config, gan, recorder):
 def _run_steps(gan, iterator, steps, dataset):
     """Runs so many steps; a damaged record becomes a `UserError` that names it."""
     try:
-        done = gan.run_steps(iterator, steps, measured=False)
+        with _rewriting():
+            done = gan.run_steps(iterator, steps, measured=False)
         int(done["step"])  # wait for it: on a GPU the call returns before the steps are done
     except tf.errors.OpError as error:
         damaged = dataset.explain(error)
         if damaged:
             raise damaged from None
         raise
+
+
+def _rewriting():
+    """How TensorFlow's optimizer rewrites the graph of the steps.
+
+    Its fusing of layers gains nothing here on a CPU, where no gradient follows a fused layer, and
+    on some graphs fails with a line to stderr.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return contextlib.nullcontext()
+    return graphs.optimizer_option("remapping", False)
 
 
 def _finite_metrics(gan, step, config, recorder):
