@@ -19,7 +19,7 @@ from lsgan_tf import config, recipes
 from lsgan_tf.training.rendezvous import Task
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
-SCRIPTS = sorted(DEPLOY.glob("*.sh"))
+SCRIPTS = [*sorted(DEPLOY.glob("*.sh")), DEPLOY.parent / "tools" / "gpu_check.sh"]
 UNDONE = 75  # kubernetes_worker.sh: there is more to do
 
 # Stands in for the interpreter: what is no training command goes to the real one.
