@@ -1,13 +1,12 @@
 """The commands, in a process of their own or in this one."""
 
-import os
-import subprocess
 import sys
 
 import pytest
 from absl import flags
 
 from lsgan_tf.inference import load
+from tests import forking
 
 
 def command_line(name, *arguments):
@@ -16,11 +15,7 @@ def command_line(name, *arguments):
 
 def run_command(name, *arguments):
     """Runs a command to its end, which must show no traceback."""
-    environment = dict(os.environ)
-    environment.pop("TF_CPP_MIN_LOG_LEVEL")  # that of the tests, which hides what users see
-    done = subprocess.run(
-        command_line(name, *arguments), env=environment, capture_output=True, text=True
-    )
+    done = forking.run(f"lsgan_tf.{name}", *arguments)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

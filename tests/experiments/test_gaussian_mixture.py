@@ -14,6 +14,7 @@ from PIL import Image
 from lsgan_tf.experiments import gaussian_mixture as mixture
 from lsgan_tf.experiments.gaussian_mixture import MODES, coverage, draw_data, draw_density
 from lsgan_tf.utils.errors import UserError
+from tests import forking
 
 GREENS_LIGHTEST, GREENS_DARKEST = (247, 252, 245), (0, 68, 27)  # of the colour map's definition
 
@@ -200,8 +201,7 @@ def test_what_are_no_seeds(text):
 
 
 def _run(*arguments):
-    command = [sys.executable, "-m", "lsgan_tf.experiments.gaussian_mixture", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return forking.run("lsgan_tf.experiments.gaussian_mixture", *arguments)
 
 
 def test_wrong_flags_are_a_sentence():

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
+from tests import forking
+
 
 def _benchmark(*arguments):
-    command = [sys.executable, "-m", "tools.benchmark", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return forking.run("tools.benchmark", *arguments)
 
 
 # Several command lines in one process, which spares the start of TensorFlow.

@@ -1,11 +1,9 @@
 """Counting a step's arithmetic, and the table of where its time goes."""
 
-import subprocess
-import sys
-
 import pytest
 import tensorflow as tf
 
+from tests import forking
 from tools import step_profile
 
 
@@ -36,9 +34,8 @@ def test_multiplications_and_additions_are_counted_by_kind():
 
 
 def test_the_benchmark_prints_a_table_and_writes_a_trace(tmp_path):
-    command = [sys.executable, "-m", "tools.benchmark", "--workload=light", "--batch=4"]
-    command += ["--steps=1", f"--profile={tmp_path}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    flags = ["--workload=light", "--batch=4", "--steps=1", f"--profile={tmp_path}"]
+    done = forking.run("tools.benchmark", *flags)
     assert done.returncode == 0, done.stderr
     rows = {line[:22].strip(): line[22:].split() for line in done.stdout.splitlines()}
     for kind in ("convolution", "convolution by filter", "matrix product"):
@@ -53,7 +50,6 @@ def test_the_benchmark_prints_a_table_and_writes_a_trace(tmp_path):
 
 @pytest.mark.parametrize("flag", ["--logical_devices=2", "--steps_a_call=3"])
 def test_a_profile_is_of_one_step_on_one_device(flag, tmp_path):
-    command = [sys.executable, "-m", "tools.benchmark", f"--profile={tmp_path}", flag]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = forking.run("tools.benchmark", f"--profile={tmp_path}", flag)
     assert done.returncode == 1
     assert "--profile goes without --logical_devices and --steps_a_call" in done.stderr
