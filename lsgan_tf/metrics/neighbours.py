@@ -76,7 +76,7 @@ def compare(
         recalled[rows] = (squares <= recalling_ball).any(axis=1)
         within = squares <= covered_ball[rows, None]
         covered[rows] = within.any(axis=1)
-        inside += np.count_nonzero(within)
+        inside += int(np.count_nonzero(within))
     threshold = np.quantile(real_distances[:, 0], near_quantile) * _SURFACE
     return NeighbourScores(
         precision=float(precise.mean()),

@@ -209,8 +209,8 @@ class TestNeighbours:
 
     def test_memory_is_bounded(self, monkeypatch):
         """A few blocks and what grows with the number of images, not with its square."""
-        monkeypatch.setattr(neighbours, "_BLOCK", 1 << 16)
-        real, fake = _features(4000, 4), _features(4000, 4, seed=1)
+        monkeypatch.setattr(neighbours, "_BLOCK", 1 << 15)
+        real, fake = _features(2000, 4), _features(2000, 4, seed=1)
         tracemalloc.start()
         try:
             neighbours.compare(real, fake)
@@ -218,7 +218,7 @@ class TestNeighbours:
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert most < 6 * 8 * (1 << 16)
+        assert most < 6 * 8 * (1 << 15)
 
     def test_the_surface_is_inside_also_where_images_repeat(self):
         twice = np.repeat(_features(40, 3), 4, axis=0)
