@@ -19,6 +19,7 @@ from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError
 
 _CACHE_FORMAT = 1  # of the files that keep what was measured of real images
+_TOGETHER = 1000  # images that moments take at once: small products cost more than they compute
 
 
 class GivenUp(Exception):
@@ -66,15 +67,19 @@ def measure(
         raise UserError(f"{images.count} {what}: a score needs at least two images.")
     moments = Moments(extractor.dimension)
     posteriors = extractor.classes and Posteriors(images.count, extractor.classes)
-    kept, predicted, labels = [], [], []
+    seen, kept, waiting, predicted, labels = 0, [], [], [], []
     with progress.bar(total=images.count, unit="image", desc=what) as bar:
         for batch, batch_labels in images.batches(extractor.batch_size):
             if stop():
                 raise GivenUp
             outputs = extractor(batch)
-            _check_finite(outputs, moments.count, what, extractor)
-            kept.append(outputs.features[: max(0, keep - moments.count)])
-            moments.update(outputs.features)
+            _check_finite(outputs, seen, what, extractor)
+            kept.append(outputs.features[: max(0, keep - seen)])
+            waiting.append(outputs.features)
+            seen += len(batch)
+            if seen - moments.count >= _TOGETHER or seen == images.count:
+                moments.update(np.concatenate(waiting))
+                waiting.clear()
             if posteriors:
                 posteriors.update(softmax(outputs.logits))
                 predicted.append(outputs.logits.argmax(axis=1).astype(np.int32))

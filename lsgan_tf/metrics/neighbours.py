@@ -5,108 +5,87 @@ Distances are Euclidean. A ball includes its surface: in a set that holds the sa
 a radius of zero is a ball all the same.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-_BLOCK = 256
+_BLOCK = 1 << 23  # distances held at once, 64 MiB
+_MOST_ROWS = 1024  # of a block
+_GROUP = 32  # distances of which the least is compared first
 _ROUNDING = 1e-12  # of a squared distance, relative to the squared lengths it is a difference of
 # A distance that equals a radius may come out a rounding larger, and is inside all the same.
 _SURFACE = 1.0 + 1e-9
 
 
-class PrecisionRecall(NamedTuple):
-    """Shares in [0, 1]: of generated images that look real, and of real images within reach."""
+class NeighbourScores(NamedTuple):
+    """How generated images lie among real ones; shares in [0, 1] but for the density.
+
+    Precision is the share of generated images within the ball of a real one, whose radius is the
+    distance to its k-th nearest other real image; recall the same with the roles exchanged
+    (Kynkaanniemi et al., NeurIPS 2019, equations 1 and 2).
+
+    Density is the mean number of real balls that a generated image lies in, over k: 0 or more,
+    about 1 for images like the real ones. Coverage is the share of real balls that a generated
+    image lies in (Naeem et al., ICML 2020, equations 3 and 4).
+
+    Duplicates are generated images nearer to a real one than a threshold, repeats those that near
+    to another generated one. The threshold is a quantile of the real images' distances to their
+    nearest other one; real images that were not trained on score about that quantile in both.
+    These two are this project's.
+    """
 
     precision: float
     recall: float
-
-
-class DensityCoverage(NamedTuple):
-    """Density, 0 or more, about 1 for images like the real ones; coverage, a share in [0, 1]."""
-
     density: float
     coverage: float
-
-
-class Duplicates(NamedTuple):
-    """Shares in [0, 1]: of generated images nearer to a training image than real ones are to each
-    other, and of those that near to another generated image; see `duplicates`."""
-
     duplicates: float
     repeats: float
 
 
-def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> PrecisionRecall:
-    """Improved precision and recall (Kynkaanniemi et al., NeurIPS 2019, equations 1 and 2).
-
-    Precision is the share of generated images within the ball of a real one, whose radius is the
-    distance to its k-th nearest other real image; recall the same with the roles exchanged.
+def compare(
+    real: np.ndarray,
+    fake: np.ndarray,
+    *,
+    precision_k: int = 3,
+    coverage_k: int = 5,
+    near_quantile: float = 0.01,
+) -> NeighbourScores:
+    """All these scores, by one sweep within each set and one across.
 
     Args:
-        real: features [N, D].
+        real: features [N, D]; for duplicates, of the training images.
         fake: features [M, D].
-        k: which neighbour's distance is the radius.
+        precision_k: which neighbour's distance is the radius, for precision and recall.
+        coverage_k: the same for density and coverage.
+        near_quantile: of the threshold of duplicates, in [0, 1].
 
     Raises:
-        ValueError: a set has k images or fewer.
+        ValueError: `real` has no more images than either k, or `fake` than `precision_k`.
     """
     real, fake = _centred(real, fake)
-    real_radii, fake_radii = (radii(features, k) * _SURFACE for features in (real, fake))
-    precise, recalled = np.zeros(len(fake), bool), np.zeros(len(real), bool)
-    for rows, distances in _blocks(real, fake):
-        precise |= (distances <= real_radii[rows, None]).any(axis=0)
-        recalled[rows] = (distances <= fake_radii).any(axis=1)
-    return PrecisionRecall(float(precise.mean()), float(recalled.mean()))
-
-
-def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = 5) -> DensityCoverage:
-    """Density and coverage (Naeem et al., ICML 2020, equations 3 and 4).
-
-    Density is the mean number of real balls that a generated image lies in, over k; coverage the
-    share of real balls that a generated image lies in. Radii are as in `precision_recall`.
-
-    Args:
-        real: features [N, D].
-        fake: features [M, D].
-        k: which neighbour's distance is the radius.
-
-    Raises:
-        ValueError: there are k real images or fewer.
-    """
-    real, fake = _centred(real, fake)
-    real_radii = radii(real, k) * _SURFACE
-    inside, covered = 0, 0
-    for rows, distances in _blocks(real, fake):
-        within = distances <= real_radii[rows, None]
-        inside += int(within.sum())
-        covered += int(within.any(axis=1).sum())
-    return DensityCoverage(inside / (k * len(fake)), covered / len(real))
-
-
-def duplicates(training: np.ndarray, fake: np.ndarray, quantile: float = 0.01) -> Duplicates:
-    """How many generated images are copies, of training images or of each other.
-
-    The threshold is the `quantile` of the training images' distances to their nearest other one. A
-    generated image within it of a training image is a duplicate, one within it of another generated
-    image a repeat. Real images that were not trained on score about `quantile` in both. The measure
-    is this project's.
-
-    Args:
-        training: features [N, D].
-        fake: features [M, D].
-        quantile: in [0, 1].
-
-    Raises:
-        ValueError: a set has fewer than two images.
-    """
-    training, fake = _centred(training, fake)
-    threshold = np.quantile(radii(training, 1), quantile) * _SURFACE
-    smallest = np.full(len(fake), np.inf)
-    for _, distances in _blocks(training, fake):
-        np.minimum(smallest, distances.min(axis=0), out=smallest)
-    is_repeat = radii(fake, 1) <= threshold
-    return Duplicates(float((smallest <= threshold).mean()), float(is_repeat.mean()))
+    real_distances = nearest_others(real, max(precision_k, coverage_k))
+    fake_distances = nearest_others(fake, precision_k)
+    precise_ball, covered_ball = (_ball(real_distances, k) for k in (precision_k, coverage_k))
+    recalling_ball = _ball(fake_distances, precision_k)
+    smallest, precise = np.full(len(fake), np.inf), np.zeros(len(fake), bool)
+    recalled, covered, inside = np.empty(len(real), bool), np.empty(len(real), bool), 0
+    for rows, squares in _blocks(real, fake):
+        np.minimum(smallest, squares.min(axis=0), out=smallest)
+        precise |= (squares <= precise_ball[rows, None]).any(axis=0)
+        recalled[rows] = (squares <= recalling_ball).any(axis=1)
+        within = squares <= covered_ball[rows, None]
+        covered[rows] = within.any(axis=1)
+        inside += int(np.count_nonzero(within))
+    threshold = np.quantile(real_distances[:, 0], near_quantile) * _SURFACE
+    return NeighbourScores(
+        precision=float(precise.mean()),
+        recall=float(recalled.mean()),
+        density=inside / (coverage_k * len(fake)),
+        coverage=float(covered.mean()),
+        duplicates=float((np.sqrt(smallest) <= threshold).mean()),
+        repeats=float((fake_distances[:, 0] <= threshold).mean()),
+    )
 
 
 def nearest(training: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,33 +99,33 @@ def nearest(training: np.ndarray, fake: np.ndarray, k: int) -> tuple[np.ndarray,
     """
     _check_enough(training, k - 1)
     training, fake = _centred(training, fake)
-    numbers, distances = np.empty((len(fake), k), np.int64), np.empty((len(fake), k))
+    numbers, squares = np.empty((len(fake), k), np.int64), np.empty((len(fake), k))
     for rows, block in _blocks(fake, training):
-        chosen = np.argpartition(block, k - 1, axis=1)[:, :k]
-        chosen_distances = np.take_along_axis(block, chosen, axis=1)
-        order = np.argsort(chosen_distances, axis=1, kind="stable")
-        numbers[rows] = np.take_along_axis(chosen, order, axis=1)
-        distances[rows] = np.take_along_axis(chosen_distances, order, axis=1)
-    return numbers, distances
+        numbers[rows], squares[rows] = _least(block, k)
+    return numbers, np.sqrt(squares)
 
 
-def radii(features: np.ndarray, k: int) -> np.ndarray:
-    """The distance from each of [N, D] to its k-th nearest other one, float64 [N].
+def nearest_others(features: np.ndarray, k: int) -> np.ndarray:
+    """The distances from each of [N, D] to its k nearest other ones, float64 [N, k], nearest first.
 
     Raises:
         ValueError: there are k images or fewer.
     """
     _check_enough(features, k)
-    kth_distances = np.empty(len(features))
-    for rows, distances in _blocks(features, features):
-        distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = np.inf
-        kth_distances[rows] = np.partition(distances, k - 1, axis=1)[:, k - 1]
-    return kth_distances
+    squares = np.empty((len(features), k))
+    for rows, block in _blocks(features):
+        _, squares[rows] = _least(block, k)
+    return np.sqrt(squares)
 
 
 def _check_enough(features, k):
     if len(features) <= k:
         raise ValueError(f"{len(features)} images have no {k} neighbours each; take more.")
+
+
+def _ball(distances, k):
+    """The squared radii of the balls whose surface is the k-th neighbour's, [N]."""
+    return (distances[:, k - 1] * _SURFACE) ** 2
 
 
 def _centred(real, fake):
@@ -156,14 +135,47 @@ def _centred(real, fake):
     return real - centre, fake - centre
 
 
-def _blocks(ones, others):
-    """Yields (slice of rows, distances from these `ones` to all `others`)."""
-    ones, others = (np.asarray(features, np.float64) for features in (ones, others))
-    lengths = (others**2).sum(axis=1)
-    for start in range(0, len(ones), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(ones)))
-        block = ones[rows]
-        sizes = (block**2).sum(axis=1)[:, None] + lengths
-        squares = sizes - 2.0 * (block @ others.T)
-        squares[squares < _ROUNDING * sizes] = 0.0
-        yield rows, np.sqrt(squares, out=squares)
+def _blocks(ones: np.ndarray, others: np.ndarray | None = None) -> Iterator:
+    """Yields (slice of rows, squared distances from these `ones` to all `others`).
+
+    The distances are overwritten by the next block. Without `others` they are those from `ones` to
+    each other, and infinity to itself.
+    """
+    ones = np.asarray(ones, np.float64)
+    within, others = others is None, ones if others is None else np.asarray(others, np.float64)
+    lengths, other_lengths = ((features**2).sum(axis=1) for features in (ones, others))
+    # |x - y|^2 = (-2x, |x|^2, 1) . (y, 1, |y|^2): all of it by the matrix product.
+    left = np.column_stack([-2.0 * ones, lengths, np.ones(len(ones))])
+    right = np.column_stack([others, np.ones(len(others)), other_lengths]).T
+    size = min(len(ones), _MOST_ROWS, max(1, _BLOCK // len(others)))
+    held = np.empty((size, len(others)))
+    for start in range(0, len(ones), size):
+        rows = slice(start, min(start + size, len(ones)))
+        squares = np.matmul(left[rows], right, out=held[: rows.stop - start])
+        if within:
+            squares[np.arange(len(squares)), np.arange(start, rows.stop)] = np.inf
+        # Hardly ever: where an image is there twice.
+        if squares.min() < _ROUNDING * (lengths[rows].max() + other_lengths.max()):
+            squares[squares < _ROUNDING * (lengths[rows, None] + other_lengths)] = 0.0
+        yield rows, squares
+
+
+def _least(values, k):
+    """(columns, values) of the k least of each row of [b, N], the least first.
+
+    They are within those k groups whose least values are the least, so that few are looked at
+    more than once.
+    """
+    groups = values.shape[1] // _GROUP
+    columns = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    if groups > k:
+        grouped = values[:, : groups * _GROUP].reshape(len(values), _GROUP, groups)
+        chosen = np.argpartition(grouped.min(axis=1), k - 1, axis=1)[:, :k]
+        members = chosen[:, None] + groups * np.arange(_GROUP)[:, None]
+        members = members.reshape(len(values), -1)
+        columns = np.concatenate([members, columns[:, groups * _GROUP :]], axis=1)
+    candidates = np.take_along_axis(values, columns, axis=1)
+    least = np.argpartition(candidates, k - 1, axis=1)[:, :k]
+    order = np.take_along_axis(candidates, least, axis=1).argsort(axis=1, kind="stable")
+    columns = np.take_along_axis(columns, np.take_along_axis(least, order, axis=1), axis=1)
+    return columns, np.take_along_axis(values, columns, axis=1)

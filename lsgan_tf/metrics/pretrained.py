@@ -118,7 +118,7 @@ def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
     fixed = None not in size
 
     def forward(images):
-        if fixed:
+        if fixed and tuple(images.shape[1:3]) != size:  # it would compute the same pixels
             images = tf.image.resize(images, size, antialias=True)
         return _outputs(call(images), path)
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lsgan_tf.metrics import inception
+from lsgan_tf.metrics import inception, neighbours
 from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.fid import frechet_distance
 from lsgan_tf.metrics.kid import kernel_distance
 from lsgan_tf.metrics.measurements import Measured
-from lsgan_tf.metrics.neighbours import density_coverage, duplicates, precision_recall
 
 _COVERED = 0.1  # a class is covered from this share of its share among real images on
 
@@ -74,7 +73,8 @@ def compare(
         title = "Inception score" if _is_inception(extractor) else "class score"
         mean, std = fake.inception_score
         scores.append(Score("inception_score", title, mean, {"std": std}))
-    scores += _compare_neighbours(real.features, fake.features, settings)
+    near = _compare_neighbours(real.features, fake.features, settings)
+    scores += [Score(name, name, value) for name, value in (near._asdict() if near else {}).items()]
     if real.labels is not None and fake.labels is not None:
         scores += _compare_within_classes(real, fake, settings)
     if extractor.network.class_names is not None:
@@ -83,14 +83,16 @@ def compare(
 
 
 def _compare_neighbours(real, fake, settings):
+    """The `NeighbourScores`; None of too few images."""
     if min(len(real), len(fake)) <= max(settings.precision_k, settings.coverage_k):
-        return []
-    pairs = (
-        precision_recall(real, fake, settings.precision_k),
-        density_coverage(real, fake, settings.coverage_k),
-        duplicates(real, fake, settings.near_quantile),
+        return None
+    return neighbours.compare(
+        real,
+        fake,
+        precision_k=settings.precision_k,
+        coverage_k=settings.coverage_k,
+        near_quantile=settings.near_quantile,
     )
-    return [Score(name, name, value) for pair in pairs for name, value in pair._asdict().items()]
 
 
 def _compare_within_classes(real, fake, settings):
@@ -99,9 +101,8 @@ def _compare_within_classes(real, fake, settings):
     values = []
     for label in np.unique(real.labels):
         pair = [one.features[one.labels[: len(one.features)] == label] for one in (real, fake)]
-        if min(map(len, pair)) > max(settings.precision_k, settings.coverage_k):
-            recall = precision_recall(*pair, settings.precision_k).recall
-            values.append((recall, density_coverage(*pair, settings.coverage_k).coverage))
+        if near := _compare_neighbours(*pair, settings):
+            values.append((near.recall, near.coverage))
     if not values:
         return []
     recall, coverage = np.mean(values, axis=0)

@@ -187,7 +187,8 @@ class _Set:
             yield self._images[cut], None if self._labels is None else self._labels[cut]
 
 
-def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
+def test_measuring_keeps_the_first_features_and_counts_all(grey_file, monkeypatch):
+    monkeypatch.setattr(measurements, "_TOGETHER", 10)
     extractor = Extractor(pretrained.load_file(grey_file), (8, 8, 1), batch_size=5)
     labels = np.arange(23, dtype=np.int32)
     measured = measurements.measure(extractor, _Set(IMAGES, labels), keep=12, what="images")
@@ -196,7 +197,9 @@ def test_measuring_keeps_the_first_features_and_counts_all(grey_file):
     np.testing.assert_array_equal(measured.features, outputs.features[:12])
     np.testing.assert_array_equal(measured.predicted, outputs.logits.argmax(axis=1))
     np.testing.assert_array_equal(measured.labels, labels)
-    np.testing.assert_allclose(measured.moments.mean, outputs.features.mean(axis=0), rtol=1e-5)
+    moments, features = measured.moments, outputs.features.astype(np.float64)
+    np.testing.assert_allclose(moments.mean, features.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(moments.covariance, np.cov(features.T), rtol=1e-9)
 
 
 def test_measuring_too_few_images(grey_file):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,6 +86,14 @@ class TestKernel:
         # k(0, 1) = 1; k(1, 2) = 27; across: k(0, 1) = k(0, 2) = 1, k(1, 1) = 8, k(1, 2) = 27.
         assert squared_mmd(one, other) == pytest.approx(1.0 + 27.0 - 2.0 * 37.0 / 4.0)
 
+    def test_the_plain_formula(self):
+        one, other = _features(40), _features(30, seed=1)
+        pairs = (one, one), (other, other), (one, other)
+        within, within_other, across = ((a @ b.T / 6 + 1.0) ** 3 for a, b in pairs)
+        plain = (within.sum() - np.trace(within)) / (40 * 39) - 2.0 * across.mean()
+        plain += (within_other.sum() - np.trace(within_other)) / (30 * 29)
+        assert squared_mmd(one, other) == pytest.approx(plain, rel=1e-12)
+
     def test_is_unbiased(self):
         """Of two halves of one set it is zero on average, and so below zero at times."""
         values = [
@@ -157,25 +166,64 @@ REAL, FAKE = np.array([[0.0], [1.0], [3.0]]), np.array([[0.5], [3.5], [10.0]])
 
 
 class TestNeighbours:
-    def test_radii(self):
-        np.testing.assert_allclose(neighbours.radii(REAL, 1), [1.0, 1.0, 2.0])
-        np.testing.assert_allclose(neighbours.radii(REAL, 2), [3.0, 2.0, 3.0])
+    def test_nearest_others(self):
+        np.testing.assert_allclose(neighbours.nearest_others(REAL, 2), [[1, 3], [1, 2], [2, 3]])
 
-    def test_precision_and_recall_by_hand(self):
-        """k = 1. Real balls [-1, 1], [0, 2], [1, 5] hold 0.5 and 3.5; generated ones [-2.5, 3.5],
-        [0.5, 6.5], [3.5, 16.5] hold all real images."""
-        assert neighbours.precision_recall(REAL, FAKE, k=1) == (2 / 3, 1.0)
-        assert neighbours.precision_recall(FAKE, REAL, k=1) == (1.0, 2 / 3)
+    def test_by_hand(self):
+        """k = 1. Real balls [-1, 1], [0, 2], [1, 5] hold 0.5, 0.5 and 3.5; generated ones
+        [-2.5, 3.5], [0.5, 6.5], [3.5, 16.5] hold all real images. The threshold is 1."""
+        ks = {"precision_k": 1, "coverage_k": 1}
+        assert neighbours.compare(REAL, FAKE, **ks) == (2 / 3, 1.0, 1.0, 1.0, 2 / 3, 0.0)
+        scores = neighbours.compare(FAKE, REAL, **ks)
+        assert (scores.precision, scores.recall) == (1.0, 2 / 3)
+        scores = neighbours.compare(REAL, FAKE[1:], **ks)
+        assert (scores.density, scores.coverage) == (0.5, 1 / 3)
 
-    def test_density_and_coverage_by_hand(self):
-        """k = 1. 0.5 lies in two balls, 3.5 in one; every real ball holds one of them."""
-        assert neighbours.density_coverage(REAL, FAKE, k=1) == (1.0, 1.0)
-        assert neighbours.density_coverage(REAL, FAKE[1:], k=1) == (0.5, 1 / 3)
+    @pytest.mark.parametrize("block", [1 << 23, 500])
+    def test_the_plain_formulas(self, monkeypatch, block):
+        """Of all distances at once; more images than a group, in one block and in many."""
+        monkeypatch.setattr(neighbours, "_BLOCK", block)
+        real, fake = _features(401, 4), 0.8 * _features(310, 4, seed=1)
+        fake[0], fake[2], real[7] = real[5], fake[1], real[6]
+        within_real, within_fake, across = (
+            np.sqrt(((one[:, None] - other) ** 2).sum(axis=2))
+            for one, other in ((real, real), (fake, fake), (real, fake))
+        )
+        for distances in (within_real, within_fake):
+            np.fill_diagonal(distances, np.inf)
+        in_order = np.sort(within_real, axis=1)
+        np.testing.assert_allclose(neighbours.nearest_others(real, 7), in_order[:, :7], atol=1e-9)
+        threshold = np.quantile(in_order[:, 0], 0.05)
+        in_precise, in_covered = (across <= in_order[:, [k - 1]] for k in (3, 5))
+        assert neighbours.compare(real, fake, near_quantile=0.05) == pytest.approx(
+            (
+                in_precise.any(axis=0).mean(),
+                (across <= np.sort(within_fake, axis=1)[:, 2]).any(axis=1).mean(),
+                in_covered.sum() / (5 * 310),
+                in_covered.any(axis=1).mean(),
+                (across.min(axis=0) <= threshold).mean(),
+                (within_fake.min(axis=1) <= threshold).mean(),
+            ),
+            rel=1e-12,
+        )
+
+    def test_memory_is_bounded(self, monkeypatch):
+        """A few blocks and what grows with the number of images, not with its square."""
+        monkeypatch.setattr(neighbours, "_BLOCK", 1 << 15)
+        real, fake = _features(2000, 4), _features(2000, 4, seed=1)
+        tracemalloc.start()
+        try:
+            neighbours.compare(real, fake)
+            neighbours.nearest(real, fake, 5)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 6 * 8 * (1 << 15)
 
     def test_the_surface_is_inside_also_where_images_repeat(self):
         twice = np.repeat(_features(40, 3), 4, axis=0)
-        assert neighbours.precision_recall(twice, twice[::4], k=3).precision == 1.0
-        assert neighbours.density_coverage(twice, twice[::4], k=3).coverage == 1.0
+        scores = neighbours.compare(twice, twice[::4])
+        assert scores.precision == scores.coverage == 1.0
 
     def test_nearest(self):
         numbers, distances = neighbours.nearest(REAL, FAKE, 2)
@@ -183,10 +231,10 @@ class TestNeighbours:
         np.testing.assert_allclose(distances, [[0.5, 0.5], [0.5, 2.5], [7.0, 9.0]])
 
     def test_distances_survive_a_large_mean_and_many_blocks(self, monkeypatch):
-        monkeypatch.setattr(neighbours, "_BLOCK", 7)
+        monkeypatch.setattr(neighbours, "_MOST_ROWS", 7)
         one, other = _features(30, shift=1e4), _features(20, seed=1, shift=1e4)
         near = _features(30), _features(20, seed=1)
-        assert neighbours.precision_recall(one, other) == neighbours.precision_recall(*near)
+        assert neighbours.compare(one, other) == neighbours.compare(*near)
         brute = np.sqrt(((near[1][:, None] - near[0]) ** 2).sum(axis=2))
         numbers, distances = neighbours.nearest(one, other, 3)
         np.testing.assert_array_equal(numbers, brute.argsort(axis=1)[:, :3])
@@ -194,7 +242,7 @@ class TestNeighbours:
 
     def test_too_few_images(self):
         with pytest.raises(ValueError, match="3 images have no 3 neighbours"):
-            neighbours.precision_recall(REAL, FAKE, k=3)
+            neighbours.compare(REAL, FAKE, precision_k=3, coverage_k=1)
 
     def test_collapse_and_memory_are_told_apart(self):
         """One image is precise and nothing else; the training images have it all, and are copies;
@@ -202,11 +250,7 @@ class TestNeighbours:
         training, new = _features(1000, 4), _features(500, 4, seed=1)
         one, copies = np.repeat(new[:1], 500, axis=0), training[:500] + 1e-6
         measured = {
-            name: {
-                **neighbours.precision_recall(training, fake)._asdict(),
-                **neighbours.density_coverage(training, fake)._asdict(),
-                **neighbours.duplicates(training, fake)._asdict(),
-            }
+            name: neighbours.compare(training, fake)._asdict()
             for name, fake in (("new", new), ("one", one), ("copies", copies))
         }
         assert measured["one"]["recall"] < 0.01 and measured["one"]["coverage"] < 0.05

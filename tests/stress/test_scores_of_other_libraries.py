@@ -192,18 +192,20 @@ def test_precision_and_recall_of_torch_fidelity(features):
     library = pytest.importorskip("torch_fidelity.metric_prc")
     real, fake = features.tensors()
     theirs = library.prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)
-    for name, ours in neighbours.precision_recall(*features, 3)._asdict().items():
-        assert_equal(ours, float(theirs[name]))
+    ours = neighbours.compare(*features, precision_k=3)
+    for name in ("precision", "recall"):
+        assert_equal(getattr(ours, name), float(theirs[name]))
 
 
 @pytest.mark.parametrize(
-    ("score", "nearest"), [(neighbours.precision_recall, 3), (neighbours.density_coverage, 5)]
+    ("names", "nearest"), [(("precision", "recall"), 3), (("density", "coverage"), 5)]
 )
-def test_scores_of_prdc(features, score, nearest):
+def test_scores_of_prdc(features, names, nearest):
     library = pytest.importorskip("prdc")
     theirs = library.compute_prdc(*features.doubles(), nearest_k=nearest)
-    for name, ours in score(*features, nearest)._asdict().items():
-        assert_equal(ours, float(theirs[name]))
+    ours = neighbours.compare(*features, precision_k=3, coverage_k=5)
+    for name in names:
+        assert_equal(getattr(ours, name), float(theirs[name]))
 
 
 def logits_of(posteriors):
