@@ -17,11 +17,36 @@ _PER_TASK = 512
 _HALVES = np.dtype(">u8")
 
 
+def digest(content: bytes) -> bytes:
+    """The first 16 bytes of SHA-256."""
+    return hashlib.sha256(content).digest()[:16]
+
+
+def as_array(digests: bytes | bytearray) -> np.ndarray:
+    """Digests one behind another -> uint64 [N, 2], the most significant half first."""
+    return np.frombuffer(bytes(digests), _HALVES).reshape(-1, 2).astype(np.uint64)
+
+
+def first_equal(digests: np.ndarray) -> dict[int, int]:
+    """Finds what equals something before it.
+
+    Args:
+        digests: as `as_array` returns them.
+
+    Returns:
+        Number of each such row -> number of the first row that it equals, in rising order.
+    """
+    _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    before = first[group.reshape(-1)]
+    repeated = np.flatnonzero(before != np.arange(len(before)))
+    return dict(zip(repeated.tolist(), before[repeated].tolist(), strict=True))
+
+
 @dataclasses.dataclass(frozen=True)
 class Contents:
     """Of the pictures of a split, in their order; 16 bytes each."""
 
-    digests: np.ndarray  # uint64 [N, 2]: the first 16 bytes of SHA-256, most significant first
+    digests: np.ndarray  # uint64 [N, 2], see `as_array`
     known: np.ndarray  # bool [N]: False where there is no picture by the first bytes
 
     @staticmethod
@@ -58,14 +83,13 @@ def _digests(
     split: str, start: int, reader: Reader, entries: Sequence[Entry]
 ) -> tuple[str, int, np.ndarray, np.ndarray]:
     """In a process of the pool: those of the pictures from number `start` of a split on."""
-    digests, known = [], []
+    digests, known = bytearray(), []
     for _, content in reader.contents(entries):
         process_pool.count()
         readable = _is_usable(reader, content)
-        digests.append(hashlib.sha256(content if readable else b"").digest()[:16])
+        digests += digest(content if readable else b"")
         known.append(readable)
-    halves = np.frombuffer(b"".join(digests), _HALVES).reshape(-1, 2)
-    return split, start, halves.astype(np.uint64), np.array(known)
+    return split, start, as_array(digests), np.array(known)
 
 
 def _is_usable(reader: Reader, content: bytes | pictures.BadImage) -> bool:
