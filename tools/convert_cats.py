@@ -11,8 +11,9 @@ Every face is turned until the eyes are level, cut out as a square that reaches 
 resized to the square of --image_size, as for the cats of the PAMI paper (improved_LSGAN, `cats`);
 faces smaller than that are left out. Unlike there, the faces are not stored as JPEG in between. The
 authors also left out 134 pictures that they list by name in the folder's setting_up_script.sh;
---exclude accepts that script. The pictures have no labels and are sorted by name. An interrupted
-conversion continues when the same command is run again.
+--exclude accepts that script. --val_fraction=0.1 makes the split "test" of a tenth, as for
+convert_images. The pictures have no labels and are sorted by name. An interrupted conversion
+continues when the same command is run again.
 
 Tested on synthetic pictures only: the archive itself was not available.
 """
@@ -20,17 +21,18 @@ Tested on synthetic pictures only: the archive itself was not available.
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from lsgan_tf.datasets import manifest, pictures, writer
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags, picture_options
-from .sources import cat_sources, file_listing, selection
+from .sources import cat_sources, file_listing, selection, shares
 from .sources.cat_faces import Face
 from .sources.cat_sources import Cat, Listing
 
@@ -48,6 +50,7 @@ class Options:
     image_size: int = 128  # side of the square, pixels; faces smaller than this are left out
     exclude: Path | None = None  # a text file that names pictures to leave out
     max_images: int = 0  # chosen by a digest of their names; 0: all
+    val_fraction: float = 0.0  # of these: becomes the split "test"
     encoding: str = "png"  # or "jpeg"
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
@@ -69,7 +72,8 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     if not any(isinstance(face, Face) for _, face in survey.kept):
         raise _no_faces(survey, source)
     survey = _first(survey, options.max_images)
-    plan = _plan(listing, survey, excluded, source, options)
+    splits = _divided(survey.kept, options.val_fraction, options.processes)
+    plan = _plan(listing, survey, splits, excluded, source, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
@@ -128,6 +132,17 @@ def _first(survey: Survey, most: int) -> Survey:
     return Survey(sorted(chosen, key=lambda kept: kept[0].name), Counter(survey.left_out | beyond))
 
 
+def _divided(
+    kept: list[_FaceOrDamage], fraction: float, processes: int
+) -> dict[str, list[_FaceOrDamage]]:
+    """The split "test" by the content of the photographs."""
+    if not fraction:
+        return {TRAIN: kept}
+    found = cat_sources.contents_of([cat for cat, _ in kept], processes)
+    parts = shares.divide(found, fraction)
+    return {split: [kept[n] for n in numbers] for split, numbers in parts.items()}
+
+
 def _describe(listing: Listing, survey: Survey) -> str:
     bad = sum(isinstance(face, pictures.BadImage) for _, face in survey.kept)
     parts = [f"{len(listing.cats)} photographs, {len(survey.kept) - bad} faces to convert"]
@@ -149,10 +164,15 @@ def _no_faces(survey: Survey, source: str) -> UserError:
 
 
 def _plan(
-    listing: Listing, survey: Survey, excluded: list[str], source: str, options: Options
+    listing: Listing,
+    survey: Survey,
+    splits: Mapping[str, list[_FaceOrDamage]],
+    excluded: list[str],
+    source: str,
+    options: Options,
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=3, encoding=options.encoding)
-    most = {"max_images": options.max_images} if options.max_images else {}
+    given = {"max_images": options.max_images, "val_fraction": options.val_fraction}
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -160,10 +180,13 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_cats",
-        flags=target.flags | {"excluded": excluded} | most,
+        flags=target.flags
+        | {"excluded": excluded}
+        | {name: value for name, value in given.items() if value},
         jobs=[
-            writer.ShardJob(_produce, (survey.kept[start:stop], target), stop - start)
-            for start, stop in writer.shard_bounds(len(survey.kept))
+            writer.ShardJob(_produce, (kept[start:stop], target), stop - start, split)
+            for split, kept in splits.items()
+            for start, stop in writer.shard_bounds(len(kept))
         ],
         left_out=dict(survey.left_out),
     )

@@ -6,22 +6,26 @@
 combined. Each file is one writer. The classes are the Chinese characters that occur, numbered
 in the order of their code points; symbols, letters and digits are left out. Every record has the
 character as its label and the number of its writer. White paper stays white (255).
-An interrupted conversion continues when the same command is run again.
+--val_fraction=0.1 makes the split "test" of a tenth of the writers: of those whose file has a
+SHA-256 below 0.1 of the largest. An interrupted conversion continues when the same command is run
+again.
 """
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from absl import flags
 from PIL import Image
 
 from lsgan_tf.datasets import manifest, pictures, writer
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils import command_line
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags
-from .sources import gnt, gnt_sources, gnt_survey, hwdb_characters
+from .sources import gnt, gnt_sources, gnt_survey, hwdb_characters, shares
 from .sources.gnt_sources import Listing
 from .sources.gnt_survey import Piece, Survey
 from .sources.hwdb_characters import Selection
@@ -39,6 +43,7 @@ class Options:
     characters: Path | None = None  # keep only the characters in this text file
     classes: tuple[str, ...] = ()  # keep only these characters
     max_images: int = 0  # the first, file by file; 0: all
+    val_fraction: float = 0.0  # of the writers of these: becomes the split "test"
     encoding: str = "png"  # or "jpeg"
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
@@ -59,7 +64,8 @@ def convert(sources: Sequence[Path], output_dir: Path, options: Options) -> mani
     source = ", ".join(map(str, sources))
     print(printable(f"{source}: {_describe(listing, survey, names)}"), flush=True)
     _check(survey, source, options.max_bad)
-    plan = _plan(listing, survey, selection, names, source, options)
+    counts = _divided(listing, survey, options)
+    plan = _plan(listing, survey, counts, selection, names, source, options)
     return writer.write(output_dir, plan, processes=options.processes, max_bad=options.max_bad)
 
 
@@ -90,9 +96,28 @@ def _check(survey: Survey, source: str, max_bad: int | str) -> None:
         raise UserError(f"none of the characters in {source} is one to keep{damages}")
 
 
+def _divided(listing: Listing, survey: Survey, options: Options) -> dict[str, list[int]]:
+    """How many items, the first ones, of each file belong to each split."""
+    counts, left = [], options.max_images or survey.items
+    for file in survey.files:
+        counts.append(min(file.items, left))
+        left -= counts[-1]
+    if not options.val_fraction:
+        return {TRAIN: counts}
+    used = np.flatnonzero(counts)
+    found = gnt_survey.contents_of([listing.files[n] for n in used], options.processes)
+    parts = shares.divide(found, options.val_fraction, "writers")
+    held_out = {split: set(used[part]) for split, part in parts.items()}
+    return {
+        split: [count if n in its else 0 for n, count in enumerate(counts)]
+        for split, its in held_out.items()
+    }
+
+
 def _plan(
     listing: Listing,
     survey: Survey,
+    counts: Mapping[str, list[int]],
     selection: Selection,
     names: tuple[str, ...],
     source: str,
@@ -100,13 +125,11 @@ def _plan(
 ) -> writer.Plan:
     target = pictures.Target(options.image_size, channels=1, encoding=options.encoding)
     class_ids = {name: number for number, name in enumerate(names)}
-    count = min(options.max_images or survey.items, survey.items)
-    bounds = writer.shard_bounds(count)
+    how = (selection, class_ids, target, options.fit)
     left_out = dict(survey.left_out)
-    if beyond := survey.items - count:
+    if beyond := survey.items - sum(map(sum, counts.values())):
         left_out[f"images beyond --max_images={options.max_images}"] = beyond
-    pieces = gnt_survey.cut(listing.files, survey.files, bounds)
-    most = {"max_images": options.max_images} if options.max_images else {}
+    given = {"max_images": options.max_images, "val_fraction": options.val_fraction}
     return writer.Plan(
         image_shape=target.shape,
         encoding=target.encoding,
@@ -114,12 +137,16 @@ def _plan(
         source=source,
         source_identity=listing.identity,
         tool="tools.convert_hwdb",
-        flags=target.flags | {"fit": options.fit} | selection.flags() | most,
+        flags=target.flags
+        | {"fit": options.fit}
+        | selection.flags()
+        | {name: value for name, value in given.items() if value},
         jobs=[
-            writer.ShardJob(
-                _produce, (shard_pieces, selection, class_ids, target, options.fit), stop - start
+            writer.ShardJob(_produce, (pieces, *how), sum(piece.count for piece in pieces), split)
+            for split, its in counts.items()
+            for pieces in gnt_survey.cut(
+                listing.files, survey.files, its, writer.shard_bounds(sum(its))
             )
-            for shard_pieces, (start, stop) in zip(pieces, bounds, strict=True)
         ],
         extra_features={"writer": tuple(file.writer for file in listing.files)},
         left_out=left_out,
@@ -187,7 +214,7 @@ def _define_flags() -> None:
         "use the first, file by file: of few writers, but of all characters; 0: all",
         0,
     )
-    converter_flags.define(image_size=28)
+    converter_flags.define(image_size=28, held_out="writers", of=" file's")
 
 
 if __name__ == "__main__":

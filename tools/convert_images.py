@@ -45,6 +45,7 @@ from .sources import (
     label_files,
     messages,
     selection,
+    shares,
     source_pair,
 )
 from .sources.image_sources import Choices, Source
@@ -114,7 +115,7 @@ def convert(
     if choices.table:
         choices.table.tell_unused()
     if options.val_fraction:
-        curation.check_undivided(listings, "--test_source" if test_source else "")
+        shares.check_undivided(listings, "--test_source" if test_source else "")
     selected = selection.select(listings, options.classes, options.max_images, options.balanced)
     curated, pairs = curation.curate(selected, options.curation(), options.processes)
     if pairs:
@@ -305,7 +306,7 @@ def _define_flags() -> None:
         "like one of their class (near): resized, encoded anew, brightened",
     )  # fmt: skip
     flags.DEFINE_string("zip_encoding", None, "of names in a zip that do not declare it: gbk, ...")
-    converter_flags.define(image_size=None, crop="center", val_fraction=True)
+    converter_flags.define(image_size=None, crop="center")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 unpacked beside the output until the conversion is finished. Several, separated by commas, become a
 class each, named as they are: church_outdoor_train_lmdb.zip is church_outdoor. Photographs are
 resized to the square without cropping, as the authors of the paper did; --crop=center takes the
-middle square instead. An interrupted conversion continues when the same command is run again.
+middle square instead. --val_fraction=0.1 makes the split "test" of a tenth, as for convert_images.
+An interrupted conversion continues when the same command is run again.
 """
 
 import dataclasses
@@ -23,12 +24,16 @@ from typing import Any
 from absl import flags
 
 from lsgan_tf.datasets import manifest, pictures, process_pool, shards, writer
+from lsgan_tf.datasets.catalog import TRAIN
 from lsgan_tf.utils import command_line, progress
 from lsgan_tf.utils.errors import UserError, printable
 
 from . import converter_flags, picture_options
 from .picture_options import PictureOptions
-from .sources import lmdb_source, lmdb_zip
+from .sources import lmdb_source, lmdb_zip, shares
+from .sources.contents import Contents
+
+_STEP = 256  # entries: every so many a shard can begin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Options(PictureOptions):
     crop: str = "none"  # "none": resized straight to the square; "center": its middle square; "pad"
     encoding: str = "png"  # or "jpeg"
     max_images: int = 0  # of each --lmdb_dir, the first in the order of the keys; 0: all
+    val_fraction: float = 0.0  # of these: becomes the split "test"
     max_bad: int | str = 0  # so many, or a share: "1%"
     processes: int = 1
     scratch_dir: Path | None = None  # for unpacking a zip; None: beside the output
@@ -58,6 +64,17 @@ class _Lmdb:
         return lmdb_zip.is_zip(self.path)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Listed:
+    """An LMDB whose keys are read."""
+
+    lmdb: _Lmdb
+    file: Path  # of the LMDB, unpacked
+    count: int  # entries to convert
+    listing: lmdb_source.Listing  # with the key of every so many
+    identity: str
+
+
 def convert(
     lmdb_dirs: Sequence[Path], output_dir: Path, options: Options, val_lmdbs: Sequence[Path] = ()
 ) -> manifest.Manifest:
@@ -71,23 +88,26 @@ def convert(
 
     Raises:
         UserError: an LMDB cannot be used, two are the same or have the same name, `scratch_dir`
-            lies in `output_dir`, more than `max_bad` of the images cannot be used, or as
-            `writer.write` does.
+            lies in `output_dir`, a share is to be held out beside `val_lmdbs` or leaves a split
+            empty, more than `max_bad` of the images cannot be used, or as `writer.write` does.
     """
     output_dir = writer.check_target(output_dir)
     scratch = _scratch(output_dir, options.scratch_dir)
     class_names = _class_names(lmdb_dirs, val_lmdbs)
-    lmdbs = _listed(lmdb_dirs, val_lmdbs, class_names)
+    lmdbs = _found(lmdb_dirs, val_lmdbs, class_names)
+    if options.val_fraction:
+        shares.check_undivided([one.split for one in lmdbs], "--val_lmdb")
     plan = _plan_without_jobs(lmdbs, class_names, options)
     finished = _finished(output_dir, plan)
     if finished and all(one.is_zip for one in lmdbs):
         # LMDBs that are not zipped are listed again below, to see whether they have changed.
         shutil.rmtree(output_dir / shards.SCRATCH_DIRECTORY, ignore_errors=True)
     else:
-        for one in lmdbs:
-            file = lmdb_zip.unpack(one.path, scratch) if one.is_zip else one.file
-            plan = _with_jobs(plan, one, file, options)
-        plan = dataclasses.replace(plan, jobs=sorted(plan.jobs, key=lambda job: job.split))
+        listed = [_listed(one, scratch, class_names, options) for one in lmdbs]
+        identity = "".join(one.identity for one in listed)
+        plan = dataclasses.replace(
+            plan, source_identity=identity, jobs=list(_jobs(listed, options))
+        )
         finished = writer.write(
             output_dir, plan, processes=options.processes, max_bad=options.max_bad
         )
@@ -127,11 +147,11 @@ def _class_name(path: Path) -> str:
     return re.sub(r"(_(train|val))?(_lmdb)?$", "", name) or name
 
 
-def _listed(
+def _found(
     lmdb_dirs: Sequence[Path], val_lmdbs: Sequence[Path], class_names: tuple[str, ...] | None
 ) -> list[_Lmdb]:
     lmdbs = []
-    for split, paths in (("train", lmdb_dirs), ("validation", val_lmdbs)):
+    for split, paths in ((TRAIN, lmdb_dirs), ("validation", val_lmdbs)):
         for path in paths:
             file = path if lmdb_zip.is_zip(path) else lmdb_source.find_data_file(path)
             label = class_names.index(_class_name(path)) if class_names else None
@@ -172,6 +192,7 @@ def _plan_without_jobs(
         tool="tools.convert_lsun",
         flags=target.flags
         | _changed(options)
+        | ({"val_fraction": options.val_fraction} if options.val_fraction else {})
         | {"max_images": options.max_images, "splits": sources},
         jobs=[],
     )
@@ -199,43 +220,76 @@ def _finished(output_dir: Path, plan: writer.Plan) -> manifest.Manifest | None:
     raise writer.another_set(output_dir, finished)
 
 
-def _with_jobs(plan: writer.Plan, one: _Lmdb, file: Path, options: Options) -> writer.Plan:
-    """The plan with the jobs of one more LMDB, which is at `file`."""
-    split, path = one.split, one.path
+def _listed(
+    one: _Lmdb, scratch: Path, class_names: tuple[str, ...] | None, options: Options
+) -> _Listed:
+    """Unpacks an LMDB, if it is a zip, and reads its keys."""
+    file = lmdb_zip.unpack(one.path, scratch) if one.is_zip else one.file
     total = lmdb_source.count_entries(file)
-    count = min(options.max_images, total) if options.max_images and split == "train" else total
-    what = f"the class {plan.class_names[one.label]!r} of " if plan.class_names else ""
+    count = min(options.max_images, total) if options.max_images and one.split == TRAIN else total
+    what = f"the class {class_names[one.label]!r} of " if class_names else ""
     print(
-        f"{manifest.text(str(path))}: {total} images, {count} of them become {what}the split "
-        f"{split!r}",
+        f"{manifest.text(str(one.path))}: {total} images, {count} of them become {what}the split "
+        f"{one.split!r}",
         flush=True,
     )
-    bounds = writer.shard_bounds(count)
     changed = "" if one.is_zip else file.stat().st_mtime_ns
-    listing = list_keys(file, [start for start, _ in bounds], count)
-    jobs = [
-        writer.ShardJob(
-            _produce, (path, file, key, start, stop, one.label, options), stop - start, split
-        )
-        for key, (start, stop) in zip(listing.starts, bounds, strict=True)
-    ]
-    identity = f"{plan.source_identity}{split} {total} {listing.identity} {changed}\n"
-    return dataclasses.replace(plan, source_identity=identity, jobs=plan.jobs + jobs)
+    listing = list_keys(file, range(0, count, _STEP), count, options.val_fraction > 0)
+    return _Listed(one, file, count, listing, f"{one.split} {total} {listing.identity} {changed}\n")
 
 
-def list_keys(file: Path, positions: list[int], count: int) -> lmdb_source.Listing:
+def _jobs(listed: Sequence[_Listed], options: Options) -> Iterator[writer.ShardJob]:
+    for split, one, numbers in _divided(listed, options.val_fraction):
+        for start, stop in writer.shard_bounds(len(numbers)):
+            part = numbers[start:stop]
+            step = part[0] // _STEP
+            begin = one.listing.starts[step], step * _STEP
+            arguments = (one.lmdb.path, one.file, *begin, part, one.lmdb.label, options)
+            yield writer.ShardJob(_produce, arguments, stop - start, split)
+
+
+def _divided(
+    listed: Sequence[_Listed], fraction: float
+) -> Iterator[tuple[str, _Listed, Sequence[int]]]:
+    """Yields which entries of which LMDB belong to which split."""
+    if not fraction:
+        yield from ((one.lmdb.split, one, range(one.count)) for one in listed)
+        return
+    joined = Contents.joined([one.listing.contents for one in listed])
+    for split, numbers in shares.divide(joined, fraction).items():
+        first = 0
+        for one in listed:
+            its = numbers[(first <= numbers) & (numbers < first + one.count)] - first
+            if len(its):
+                yield split, one, its
+            first += one.count
+
+
+def list_keys(
+    file: Path, positions: Sequence[int], count: int, read_contents: bool = False
+) -> lmdb_source.Listing:
     """The keys at these positions of the first `count`, read by a process of the pool."""
-    task = process_pool.Task(lmdb_source.list_keys, (file, positions, count))
+    task = process_pool.Task(lmdb_source.list_keys, (file, positions, count, read_contents))
     with progress.bar(total=count, unit="key", desc="listing", leave=False) as bar:
         (listing,) = process_pool.run([task], 1, bar)
     return listing
 
 
 def _produce(
-    source: Path, file: Path, key: bytes, start: int, stop: int, label: int | None, options: Options
+    source: Path,
+    file: Path,
+    key: bytes,
+    first: int,
+    numbers: Sequence[int],
+    label: int | None,
+    options: Options,
 ) -> Iterator[writer.Record | writer.Skipped | writer.LeftOut]:
+    """Converts the entries of these numbers, of which `key` has a lower one, `first`."""
     target, reading = options.target(channels=3), options.reading()
-    for value in lmdb_source.read_values(file, key, start, stop - start):
+    wanted = frozenset(numbers)
+    for value in lmdb_source.read_values(file, key, first, int(numbers[-1]) + 1 - first):
+        if value.number not in wanted:
+            continue
         where = f"{source}, entry {value.number}, key {_printable_key(value.key)}"
         try:
             if value.data is None:

@@ -21,14 +21,17 @@ _Options = TypeVar("_Options")
 _MAX_BAD = re.compile(r"\d+|(\d{1,2}(\.\d+)?|100)%")
 
 
-def define(image_size: int | None, *, crop: str | None = None, val_fraction: bool = False) -> None:
-    """Defines --output_dir, --image_size, --encoding, --max_bad, --processes.
+def define(
+    image_size: int | None, *, crop: str | None = None, held_out: str = "images", of: str = ""
+) -> None:
+    """Defines --output_dir, --image_size, --encoding, --max_bad, --val_fraction, --processes.
 
     Args:
         image_size: the default side of the square, pixels; None makes the flag obligatory.
         crop: the default of --crop, which comes with the other flags of `picture_options`; None:
             the converter has none of them.
-        val_fraction: define this flag, too.
+        held_out: what --val_fraction divides.
+        of: what belongs to each of them that its SHA-256 is of; "": itself.
     """
     flags.DEFINE_string("output_dir", None, "becomes the data set: DATA_DIR/NAME", required=True)
     flags.DEFINE_integer(
@@ -42,13 +45,12 @@ def define(image_size: int | None, *, crop: str | None = None, val_fraction: boo
         "max_bad", "0", "how many unusable images to skip, or which share (1%); more are an error"
     )
     flags.register_validator("max_bad", _MAX_BAD.fullmatch, "pass a number, or a share as 1%")
-    if val_fraction:
-        flags.DEFINE_float(
-            "val_fraction", 0.0,
-            "the share of the images that become the split test: those whose SHA-256 is below it, "
-            "so that equal images, and any image of a larger source, are always in the same split",
-            0.0, 0.99,
-        )  # fmt: skip
+    flags.DEFINE_float(
+        "val_fraction", 0.0,
+        f"the share of the {held_out} that become the split test: those whose{of} SHA-256 is below "
+        "it, so that what is equal is in one split, and a larger source moves nothing",
+        0.0, 0.99,
+    )  # fmt: skip
     flags.DEFINE_integer(
         "processes", os.cpu_count(), "how many processes convert at the same time", 1
     )

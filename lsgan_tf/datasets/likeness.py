@@ -15,7 +15,11 @@ MAX_DISTANCE = 6  # bits of 64; of photographs encoded anew most differ in none,
 _ROWS, _COLUMNS = 4, 9
 _MARGIN = 1  # grey levels: noise on plain ground sets no bit
 _SIDE = 16  # of the small copies, pixels
+_COARSE = 4  # of still smaller ones, which rule out most candidates among drawings
+_CHUNK = 1 << 12  # copies that are made coarse at a time
 _MIN_CORRELATION = 0.985  # of two copies; of different digits that share a hash it is below
+# Normalized copies that correlate as much are no farther apart, nor are projections of them.
+_MAX_COARSE_DISTANCE = 2 * (1 - _MIN_CORRELATION) + 1e-4
 
 
 class Likenesses:
@@ -51,9 +55,11 @@ class Likenesses:
             Number of each such picture -> number of the first one that it looks like.
         """
         copies = np.frombuffer(bytes(self._copies), np.uint8).reshape(-1, _SIDE * _SIDE)
+        coarse = _coarse(copies)
         index, alike = _Index(max_distance), {}
         for number, hash_ in enumerate(self._hashes):
             near = index.near(hash_)
+            near = near[_squared_distances(coarse[near], coarse[number]) <= _MAX_COARSE_DISTANCE]
             near = near[_correlations(copies[near], copies[number]) >= _MIN_CORRELATION]
             if len(near):
                 alike[number] = int(near.min())
@@ -117,6 +123,21 @@ def _grey(image: np.ndarray) -> Image.Image:
 
 def _area(grey: Image.Image, width: int, height: int) -> np.ndarray:
     return np.asarray(grey.resize((width, height), Image.Resampling.BOX))
+
+
+def _coarse(copies: np.ndarray) -> np.ndarray:
+    """Normalized copies projected to their means in 4x4 fields, of unit length each: [N, 16]."""
+    fields, side = _COARSE, _SIDE // _COARSE
+    found = np.empty((len(copies), fields * fields), np.float32)
+    for start in range(0, len(copies), _CHUNK):
+        part = _normalized(copies[start : start + _CHUNK]).reshape(-1, fields, side, fields, side)
+        found[start : start + _CHUNK] = part.sum((2, 4)).reshape(-1, fields * fields) / side
+    return found
+
+
+def _squared_distances(points: np.ndarray, point: np.ndarray) -> np.ndarray:
+    differences = points - point
+    return np.einsum("np,np->n", differences, differences)
 
 
 def _correlations(copies: np.ndarray, copy: np.ndarray) -> np.ndarray:

@@ -53,14 +53,15 @@ def mark_encrypted(path):
     return making.change_bytes(path, change)
 
 
-def stored(directory):
+def stored(directory, *, with_split=False):
     """Yields the records of a data set in order: {feature: number}, and the pixels as "image"."""
-    files = [str(directory / shard.file) for shard in manifest.load(directory).shards]
-    for payload in tf.data.TFRecordDataset(files).as_numpy_iterator():
-        features = dict(tf.train.Example.FromString(payload).features.feature)
-        image = tf.io.decode_image(features.pop("image").bytes_list.value[0]).numpy()
-        numbers = {name: feature.int64_list.value[0] for name, feature in features.items()}
-        yield numbers | {"image": image}
+    for shard in manifest.load(directory).shards:
+        split = {"split": shard.split} if with_split else {}
+        for payload in tf.data.TFRecordDataset(str(directory / shard.file)).as_numpy_iterator():
+            features = dict(tf.train.Example.FromString(payload).features.feature)
+            image = tf.io.decode_image(features.pop("image").bytes_list.value[0]).numpy()
+            numbers = {name: feature.int64_list.value[0] for name, feature in features.items()}
+            yield numbers | {"image": image} | split
 
 
 def examples(directory):

@@ -1,6 +1,10 @@
-"""Records of the GNT format, sound and damaged ones, and files of them."""
+"""Records of the GNT format, sound and damaged ones, files of them, and how to convert them."""
 
+import functools
 import struct
+
+from tests.tools import conversions
+from tools import convert_hwdb
 
 
 def record(text="啊", width=3, height=2, *, size=None, tag=None, stated=None, ink=None):
@@ -32,3 +36,20 @@ def write_damaged(folder, files, count=300):
         records[250] = record("爱", 3, 3, size=1)
         write(folder / f"w{number}.gnt", *records)
     return folder
+
+
+def two_writers(folder):
+    """3 and 4 Chinese characters, of which 龥 is not of level 1; three symbols, other files."""
+    write(folder / "b" / "w2.GNT", *[shade(t, 20 + n) for n, t in enumerate("中龥!啊中")])
+    write(folder / "w1.gnt", *[shade(t, 10 + n) for n, t in enumerate("中A国3啊")])
+    (folder / ".hidden.gnt").write_bytes(b"junk")
+    (folder / "README").write_text("ignored")
+    return folder
+
+
+def convert(source, target, **options):
+    sources = source if isinstance(source, list) else [source]
+    return convert_hwdb.convert(sources, target, convert_hwdb.Options(**options))
+
+
+failure = functools.partial(conversions.failure, convert)

@@ -1,8 +1,6 @@
 """From GNT files to a data set; every damage is reported with its file and offset."""
 
-import functools
 import os
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,12 +10,8 @@ from PIL import Image
 
 from lsgan_tf import datasets
 from lsgan_tf.datasets import manifest
-from tests.datasets import making
-from tests.tools import conversions
-from tests.tools.conversions import zipped
-from tests.tools.gnt_files import record, shade, write, write_damaged
-from tools import convert_hwdb
-from tools.convert_hwdb import Options
+from tests.tools import conversions, gnt_files
+from tests.tools.gnt_files import convert, failure, record, shade, write, write_damaged
 from tools.sources import hwdb_characters
 
 pytestmark = pytest.mark.usefixtures("no_pool")
@@ -25,21 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_pool")
 
 @pytest.fixture
 def source(tmp_path):
-    """Two writers: 3 and 4 Chinese characters, of which 龥 is not of level 1; three symbols."""
-    folder = tmp_path / "gnt"
-    write(folder / "b" / "w2.GNT", *[shade(t, 20 + n) for n, t in enumerate("中龥!啊中")])
-    write(folder / "w1.gnt", *[shade(t, 10 + n) for n, t in enumerate("中A国3啊")])
-    (folder / ".hidden.gnt").write_bytes(b"junk")
-    (folder / "README").write_text("ignored")
-    return folder
-
-
-def convert(source, target, **options):
-    sources = source if isinstance(source, list) else [source]
-    return convert_hwdb.convert(sources, target, Options(**options))
-
-
-failure = functools.partial(conversions.failure, convert)
+    return gnt_files.two_writers(tmp_path / "gnt")
 
 
 def examples(target):
@@ -150,16 +130,6 @@ def test_files_of_which_nothing_can_be_used_say_why(tmp_path, target):
     assert "\n  w.gnt, offset 0: the file is empty" in message
 
 
-def test_a_zip_and_single_files_give_the_same_shards_as_their_folder(source, target, tmp_path):
-    from_folder = convert(source, target)
-    archive = zipped(source, tmp_path / "gnt.zip")
-    from_zip = convert(archive, tmp_path / "zip" / "set")
-    singly = [source / "b" / "w2.GNT", source / "w1.gnt"]
-    from_files = convert(singly, tmp_path / "files" / "set")
-    assert from_zip.fingerprint() == from_folder.fingerprint() == from_files.fingerprint()
-    assert from_zip.extra_features == from_folder.extra_features
-
-
 def test_stretched_without_inversion(tmp_path, target):
     ink = bytes([0] * 4 + [255] * 4)  # 4x2: the upper row black
     write(tmp_path / "w.gnt", record("中", 4, 2, ink=ink))
@@ -263,87 +233,10 @@ def test_no_gnt_file_at_all(data, source, target):
     assert "photo.gnt, offset 0: " in message
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("a.gntx", "is GNTX, the format of CASIA-AHCDB, which is not supported"),
-        ("a.DGRL", "holds pages of text (HWDB2)"),
-        ("a.dgr", "holds pages of text (HWDB2)"),
-        ("a.pot", "holds strokes of a pen"),
-        ("a.alz", "is an ALZip archive; unpack it (unalz FILE.alz) and pass the folder"),
-        ("a.txt", "is neither a folder nor a .zip nor a .gnt"),
-    ],
-)
-def test_other_formats_are_refused_by_name(name, expected, target, tmp_path):
-    file = write(tmp_path / "only" / name, record())
-    assert f"--source={file} {expected}" in failure(file, target)
-    if name != "a.txt":
-        for other in (file.parent, zipped(file.parent, tmp_path / "only.zip")):
-            message = failure(other, target)
-            assert f"no .gnt files in {other}; {name} in it {expected}" in message
-
-
-def test_a_folder_of_zips(source, target, tmp_path):
-    (tmp_path / "zips").mkdir()
-    zipped(source, tmp_path / "zips" / "one.zip")
-    assert "but one.zip. Pass each zip as a --source" in failure(tmp_path / "zips", target)
-
-
-def test_nothing_there(target, tmp_path):
-    assert "there are no .gnt files in" in failure(tmp_path, target)
-
-
-def test_two_files_of_one_writer(source, target, tmp_path):
-    write(tmp_path / "more" / "w1.gnt", record())
-    message = failure([source, tmp_path / "more"], target)
-    assert str(source / "w1.gnt") in message and str(tmp_path / "more" / "w1.gnt") in message
-    assert "the name of a file is that of its writer" in message
-
-
-@pytest.mark.parametrize("name", ["a\nb.gnt", " .gnt", "\udcff.gnt"])
-def test_names_that_cannot_be_writers(name, source, target):
-    write(source / name, record())
-    assert "Rename the file" in failure(source, target)
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(source, target):
-    (source / "w1.gnt").chmod(0)
-    assert "w1.gnt cannot be read: Permission denied" in failure(source, target)
-
-
 @pytest.mark.parametrize("options", [{"level1": True}, {"fit": "pad"}, {"image_size": 32}])
 def test_other_flags_are_another_data_set(options, source, target):
     convert(source, target)
     assert "already holds a data set" in failure(source, target, **options)
-
-
-def test_damaged_zip_member_is_named(target, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("w.gnt", record() * 9)
-    making.flip(tmp_path / "a.zip", 60)
-    message = failure(tmp_path / "a.zip", target, max_bad=99)
-    assert f"w.gnt in {tmp_path / 'a.zip'} cannot be read: Bad CRC-32" in message
-
-
-def test_a_zip_that_declares_more_than_it_holds(target, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("w.gnt", record() * 9)
-
-    def promise(data):
-        central = data.find(b"PK\x01\x02")
-        data[central + 24 : central + 28] = (10**9).to_bytes(4, "little")  # the size unpacked
-
-    making.change_bytes(tmp_path / "a.zip", promise)
-    assert "w.gnt in" in (message := failure(tmp_path / "a.zip", target))
-    assert "cannot be read" in message
-
-
-def test_a_bomb_in_a_zip_costs_time_only(target, tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("w.gnt", bytes(50_000_000))
-    assert "w.gnt in" in (message := failure(tmp_path / "a.zip", target))
-    assert "is not a GNT file" in message
 
 
 def test_the_command_and_a_folder_whose_name_is_no_text(source, target, tmp_path):

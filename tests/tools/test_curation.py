@@ -3,15 +3,16 @@
 import hashlib
 import shutil
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
-from tests.tools import conversions
-from tools import convert_images
-from tools.sources import any_source, curation, selection
+from tests.tools import cat_photographs, conversions, gnt_files, lmdbs
+from tools import convert_cats, convert_images, convert_lsun
+from tools.sources import any_source, curation, selection, shares
 from tools.sources.image_sources import Choices
 
 pytestmark = pytest.mark.usefixtures("no_pool")
@@ -32,7 +33,7 @@ def divided(path, fraction=0.3, choices=Choices()):  # noqa: B008, it is frozen
     """{split: {name: label}}."""
     source = any_source.open_source(path, "--source", choices)
     listings = {"train": source, **source.more}
-    curation.check_undivided(listings, "")
+    shares.check_undivided(listings)
     selected = selection.select(listings, (), 0, False)
     selected, _ = curation.curate(selected, curation.Choices(None, fraction), processes=1)
     listings = selected.listings
@@ -111,3 +112,91 @@ def test_a_set_with_a_share_held_out(source, tmp_path, capsys):
     assert done.flags["val_fraction"] == 0.3 and done.skipped_count == 1
     said = f"held out for the split test: {counts['test']} of 71 images (--val_fraction=0.3)"
     assert said in capsys.readouterr().out
+
+
+def is_below(content, fraction):
+    return int(hashlib.sha256(content).hexdigest()[:16], 16) < fraction * 2.0**64
+
+
+def counts(done):
+    found = Counter()
+    for shard in done.shards:
+        found[shard.split] += shard.count
+    return found
+
+
+def test_cats(tmp_path, target):
+    """Of two sources; of a photograph that is there twice both are in one split."""
+    for number in range(40):
+        cat_photographs.save(tmp_path / "ab"[number % 2], f"00000001_{number:03}", number)
+    for number in range(10):
+        cat_photographs.save(tmp_path / "b", f"00000002_{number:03}", number)
+    sources = [tmp_path / "a", conversions.zipped(tmp_path / "b", tmp_path / "b.zip")]
+    options = convert_cats.Options(16, val_fraction=0.3, max_images=48)
+    done = convert_cats.convert(sources, target, options)
+    assert done.flags["val_fraction"] == 0.3 and counts(done).total() == 48
+    splits = Counter()
+    for record in conversions.stored(target, with_split=True):
+        number = int(record["image"][0, 0, 1])  # see `cat_photographs`
+        held_out = is_below(making.png(cat_photographs.pixels_of(number)), 0.3)
+        assert record["split"] == ("test" if held_out else "train")
+        splits[record["split"]] += 1
+    assert splits == counts(done) and splits["test"]
+
+
+def test_lsun(tmp_path, target, capsys):
+    """Two scenes, one of which begins with pictures of the other."""
+    content = [making.png(making.picture(number, 8, 3)) for number in range(600)]
+    scenes = [
+        lmdbs.write(tmp_path / name, {lmdbs.key(n): content[n] for n in range(count)})
+        for name, count in (("ab", 600), ("cd", 20))
+    ]
+    convert_lsun.convert(scenes, target, convert_lsun.Options(8, val_fraction=0.2))
+    found = {"train": [], "test": []}
+    for record in conversions.stored(target, with_split=True):
+        (number,) = making.numbers_of(record["image"][np.newaxis])
+        found[record["split"]].append((record["label"], number))
+    expected = [(0, n) for n in lmdbs.in_order(600)] + [(1, n) for n in lmdbs.in_order(20)]
+    assert found["test"] == [its for its in expected if is_below(content[its[1]], 0.2)]
+    assert found["train"] == [its for its in expected if not is_below(content[its[1]], 0.2)]
+    said = f"held out for the split test: {len(found['test'])} of 620 images (--val_fraction=0.2)"
+    assert said in capsys.readouterr().out
+    refused = conversions.failure(
+        convert_lsun.convert, scenes, target, options=convert_lsun.Options(8)
+    )
+    assert "with other flags" in refused
+
+
+def test_lsun_that_has_a_validation_split(tmp_path, target):
+    scene, val = (lmdbs.of_pictures(tmp_path / name, 5) for name in ("train", "val"))
+    refused = lmdbs.failure(scene, target, val_lmdb=val, val_fraction=0.5)
+    assert "--val_lmdb gives a split validation already" in refused
+
+
+@pytest.mark.parametrize("max_images", [0, 37])
+def test_writers(max_images, tmp_path, target):
+    """No writer is in both splits; equal files are in one."""
+    for number in range(10):
+        shades = [gnt_files.shade("中国"[n % 2], 10 * number + n, 3, 3) for n in range(6)]
+        gnt_files.write(tmp_path / "gnt" / f"w{number}.gnt", *shades)
+    shutil.copy(tmp_path / "gnt" / "w1.gnt", tmp_path / "gnt" / "again.gnt")
+    done = gnt_files.convert(
+        tmp_path / "gnt", target, image_size=4, val_fraction=0.4, max_images=max_images
+    )
+    names = done.extra_features["writer"]
+    assert names == ("again", *(f"w{number}" for number in range(10)))
+    records = list(conversions.stored(target, with_split=True))
+    assert len(records) == (max_images or 66)
+    assert {record["writer"] for record in records} == set(range(7 if max_images else 11))
+    for record in records:
+        name = names[record["writer"]]
+        held_out = is_below((tmp_path / "gnt" / f"{name}.gnt").read_bytes(), 0.4)
+        assert record["split"] == ("test" if held_out else "train")
+        assert record["image"][0, 0, 0] // 10 == (1 if name == "again" else int(name[1:]))
+    assert 0 < counts(done)["test"] < len(records)
+
+
+def test_too_few_writers(tmp_path, target):
+    gnt_files.two_writers(tmp_path / "gnt")
+    refused = gnt_files.failure(tmp_path / "gnt", target, val_fraction=0.01)
+    assert "--val_fraction=0.01 of 2 writers leaves none for the split test" in refused

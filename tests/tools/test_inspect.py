@@ -11,8 +11,10 @@ from PIL import Image
 
 from lsgan_tf.utils.errors import UserError
 from tests.datasets import making
-from tests.tools import conversions, lmdbs
+from tests.tools import conversions, lmdbs, test_row_sources
 from tools import convert_images, inspect
+
+pytestmark = pytest.mark.usefixtures("no_pool")
 
 
 def _report(source, max_images=0, sheet=None):
@@ -103,6 +105,40 @@ def test_a_sample_of_rows(tmp_path, capsys):
     assert "byte for byte, one before them: images[20] = images[0]" in said
     said = "\n".join(_report(tmp_path / "a.npz", max_images=10))
     assert "sample 10 of 40 images, evenly spaced" in said and "modes L 10" in said
+
+
+def test_a_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files = [making.png(making.picture(number, 64, 3)) for number in range(6)]
+    files[4:] = [files[1], b"no picture"]
+    columns = {"image": [{"bytes": file} for file in files], "label": ["a", "b"] * 3}
+    parquet.write_table(pytest.importorskip("pyarrow").table(columns), tmp_path / "a.parquet")
+    lines = _report(tmp_path / "a.parquet")
+    said = "\n".join(lines)
+    assert f"source {tmp_path / 'a.parquet'}: 6 images, 2 classes (a, b) of label" in said
+    assert "formats PNG 5" in lines and "a.parquet[5]: it does not decode: not an image" in said
+    assert "byte for byte, one before them: a.parquet[4] = a.parquet[1]; 1 have another" in said
+    assert lines[-3].endswith("--image_size=64 --max_bad=1")
+
+
+def test_mnist(tmp_path):
+    for stem, numbers in (("train", [0, 1, 2, 3, 1]), ("t10k", [5, 2])):
+        pixels = [making.picture(number, 28)[..., 0] for number in numbers]
+        test_row_sources.idx(tmp_path / f"{stem}-images-idx3-ubyte.gz", pixels)
+        digits = [number % 2 for number in numbers]
+        test_row_sources.idx(tmp_path / f"{stem}-labels-idx1-ubyte.gz", digits)
+    lines = _report(tmp_path)
+    for expected in (
+        f"source {tmp_path}: 5 images of train, 2 images of test, 2 classes (0, 1)",
+        "formats array 7", "modes L 7", "split train: 5 images", "split test: 2 images",
+        "duplicates 2 images are, byte for byte, one before them: "
+        "train-images-idx3-ubyte.gz[4] = train-images-idx3-ubyte.gz[1], "
+        "t10k-images-idx3-ubyte.gz[1] = train-images-idx3-ubyte.gz[2]; 1 are in another split",
+    ):  # fmt: skip
+        assert expected in lines
+    assert lines[-3].endswith("--image_size=28")
+    said = "\n".join(_report(tmp_path / "train-images-idx3-ubyte.gz"))
+    assert "5 images, 2 classes (0, 1)" in said and "split" not in said
 
 
 def test_splits_and_labels_that_are_not_clear(tmp_path, capsys):

@@ -13,8 +13,10 @@ from PIL import Image
 from lsgan_tf.datasets import pictures
 from lsgan_tf.utils.errors import UserError
 
-from . import archives, cat_faces, file_listing
+from . import archives, cat_faces, contents, file_listing
 from .archives import ZipReader
+from .contents import Contents
+from .image_sources import Source
 from .readers import Entry, FileReader, FolderReader
 
 PICTURE, ANNOTATION = ".jpg", ".jpg.cat"
@@ -114,6 +116,22 @@ def find(sources: Sequence[Path]) -> Listing:
     cats = [Cat(name, photographs[name], annotations.get(name)) for name in sorted(photographs)]
     unmatched = len(annotations.keys() - photographs.keys())
     return Listing(tuple(cats), tuple(overridden), unmatched, ignored, _identity(cats))
+
+
+def contents_of(cats: Sequence[Cat], processes: int) -> Contents:
+    """Those of the photographs."""
+    by_reader: dict[FileReader, list[int]] = {}
+    for number, cat in enumerate(cats):
+        by_reader.setdefault(cat.picture.reader, []).append(number)
+    sources = {
+        reader: Source(reader, [Entry(cats[n].picture.path, None) for n in numbers], None, "")
+        for reader, numbers in by_reader.items()
+    }
+    found = Contents.unknown(len(cats))
+    for reader, its in contents.survey(sources, processes).items():
+        numbers = by_reader[reader]
+        found.digests[numbers], found.known[numbers] = its.digests, its.known
+    return found
 
 
 def _by_name(files: Iterable[CatFile], extension: str) -> dict[str, CatFile]:

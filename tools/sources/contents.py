@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,13 +17,51 @@ from .readers import Entry, FileReader, Reader
 _PER_TASK = 512
 _HALVES = np.dtype(">u8")
 
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def digest(content: bytes | memoryview) -> bytes:
+    """The first 16 bytes of SHA-256."""
+    return hashlib.sha256(content).digest()[:16]
+
+
+def as_array(digests: bytes | bytearray) -> np.ndarray:
+    """Digests one behind another -> uint64 [N, 2], the most significant half first."""
+    return np.frombuffer(bytes(digests), _HALVES).reshape(-1, 2).astype(np.uint64)
+
+
+def first_equal(digests: np.ndarray) -> dict[int, int]:
+    """Finds what equals something before it.
+
+    Args:
+        digests: as `as_array` returns them.
+
+    Returns:
+        Number of each such row -> number of the first row that it equals, in rising order.
+    """
+    _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    before = first[group.reshape(-1)]
+    repeated = np.flatnonzero(before != np.arange(len(before)))
+    return dict(zip(repeated.tolist(), before[repeated].tolist(), strict=True))
+
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """Of the pictures of a split, in their order; 16 bytes each."""
+    """Of pictures, in their order; 17 bytes each."""
 
-    digests: np.ndarray  # uint64 [N, 2]: the first 16 bytes of SHA-256, most significant first
+    digests: np.ndarray  # uint64 [N, 2], see `as_array`
     known: np.ndarray  # bool [N]: False where there is no picture by the first bytes
+
+    @staticmethod
+    def unknown(count: int) -> "Contents":
+        """Those of pictures that are yet to be read."""
+        return Contents(np.zeros((count, 2), np.uint64), np.zeros(count, bool))
+
+    @staticmethod
+    def of_digests(digests: bytes | bytearray) -> "Contents":
+        """Those that have these, one behind another."""
+        array = as_array(digests)
+        return Contents(array, np.ones(len(array), bool))
 
     @staticmethod
     def joined(parts: Sequence["Contents"]) -> "Contents":
@@ -37,35 +76,33 @@ class Contents:
         return Contents(self.digests[chosen], self.known[chosen])
 
 
-def survey(listings: Mapping[str, Source], processes: int) -> dict[str, Contents]:
-    """Reads every picture of each split once, in a pool, without decoding it."""
+def survey(listings: Mapping[_Key, Source], processes: int) -> dict[_Key, Contents]:
+    """Reads every picture of each split, or other part, once, in a pool, without decoding it."""
     found, tasks = {}, []
-    for split, one in listings.items():
-        count = len(one.entries)
-        found[split] = Contents(np.zeros((count, 2), np.uint64), np.zeros(count, bool))
-        for start in range(0, count, _PER_TASK):
-            arguments = (split, start, one.reader, one.entries[start : start + _PER_TASK])
+    for key, one in listings.items():
+        found[key] = Contents.unknown(len(one.entries))
+        for start in range(0, len(one.entries), _PER_TASK):
+            arguments = (key, start, one.reader, one.entries[start : start + _PER_TASK])
             tasks.append(process_pool.Task(_digests, arguments))
     total = sum(len(one.entries) for one in listings.values())
     with progress.bar(total=total, unit="image", desc="comparing", leave=False) as bar:
-        for split, start, digests, known in process_pool.run(tasks, processes, bar):
+        for key, start, digests, known in process_pool.run(tasks, processes, bar):
             part = slice(start, start + len(known))
-            found[split].digests[part], found[split].known[part] = digests, known
+            found[key].digests[part], found[key].known[part] = digests, known
     return found
 
 
 def _digests(
-    split: str, start: int, reader: Reader, entries: Sequence[Entry]
-) -> tuple[str, int, np.ndarray, np.ndarray]:
-    """In a process of the pool: those of the pictures from number `start` of a split on."""
-    digests, known = [], []
+    key: _Key, start: int, reader: Reader, entries: Sequence[Entry]
+) -> tuple[_Key, int, np.ndarray, np.ndarray]:
+    """In a process of the pool: those of the pictures from number `start` of a part on."""
+    digests, known = bytearray(), []
     for _, content in reader.contents(entries):
         process_pool.count()
         readable = _is_usable(reader, content)
-        digests.append(hashlib.sha256(content if readable else b"").digest()[:16])
+        digests += digest(content if readable else b"")
         known.append(readable)
-    halves = np.frombuffer(b"".join(digests), _HALVES).reshape(-1, 2)
-    return split, start, halves.astype(np.uint64), np.array(known)
+    return key, start, as_array(digests), np.array(known)
 
 
 def _is_usable(reader: Reader, content: bytes | pictures.BadImage) -> bool:

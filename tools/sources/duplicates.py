@@ -58,12 +58,9 @@ def equal(listings: Mapping[str, Source], found: Mapping[str, Contents]) -> list
     pictures = [Picture(split, entry) for split in splits for entry in listings[split].entries]
     both = Contents.joined([found[split] for split in splits])
     known = np.flatnonzero(both.known)
-    _, first, group = np.unique(both.digests[known], axis=0, return_index=True, return_inverse=True)
-    to = known[first[group.reshape(-1)]]
     return [
-        Pair(pictures[kept], pictures[dropped], True)
-        for kept, dropped in zip(to.tolist(), known.tolist(), strict=True)
-        if kept != dropped
+        Pair(pictures[known[kept]], pictures[known[dropped]], True)
+        for dropped, kept in contents.first_equal(both.digests[known]).items()
     ]
 
 

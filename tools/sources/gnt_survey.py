@@ -6,6 +6,7 @@ The items of a file are the characters that are kept and the damages, in the ord
 import array
 import bisect
 import dataclasses
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from lsgan_tf.utils import progress
 from lsgan_tf.utils.errors import UserError
 
 from . import gnt
+from .contents import Contents
 from .gnt_sources import GntFile
 from .hwdb_characters import Selection
 
@@ -112,6 +114,24 @@ def survey(files: Sequence[GntFile], selection: Selection, processes: int) -> Su
     return total
 
 
+def contents_of(files: Sequence[GntFile], processes: int) -> Contents:
+    """Those of whole files."""
+    digests: list[bytes] = [b""] * len(files)
+    tasks = [process_pool.Task(_digest, pair) for pair in enumerate(files)]
+    with progress.bar(total=len(files), unit="file", desc="comparing", leave=False) as bar:
+        for number, digest in _results(tasks, processes, bar):
+            digests[number] = digest
+    return Contents.of_digests(b"".join(digests))
+
+
+def _digest(number: int, file: GntFile, *, counting: bool = True) -> tuple[int, bytes]:
+    with file.opened() as stream:
+        digest = hashlib.file_digest(stream, "sha256").digest()[:16]
+    if counting:
+        process_pool.count()
+    return number, digest
+
+
 def _results(tasks: list[process_pool.Task], processes: int, bar: tqdm.tqdm) -> Iterator[Any]:
     if processes > 1:
         yield from process_pool.run(tasks, processes, bar)
@@ -162,23 +182,27 @@ def _is_item(record: gnt.Character | gnt.Damage, selection: Selection) -> bool:
 
 
 def cut(
-    files: Sequence[GntFile], surveys: Sequence[FileSurvey], bounds: Sequence[tuple[int, int]]
+    files: Sequence[GntFile],
+    surveys: Sequence[FileSurvey],
+    counts: Sequence[int],
+    bounds: Sequence[tuple[int, int]],
 ) -> Iterator[list[Piece]]:
     """Cuts the files into pieces.
 
     Args:
         files: in order.
         surveys: of each file.
-        bounds: ranges of item numbers (start, stop), which count on from file to file.
+        counts: of each file, how many items are wanted, its first ones.
+        bounds: ranges of numbers of wanted items (start, stop), which count on from file to file.
 
     Yields:
         The pieces of each range.
     """
-    ends = list(itertools.accumulate(survey.items for survey in surveys))
+    ends = list(itertools.accumulate(counts))
     for start, stop in bounds:
         pieces = []
         for number in range(bisect.bisect_right(ends, start), len(files)):
-            first = ends[number] - surveys[number].items
+            first = ends[number] - counts[number]
             if first >= stop:
                 break
             begin, end = max(start, first) - first, min(stop, ends[number]) - first

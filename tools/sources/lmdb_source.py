@@ -11,7 +11,7 @@ import io
 import itertools
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import lmdb
@@ -19,6 +19,8 @@ import lmdb
 from lsgan_tf.datasets import pictures, process_pool
 from lsgan_tf.utils.errors import UserError
 
+from . import contents
+from .contents import Contents
 from .readers import FileReader
 
 _DATA_FILE = "data.mdb"
@@ -38,6 +40,7 @@ class Listing:
 
     starts: tuple[bytes, ...]  # the key at each of the requested positions
     identity: str  # hex digest of the keys and the sizes of their values
+    contents: Contents  # of the values; unknown unless asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,22 +90,25 @@ def count_entries(file: Path) -> int:
     return count
 
 
-def list_keys(file: Path, positions: list[int], count: int) -> Listing:
+def list_keys(
+    file: Path, positions: Sequence[int], count: int, read_contents: bool = False
+) -> Listing:
     """Reads the first `count` keys, in a process of the pool: a damaged LMDB can crash lmdb.
 
     Args:
         file: the LMDB.
         positions: of the keys to return, ascending.
         count: how many entries to look at.
+        read_contents: digest the values as well.
 
     Raises:
         UserError: there are fewer, or more than the LMDB declares, they are out of order, or the
             first values show that another tool has laid it out.
     """
-    digest = hashlib.sha256()
+    digest, digests = hashlib.sha256(), bytearray()
     requested, starts, number, last = set(positions), [], 0, b""
     _check_layout(file)
-    for declared, key, size in _keys(file):
+    for declared, key, value in _keys(file):
         if number == declared:
             raise _miscounted(file, declared, "there are more")
         if key <= last and number:  # a damaged page can lead back to earlier entries
@@ -111,8 +117,10 @@ def list_keys(file: Path, positions: list[int], count: int) -> Listing:
             )
         if number in requested:
             starts.append(key)
-        digest.update(b"%d %d " % (len(key), size))
+        digest.update(b"%d %d " % (len(key), len(value)))
         digest.update(key)
+        if read_contents:
+            digests += contents.digest(value)
         last, number = key, number + 1
         if number % _ENTRIES_PER_OPENING == 0:
             process_pool.count(_ENTRIES_PER_OPENING)
@@ -121,7 +129,8 @@ def list_keys(file: Path, positions: list[int], count: int) -> Listing:
     if number < count:
         raise _miscounted(file, count, f"{number} can be found")
     process_pool.count(number % _ENTRIES_PER_OPENING)
-    return Listing(tuple(starts), digest.hexdigest())
+    found = Contents.of_digests(digests) if read_contents else Contents.unknown(count)
+    return Listing(tuple(starts), digest.hexdigest(), found)
 
 
 def _check_layout(file: Path) -> None:
@@ -150,8 +159,8 @@ def _check_layout(file: Path) -> None:
     )
 
 
-def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:
-    """Yields, for each entry, how many are declared, its key, and the size of its value."""
+def _keys(file: Path) -> Iterator[tuple[int, bytes, memoryview]]:
+    """Yields, for each entry, how many are declared, its key, and for the moment its value."""
     start: bytes | None = b""
     while start is not None:
         # Python's lmdb reads the values with the keys, so read-ahead is left on for speed.
@@ -159,7 +168,7 @@ def _keys(file: Path) -> Iterator[tuple[int, bytes, int]]:
             declared = transaction.stat()["entries"]
             entries = _entries(transaction, start)
             for key, value in itertools.islice(entries, _ENTRIES_PER_OPENING):
-                yield declared, bytes(key), len(value)
+                yield declared, bytes(key), value
             following = next(entries, None)
             start = bytes(following[0]) if following else None
 

@@ -1,7 +1,6 @@
 """What the pictures of a source are like: read once in the processes of the pool, and added up."""
 
 import dataclasses
-import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from lsgan_tf.utils import progress
 
 from ..verifying.contact_sheet import MAX_TILE, Gallery
 from ..verifying.faults import Faults
+from . import contents
 from .readers import Entry, Reader
 
 TURNED = "turned as their EXIF orientation says"
@@ -39,9 +39,9 @@ class Survey:
     classes: Counter[tuple[str, int | None]] = dataclasses.field(default_factory=Counter)
     notes: Notes = dataclasses.field(default_factory=Notes)
     bad: Faults = dataclasses.field(default_factory=Faults)
-    # Of each picture that can be read: its place among all, 8 bytes of a digest, its likeness.
+    # Of each picture that can be read: its place among all, its digest, its likeness.
     places: array = dataclasses.field(default_factory=lambda: array("q"))
-    digests: array = dataclasses.field(default_factory=lambda: array("Q"))
+    digests: bytearray = dataclasses.field(default_factory=bytearray)
     likenesses: Likenesses = dataclasses.field(default_factory=Likenesses)
 
     def add(self, place: int, split: str, entry: Entry, image: Image.Image, data: bytes) -> None:
@@ -56,7 +56,7 @@ class Survey:
         for note in _notes(image):
             self.notes.add(note, entry.name)
         self.places.append(place)
-        self.digests.frombytes(hashlib.blake2b(data, digest_size=8).digest())
+        self.digests += contents.digest(data)
         self.likenesses.add(np.asarray(image).reshape(image.height, image.width, -1))
         self.gallery.offer((0, place), entry.label, image, _tile)
 
@@ -73,10 +73,7 @@ class Survey:
 
     def duplicates(self) -> tuple[dict[int, int], dict[int, int]]:
         """Place of each picture that equals one before, or else looks like one -> that one's."""
-        digests = np.frombuffer(self.digests, np.uint64)
-        _, firsts, groups = np.unique(digests, return_index=True, return_inverse=True)
-        before = firsts[groups]
-        equal = {int(n): int(before[n]) for n in np.flatnonzero(before < np.arange(len(before)))}
+        equal = contents.first_equal(contents.as_array(self.digests))
         alike = {n: m for n, m in self.likenesses.first_alike().items() if n not in equal}
         return self._placed(equal), self._placed(alike)
 
