@@ -177,7 +177,7 @@ def _training_step(config):
 
     medians = tuple(median / steps for median in _medians(call))
     if _PROFILE.value:
-        one_step = tf.function(lambda batch: strategy.run(gan.train_step, batch))
+        one_step = tf.function(lambda batch: strategy.run(gan.train_step, batch), autograph=False)
         graph = one_step.get_concrete_function((next(iterator),)).graph
         dtype = gan.generator.compute_dtype
         print(step_profile.profile(call, graph, dtype, Path(_PROFILE.value)))

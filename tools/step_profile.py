@@ -55,7 +55,7 @@ def measure_ceiling(dtype) -> float:
     import tensorflow as tf
 
     matrix = tf.cast(tf.random.normal([CEILING_SIDE, CEILING_SIDE]), dtype)
-    multiply = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0])
+    multiply = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0], autograph=False)
     multiply()
     seconds = []
     for _ in range(5):

@@ -148,11 +148,14 @@ def group(dataset: tf.data.Dataset, count: int) -> tf.data.Dataset:
     """Makes tuples of `count` batches that follow one another; 1: the data set as it is."""
     if count == 1:
         return dataset
-    return dataset.batch(count, drop_remainder=True).map(
-        lambda *parts: tuple(
+
+    @tf.autograph.experimental.do_not_convert
+    def cut(*parts):
+        return tuple(
             tf.nest.map_structure(lambda part, n=n: part[n], join(parts)) for n in range(count)
         )
-    )
+
+    return dataset.batch(count, drop_remainder=True).map(cut)
 
 
 def _measure(examples, value_range):

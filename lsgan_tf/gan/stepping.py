@@ -69,9 +69,9 @@ class SteppingModel(keras.Model):
         return self._compiled_steps(iterator, tf.constant(steps, tf.int32), measured)
 
     def _loop(self, iterator, steps, measured):
-        step = (
-            tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
-        )
+        step = self.train_step
+        if self.jit_compile:
+            step = tf.function(step, jit_compile=True, autograph=False)
 
         def take(done):
             self.distribute_strategy.run(step, self._list_batches(next(iterator)))
