@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from .image_sources import Source
 from .readers import Entry, FileReader, Reader
 
 _PER_TASK = 512
+_SIZE = 16  # bytes of a digest that are kept, two halves
 _HALVES = np.dtype(">u8")
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -22,7 +23,12 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 def digest(content: bytes | memoryview) -> bytes:
     """The first 16 bytes of SHA-256."""
-    return hashlib.sha256(content).digest()[:16]
+    return hashlib.sha256(content).digest()[:_SIZE]
+
+
+def digest_of_file(file: BinaryIO) -> bytes:
+    """The same of all that is read from a file."""
+    return hashlib.file_digest(file, "sha256").digest()[:_SIZE]
 
 
 def as_array(digests: bytes | bytearray) -> np.ndarray:

@@ -6,7 +6,6 @@ The items of a file are the characters that are kept and the damages, in the ord
 import array
 import bisect
 import dataclasses
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from lsgan_tf.datasets import process_pool
 from lsgan_tf.utils import progress
 from lsgan_tf.utils.errors import UserError
 
-from . import gnt
+from . import contents, gnt
 from .contents import Contents
 from .gnt_sources import GntFile
 from .hwdb_characters import Selection
@@ -126,7 +125,7 @@ def contents_of(files: Sequence[GntFile], processes: int) -> Contents:
 
 def _digest(number: int, file: GntFile, *, counting: bool = True) -> tuple[int, bytes]:
     with file.opened() as stream:
-        digest = hashlib.file_digest(stream, "sha256").digest()[:16]
+        digest = contents.digest_of_file(stream)
     if counting:
         process_pool.count()
     return number, digest
