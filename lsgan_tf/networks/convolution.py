@@ -1,9 +1,10 @@
 """Convolution layers that train faster on small maps.
 
 Where a 5x5 kernel meets a map of 4x4 with strides of 2, half of its weights meet the padding. On
-processors such a convolution is computed in training as matrix products, one for each block of
-weights that meet the map at the same places, and none for the padding: 49 % of the multiplications.
-The results agree to rounding. Elsewhere, and outside of training, these are Keras' own layers.
+processors such a convolution of many channels is computed in training as matrix products, one for
+each block of weights that meet the map at the same places, and none for the padding: 49 % of the
+multiplications. The results agree to rounding. Elsewhere, and outside of training, these are Keras'
+own layers.
 """
 
 import collections
@@ -23,6 +24,8 @@ _LARGEST_SHARE = 2 / 3
 # Above it the gradient by the kernel still is, up to a side of the outputs. That of oneDNN is no
 # faster in bfloat16 than in float32, without AMX.
 _LARGEST_SIDE = {"float32": 4, "bfloat16": 7}
+# With fewer at one position of the kernel, taking maps apart costs what the products save.
+_FEWEST_WEIGHTS = 32 * 64
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -78,7 +81,9 @@ def _is_small(layer, shape, kernel):
     if layer.dilation_rate not in (1, (1, 1)) or getattr(layer, "groups", 1) != 1:
         return False
     largest = _LARGEST_SIDE.get(layer.compute_dtype, _LARGEST_SIDE["float32"])
-    return -(-height // stride) <= largest and not tf.config.list_logical_devices("GPU")
+    small = -(-height // stride) <= largest
+    few = kernel.shape[2] * kernel.shape[3] < _FEWEST_WEIGHTS
+    return small and not few and not tf.config.list_logical_devices("GPU")
 
 
 def _convolve(images, kernel, stride):

@@ -12,8 +12,8 @@ from lsgan_tf.networks.convolution import Conv2D, Conv2DTranspose
 SIZES = [(4, 5, 2), (7, 3, 2), (5, 5, 2), (2, 5, 2), (3, 4, 2), (8, 5, 2), (9, 5, 3)]
 
 
-def _make(kind, height, size, stride, dtype, filters=3):
-    """A layer between maps of `height` and of the smaller side, and inputs [4, ..., 2] of it."""
+def _make(kind, height, size, stride, dtype, channels=32, filters=65):
+    """A layer between maps of `height` and of the smaller side, and inputs [4, ..., channels]."""
     keras.utils.set_random_seed(1)
     options = {"kernel_initializer": "random_normal", "bias_initializer": "random_normal"}
     side = height
@@ -21,7 +21,8 @@ def _make(kind, height, size, stride, dtype, filters=3):
         side = -(-height // stride)
         options["output_padding"] = height - ((side - 1) * stride + size - 2 * (size // 2))
     layer = kind(filters, size, stride, "same", dtype=dtype, **options)
-    inputs = tf.cast(np.random.default_rng(0).normal(size=(4, side, side, 2)), layer.variable_dtype)
+    inputs = np.random.default_rng(0).normal(size=(4, side, side, channels))
+    inputs = tf.cast(inputs, layer.variable_dtype)
     layer.build(inputs.shape)
     return layer, inputs
 
@@ -83,6 +84,7 @@ def test_a_map_that_half_the_weights_miss_is_multiplied_only_in_training():
 @pytest.mark.parametrize(
     ("sizes", "options"),
     [
+        ((4, 5, 2), {"filters": 31}),
         ((16, 5, 2), {}),
         ((4, 5, 1), {}),
         ((4, 3, 2), {"padding": "valid"}),
@@ -93,8 +95,9 @@ def test_a_map_that_half_the_weights_miss_is_multiplied_only_in_training():
 )
 def test_other_convolutions_stay_convolutions(sizes, options):
     height, size, strides = sizes
-    layer = Conv2D(4, size, strides, **{"padding": "same", **options})
-    inputs = tf.ones([2, height, height, 2])
+    options = {"padding": "same", "filters": 64, **options}
+    layer = Conv2D(kernel_size=size, strides=strides, **options)
+    inputs = tf.ones([2, height, height, 64])
     layer.build(inputs.shape)
     assert "MatMul" not in _list_operations(layer, inputs, training=True)
 
@@ -102,8 +105,8 @@ def test_other_convolutions_stay_convolutions(sizes, options):
 @pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
 @pytest.mark.parametrize("height", [4, 8, 32])
 def test_bfloat16_loses_no_more_than_its_rounding(kind, height):
-    layer, inputs = _make(kind, height, 5, 2, "mixed_bfloat16", filters=16)
-    inputs = tf.tile(inputs, [32, 1, 1, 1])
+    layer, inputs = _make(kind, height, 5, 2, "mixed_bfloat16")
+    inputs = tf.tile(inputs, [8, 1, 1, 1])
     exact = kind.from_config({**layer.get_config(), "dtype": "float32"})
     exact.build(inputs.shape)
     exact.set_weights(layer.get_weights())
