@@ -102,7 +102,7 @@ def _section(one: Row, groups: Sequence[Group]) -> str:
     if one.cells:
         parts.append(_commands(one))
     if groups:
-        parts += [_protocol(one, groups[0].lines[0]), _results(one, groups).rstrip()]
+        parts += [_protocol(one, groups), _results(one, groups).rstrip()]
     parts.append(str(verdict.judge(one, groups)))
     if _own(one, groups):
         parts += [f"![{one.name}](results/{one.name}.png)", _provenance(groups)]
@@ -122,8 +122,9 @@ def _commands(one):
     return f"{code}\n\n{length}; {one.seeds} seeds; {one.cost}."
 
 
-def _protocol(one, line):
+def _protocol(one, groups):
     """How the runs were scored, by the first of them."""
+    line = groups[0].lines[0]
     facts = line.protocol
     rule = collapse.describe(one)
     collapsed = f" A checkpoint is collapsed if {rule}; a run, if its last one is." if rule else ""
@@ -131,7 +132,7 @@ def _protocol(one, line):
     if "features" not in facts:
         return f"Scored on {facts['points']:,} points a snapshot.{collapsed}"
     text = (
-        f"{line.score}: {facts['generated']:,} images of {facts['weights']} weights against "
+        f"{line.score}: {facts['generated']:,} images of {_weights(groups)} against "
         f"{facts['real']:,} of {facts['dataset']} {facts['split']}, features {facts['features']} "
         f"({facts['sha256'][:12]})"
     )
@@ -144,6 +145,16 @@ def _protocol(one, line):
             f"({also['sha256'][:12]})"
         )
     return f"{text}.{collapsed}"
+
+
+def _weights(groups):
+    """Which weights made the images: a recipe without an average has the raw ones."""
+    cells = {}
+    for group in groups:
+        cells.setdefault(f"{group.lines[0].protocol['weights']} weights", {})[group.cell] = True
+    if len(cells) == 1:
+        return next(iter(cells))
+    return " and ".join(f"{weights} ({', '.join(of)})" for weights, of in cells.items())
 
 
 def _results(one, groups):

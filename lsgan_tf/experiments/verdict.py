@@ -79,7 +79,8 @@ def judge(row: Row, found: Sequence[Group]) -> Verdict:
     own = [group for group in found if group.steps == row.steps]
     if not own:
         return Verdict(NOT_RUN)
-    if len({group.protocol for group in own}) > 1:
+    expected = {name for expectation in row.expect for name in expectation.cells}
+    if len({group.protocol for group in own if group.cell in expected}) > 1:
         return Verdict(OPEN, ("its runs were scored by several protocols, which do not compare",))
     by_cell = {group.cell: group for group in own}
     judged = [_judge_one(row, by_cell, expectation) for expectation in row.expect]

@@ -69,6 +69,13 @@ def test_runs_of_another_length_or_protocol_decide_nothing():
     assert said.word == OPEN and "several protocols" in str(said)
 
 
+def test_a_cell_that_the_claim_is_not_about_may_have_another_protocol():
+    learn = make_row(value="share", expect=(Expectation(learn=("one",)),))
+    fallen = make_lines("one", LOW + HIGH, collapsed_at=20)
+    apart = make_lines("other", LOW, protocol={**PROTOCOL, "weights": "ema"})
+    assert _judge(learn, fallen + apart).word == CONTRADICTED
+
+
 def test_shares_of_what_did_not_collapse():
     learn = make_row(value="share", expect=(Expectation(learn=("one", "other")),))
     sound, fallen = make_lines("one", LOW + HIGH), make_lines("other", LOW + HIGH, collapsed_at=20)
