@@ -11,7 +11,7 @@ from lsgan_tf.config import Config
 from lsgan_tf.experiments import report, results, row, thinned_log
 from lsgan_tf.runs.run_directory import DataFacts, Run
 from lsgan_tf.utils.errors import UserError
-from tests.experiments.evidence import TEXT, make_line, make_lines
+from tests.experiments.evidence import PROTOCOL, TEXT, make_line, make_lines
 
 
 @pytest.fixture
@@ -53,6 +53,16 @@ def test_the_page_and_the_figure(path):
     assert "50 images of raw weights against 50 of digits_shift train" in text
     assert "![tried](results/tried.png)" in text and "results/waiting.png" not in text
     assert Image.open(path.parent / "results" / "tried.png").width == 800
+
+
+def test_the_weights_of_each_cell_are_named_where_they_differ(tmp_path, path):
+    csv = tmp_path / "again" / "results.csv"
+    averaged = {**PROTOCOL, "weights": "ema"}
+    results.append(csv, make_lines("one", [5.0]) + make_lines("other", [9.0], protocol=averaged))
+    shutil.copytree(path.parent / "logs", csv.parent / "logs")
+    report.write(csv)
+    text = (csv.parent / "results.md").read_text()
+    assert "50 images of raw weights (one) and ema weights (other) against" in text
 
 
 def test_the_page_is_the_same_each_time(path):
