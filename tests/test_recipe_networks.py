@@ -148,12 +148,12 @@ _IN_BFLOAT16 = (
 )
 
 
-def _is_long(name, policy):
+def _is_for_stress(name, policy):
     return name in _LONG or (policy != "float32" and name not in _IN_BFLOAT16)
 
 
 CASES = [
-    pytest.param(*case, marks=[pytest.mark.stress] if _is_long(*case) else [])
+    pytest.param(*case, marks=[pytest.mark.stress] if _is_for_stress(*case) else [])
     for case in itertools.product(ALL, POLICIES)
 ]
 

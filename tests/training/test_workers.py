@@ -17,7 +17,7 @@ from lsgan_tf.runs import checkpoints
 from lsgan_tf.runs.run_directory import Run
 from lsgan_tf.training import loop
 from tests.local_cluster import environment, free_addresses
-from tests.run_contents import read_variables
+from tests.run_contents import assert_same_variables, read_variables
 
 PROJECT = Path(__file__).resolve().parents[2]
 LAUNCHER = PROJECT / "deploy" / "local_workers.sh"
@@ -93,31 +93,20 @@ def _losses(run_dir):
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """(run directory, output, output of the rest): SIGTERM to worker 1, then on to the end."""
+def undisturbed(tmp_path_factory):
+    """(run directory, output) of two workers that nobody stopped."""
     run_dir = tmp_path_factory.mktemp("workers") / "run"
-    launcher = _start(run_dir)
-    _wait_for_step(run_dir, 4)
-    _worker(launcher, 1).send_signal(signal.SIGTERM)
-    output, _ = launcher.communicate(timeout=60)
-    assert launcher.returncode == 0, output
-    status, rest = _train(run_dir)
-    assert status == 0, rest
-    return run_dir, output, rest
+    status, output = _train(run_dir)
+    assert status == 0, output
+    return run_dir, output
 
 
-def test_two_workers_train_as_one_process(stopped, tmp_path):
-    """To rounding; `make stress` compares the bits of two workers that are stopped, or killed."""
-    run_dir, _, _ = stopped
+def test_two_workers_train_as_one_process(undisturbed, tmp_path):
+    run_dir, _ = undisturbed
     together, _ = Run(run_dir).read()
     alone = dataclasses.replace(together, distribution="mirrored", run_dir=str(tmp_path / "alone"))
     loop.train(alone)
-    losses, expected = _losses(run_dir), _losses(alone.run_dir)
-    stops = {step for step, _ in losses.keys() - expected.keys()}  # no line is due there
-    after_stops = {step - step % 4 + 4 for step in stops}  # whose means are over fewer steps
-    for step, name in expected:
-        if step not in after_stops:
-            assert losses[step, name] == pytest.approx(expected[step, name], rel=1e-3)
+    assert _losses(run_dir) == pytest.approx(_losses(alone.run_dir), rel=1e-3)
     variables, expected = read_variables(run_dir), read_variables(alone.run_dir)
     assert variables.keys() == expected.keys()
     for name, value in variables.items():
@@ -125,17 +114,36 @@ def test_two_workers_train_as_one_process(stopped, tmp_path):
             np.testing.assert_allclose(value, expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-def test_one_worker_writes_and_speaks_of_both(stopped):
-    run_dir, output, rest = stopped
+def test_one_worker_writes_and_speaks(undisturbed):
+    run_dir, output = undisturbed
     assert "[0] training" in output and "2 replicas x 16 images a step" in output
+    assert output.count("finished at step 40") == 1
+    assert len(list(run_dir.glob("events*"))) == 1
+    assert [line["step"] for line in Run(run_dir).read_metrics()] == list(range(4, 41, 4))
+    assert checkpoints.available(Run(run_dir).checkpoints) == [24, 32, 40]
+
+
+def test_a_signal_to_one_worker_saves_and_loses_nothing(undisturbed, tmp_path):
+    """SIGTERM to worker 1, then on to the end; `make stress` kills workers as well."""
+    run_dir = tmp_path / "run"
+    launcher = _start(run_dir)
+    _wait_for_step(run_dir, 4)
+    _worker(launcher, 1).send_signal(signal.SIGTERM)
+    output, _ = launcher.communicate(timeout=60)
+    assert launcher.returncode == 0, output
     assert "[0] another worker's signal: saved step " in output
-    saved = int(output.split("signal: saved step ")[1].split()[0].rstrip(".,;:"))
-    assert f"[0] resuming {run_dir} from step {saved}" in rest
-    assert rest.count("finished at step 40") == 1
-    assert len(list(run_dir.glob("events*"))) == 2
-    steps = [line["step"] for line in Run(run_dir).read_metrics()]
-    assert steps == sorted({*range(4, 41, 4), saved})
-    assert checkpoints.available(Run(run_dir).checkpoints)[-2:] == [32, 40]
+    saved = checkpoints.available(Run(run_dir).checkpoints)[-1]
+
+    status, output = _train(run_dir)
+    assert status == 0, output
+    assert f"[0] resuming {run_dir} from step {saved}" in output
+    assert_same_variables(read_variables(run_dir), read_variables(undisturbed[0]))
+    losses, expected = _losses(run_dir), _losses(undisturbed[0])
+    stops = {step for step, _ in losses.keys() - expected.keys()}  # no line is due there
+    after_stops = {step - step % 4 + 4 for step in stops}  # whose means are over fewer steps
+    for step, name in expected:
+        if step not in after_stops:
+            assert losses[step, name] == expected[step, name]
 
 
 def test_workers_that_differ_are_told_both_values(tmp_path):
