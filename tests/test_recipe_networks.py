@@ -125,13 +125,11 @@ def _first_step(config, shape):
 def _essence(config, policy):
     """What decides whether a step runs; recipes that share it share the step.
 
-    In bfloat16 a step of each network is enough: the objectives and the penalties have tests of
-    their own in half precision, and optimizers, schedules and further steps of D have them too.
-    What an objective makes of logits does not depend on the network that they come from.
+    A step of each network is enough: the objectives, the augmentation and the penalties, with each
+    difficult network, have tests of their own, and optimizers, schedules and further steps of D
+    have them too. What an objective makes of logits does not depend on their network.
     """
     decisive = ["network", "conditional", "discriminator_norm", "base_channels"]
-    if policy == "float32":
-        decisive += ["penalty", "augment"]
     return Config(**{name: getattr(config, name) for name in decisive}, dtype_policy=policy)
 
 
