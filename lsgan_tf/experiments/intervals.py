@@ -1,5 +1,6 @@
-"""95 % intervals of means and shares."""
+"""95 % intervals of means and shares, and of their differences."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,12 +21,6 @@ class Estimate(NamedTuple):
     interval: tuple[float, float] | None  # None of the mean of one run
     count: int
 
-    def above(self, other: "Estimate") -> bool:
-        """Whether both have intervals and this one's lies above the other's as a whole."""
-        if self.interval is None or other.interval is None:
-            return False
-        return self.interval[0] > other.interval[1]
-
 
 def of_mean(values: Sequence[float]) -> Estimate:
     """The mean of one or more values, with Student's t interval."""
@@ -41,6 +36,31 @@ def of_share(successes: int, count: int) -> Estimate:
     """A share of one or more runs, with Wilson's interval."""
     low, high = wilson_interval(successes, count)
     return Estimate(successes / count, None, (float(low), float(high)), count)
+
+
+def of_difference(one: Estimate, other: Estimate) -> tuple[float, float] | None:
+    """The interval of `one` minus `other`, of two means or of two shares.
+
+    Of means it is Welch's, with the degrees of freedom rounded down; of shares Newcombe's (1998,
+    method 10). None if one of them has no interval.
+    """
+    if one.interval is None or other.interval is None:
+        return None
+    gap = one.value - other.value
+    if one.deviation is None:
+        below = math.hypot(one.value - one.interval[0], other.interval[1] - other.value)
+        above = math.hypot(one.interval[1] - one.value, other.value - other.interval[0])
+        return gap - below, gap + above
+    variances = [each.deviation**2 / each.count for each in (one, other)]
+    if not any(variances):
+        return gap, gap
+    by_freedom = (
+        variance**2 / (each.count - 1)
+        for variance, each in zip(variances, (one, other), strict=True)
+    )
+    freedom = math.floor(sum(variances) ** 2 / sum(by_freedom) + 1e-9)  # a whole one, as it rounds
+    half = t_quantile(freedom) * math.sqrt(sum(variances))
+    return gap - half, gap + half
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -30,9 +30,10 @@ in `lsgan_tf/experiments/rows`; it says nothing that was not run. What was measu
 The runs have the seeds 0, 1, 2 and so on; none is left out. Of each run the best and the last of
 the scored checkpoints are given. A mean stands with the standard deviation of single runs and,
 where a claim rests on it, its 95 % interval in brackets (Student's t); a share with Wilson's
-interval. A claim that one cell is better than another is supported if the intervals are apart in
-that order, contradicted if they are apart in the other one, and else not decided. That cells
-learn is supported if the interval of the share of their runs that do lies above one half.
+interval. A claim that one cell is better than another is supported if the 95 % interval of the
+difference lies above zero, contradicted if it lies below, and else not decided (Welch's interval of
+means, Newcombe's of shares). That cells learn is supported if the interval of the share of their
+runs that do lies above one half, contradicted if it lies below.
 Published figures were taken by other protocols, which are stated: the order of cells compares,
 the numbers do not.
 

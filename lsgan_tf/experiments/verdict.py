@@ -1,9 +1,9 @@
 """What the runs of a row say of its claim, by a stated rule.
 
-The claim's expectations are tested one by one: an order of two cells holds if the 95 % intervals
-are apart in that order and is contradicted if they are apart in the other one; that cells learn
-holds if the interval of the share of their runs that do lies above one half, and is contradicted if
-it lies below. The claim is supported if all hold, contradicted if one is, else not decided.
+The claim's expectations are tested one by one: an order of two cells holds if the 95 % interval of
+their difference lies above zero, and is contradicted if it lies below; that cells learn holds if
+the interval of the share of their runs that do lies above one half, and is contradicted if it lies
+below. The claim is supported if all hold, contradicted if one is, else not decided.
 """
 
 import json
@@ -95,15 +95,23 @@ def _judge_one(row: Row, by_cell: dict[str, Group], expectation: Expectation) ->
         return OPEN, f"no run of {', '.join(missing)}"
     if expectation.learn:
         return _judge_learning(row, [by_cell[name] for name in expectation.learn])
-    better, than = (by_cell[name].estimate(row) for name in expectation.cells)
+    return _judge_order(row, *(by_cell[name] for name in expectation.cells))
+
+
+def _judge_order(row, better, than):
+    estimates = [group.estimate(row) for group in (better, than)]
+    first = f"{better.cell} ({estimates[0].value:.3g})"
+    second = f"{than.cell} ({estimates[1].value:.3g})"
     upwards = row.direction > 0 or row.value == "share"
-    higher, lower = (better, than) if upwards else (than, better)
-    word = SUPPORTED if higher.above(lower) else CONTRADICTED if lower.above(higher) else OPEN
-    relation = {SUPPORTED: "better than", CONTRADICTED: "worse than", OPEN: "not apart from"}[word]
-    return word, (
-        f"{expectation.better} ({show_interval(better)}) is {relation} {expectation.than} "
-        f"({show_interval(than)})"
-    )
+    interval = intervals.of_difference(*(estimates if upwards else reversed(estimates)))
+    if interval is None:
+        return OPEN, f"one run of {first} or of {second} has no interval"
+    low, high = interval
+    if low > 0:
+        return SUPPORTED, f"{first} is better than {second}, by {low:.2g} to {high:.2g}"
+    if high < 0:
+        return CONTRADICTED, f"{first} is worse than {second}, by {-high:.2g} to {-low:.2g}"
+    return OPEN, f"{first} is not apart from {second}, better by {low:.2g} to {high:.2g}"
 
 
 def _judge_learning(row, among):

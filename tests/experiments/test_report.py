@@ -49,7 +49,7 @@ def test_the_page_and_the_figure(path):
     ) in lines
     (other,) = (line for line in lines if line.startswith("| other |"))
     assert other.endswith("| 1 of 3 [0.0615 to 0.792], from step 60 | 66.73 |")
-    assert "than other (8.85 to 9.35)." in text
+    assert "one (5.1) is better than other (9.1), by 3.8 to 4.2." in text
     assert "50 images of raw weights against 50 of digits_shift train" in text
     assert "![tried](results/tried.png)" in text and "results/waiting.png" not in text
     assert Image.open(path.parent / "results" / "tried.png").width == 800
