@@ -10,12 +10,14 @@ own layers.
 import collections
 import itertools
 import math
+import weakref
 
 import keras
 from keras import layers, ops
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
+    from tensorflow.python.framework.ops import gradient_registry
 else:  # The networks run on any Keras backend.
     tf = None
 
@@ -110,7 +112,25 @@ def _apply(inputs, kernel, forward, backward, correlate):
 
         return forward(inputs, kernel), differentiate
 
-    return apply(inputs, kernel)
+    outputs = apply(inputs, kernel)
+    if not tf.executing_eagerly():
+        _hold_in_graph(outputs)
+    return outputs
+
+
+def _hold_in_graph(outputs):
+    """Lets the graph of a custom gradient's outputs be freed with the model.
+
+    TensorFlow's table of gradients keeps the function that computes each, for ever, and that its
+    graph with all variables in it: each training in a process would leave its weights and slots.
+    Here the graph keeps the function, and the table refers to it weakly.
+    """
+    entries = getattr(gradient_registry, "_registry", {})
+    entry = entries.get(outputs.op.get_attr("_gradient_op_type").decode())
+    if entry is not None:
+        outputs.graph.add_to_collection("lsgan_tf_gradients", entry["type"])
+        held = weakref.ref(entry["type"])
+        entry["type"] = lambda op, *upstream: held()(op, *upstream)
 
 
 class _SmallMap:

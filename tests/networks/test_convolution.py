@@ -1,5 +1,8 @@
 """Convolutions of small maps in training: the numbers of Keras' layers, by other operations."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -115,3 +118,44 @@ def test_bfloat16_loses_no_more_than_its_rounding(kind, height):
     for half, full in zip(got, expected, strict=True):
         error = np.asarray(tf.cast(half, tf.float32)) - full
         assert np.sqrt(np.mean(error**2)) < 0.01 * np.sqrt(np.mean(np.square(full)))
+
+
+@pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
+def test_a_graph_is_differentiated_from_outside(kind):
+    """By TensorFlow's table of gradients, not by a tape in the graph."""
+    layer, inputs = _make(kind, 4, 5, 2, "float64")
+
+    def differentiate(call):
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(inputs)
+                value = tf.reduce_sum(call(inputs) ** 2)
+            gradient = inner.gradient(value, inputs)
+            slope = tf.reduce_sum(gradient**2)
+        return [gradient, *outer.gradient(slope, [inputs, layer.kernel.value])]
+
+    in_graph = tf.function(lambda images: layer(images, training=True), autograph=False)
+    eagerly = differentiate(lambda images: layer(images, training=False))
+    for expected, got in zip(eagerly, differentiate(in_graph), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
+def test_a_graph_is_freed_with_its_function(kind):
+    """It holds the variables: each of several trainings in a process would leave its weights."""
+    layer, inputs = _make(kind, 4, 5, 2, "float32")
+
+    def differentiate(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            value = tf.reduce_sum(layer(images, training=True))
+        return tape.gradient(value, images)
+
+    function = tf.function(differentiate, autograph=False)
+    function(inputs)
+    graph = weakref.ref(function.get_concrete_function(inputs).graph)
+    assert graph() is not None
+    del function
+    gc.collect()
+    assert graph() is None
