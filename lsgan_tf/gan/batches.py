@@ -1,6 +1,7 @@
 """From what `fit` is given to the batches of a training step: examples, or (examples, labels)."""
 
 import re
+import types
 
 import keras
 import tensorflow as tf
@@ -64,19 +65,25 @@ class Batches(DataAdapter):
 
     Args:
         data: x, y and sample_weight of `fit`, or fewer of them.
-        num_classes: number of labels the networks are conditioned on, or 0.
-        value_range: (lowest, highest) value of the examples, which the first batch of an epoch
-            must keep; None: any.
+        generator: what makes examples of the same shape and values, for the same labels. The
+            first batch of an epoch must keep its range.
         group: batches of one step; those of above 1 are tuples, and what is left over is dropped.
         **options: of Keras' data adapters: `batch_size`, `shuffle` and so on.
 
     Raises:
-        ValueError: if Keras does not take such data.
+        ValueError: if Keras does not take such data, or if they are too few for a step.
     """
 
-    def __init__(self, data, num_classes, value_range, group=1, **options):
-        self._adapter = data_adapters.get_data_adapter(*data, **options)
-        self._num_classes, self._value_range, self._group = num_classes, value_range, group
+    def __init__(self, data, generator, group=1, **options):
+        x, *beside = data
+        if isinstance(x, types.GeneratorType):  # of which Keras takes tuples alone
+            x = (batch if isinstance(batch, tuple) else (batch,) for batch in x)
+        self._adapter = data_adapters.get_data_adapter(x, *beside, **options)
+        self._generator, self._group = generator, group
+        if self.num_batches == 0:
+            raise ValueError(
+                f"The data have {self._adapter.num_batches} batches, and a step takes {group}."
+            )
         self.on_epoch_begin = self._adapter.on_epoch_begin
         self.on_epoch_end = self._adapter.on_epoch_end
 
@@ -105,27 +112,34 @@ class Batches(DataAdapter):
         return group(prepared, self._group)
 
     def _prepare(self, number, *batch):
-        batch = prepare(join(batch), self._num_classes)
+        classes, value_range = self._generator.num_classes, self._generator.value_range
+        batch = prepare(join(batch), self._generator)
         examples, *labels = batch if isinstance(batch, tuple) else (batch,)
-        checks = [_assert(_LABELS, *_measure_labels(part, self._num_classes)) for part in labels]
-        if self._value_range is not None:
+        checks = [_assert(_LABELS, *_measure_labels(part, classes)) for part in labels]
+        if value_range is not None:
 
             def check_range():
-                return _assert(_RANGE, *_measure(examples, self._value_range))
+                return _assert(_RANGE, *_measure(examples, value_range))
 
             checks.append(tf.cond(number == 0, check_range, _pass))
         with tf.control_dependencies(checks):
             return tf.nest.map_structure(tf.identity, batch)
 
 
-def prepare(batch, num_classes: int):
+def prepare(batch, generator):
     """Makes float images or (float images, int32 labels [N]) of what `split_batch` takes.
 
     Labels may also be [N, 1], or one-hot.
+
+    Raises:
+        ValueError: if the images have another shape than the generator's.
     """
-    examples, labels = split_batch(batch, num_classes)
-    labels = [_to_ids(tf.convert_to_tensor(part), num_classes) for part in labels]
-    return join((tf.cast(examples, keras.config.floatx()), *labels))
+    examples, labels = split_batch(batch, generator.num_classes)
+    labels = [_to_ids(tf.convert_to_tensor(part), generator.num_classes) for part in labels]
+    examples, shape = tf.cast(examples, keras.config.floatx()), generator.image_shape
+    if not examples.shape.is_compatible_with([None, *shape]):
+        raise _of_other_shape(examples.shape, shape)
+    return join((tf.ensure_shape(examples, [None, *shape]), *labels))
 
 
 def _to_ids(labels, num_classes):
@@ -184,29 +198,25 @@ def _pass():
     return tf.constant(True)
 
 
-def check(batch, num_classes: int, value_range: tuple[float, float] | None) -> None:
+def check(batch, generator) -> None:
     """Checks the values of a batch, as `prepare` makes it, that is there already.
 
     Raises:
-        ValueError: examples leave the value range by more than a quarter of it, or labels are not
-            from 0 to `num_classes` - 1.
+        ValueError: examples leave the generator's value range by more than a quarter of it, or
+            labels are not from 0 to its `num_classes` - 1.
     """
     examples, *labels = batch if isinstance(batch, tuple) else (batch,)
-    if value_range is not None:
-        low, high, inside = _measure(examples, value_range)
+    if generator.value_range is not None:
+        low, high, inside = _measure(examples, generator.value_range)
         if not inside:
-            raise _outside(float(low), float(high), value_range)
+            raise _outside(float(low), float(high), generator.value_range)
     for part in labels:
-        low, high, inside = _measure_labels(part, num_classes)
+        low, high, inside = _measure_labels(part, generator.num_classes)
         if not inside:
-            raise _of_no_class(int(low), int(high), num_classes)
+            raise _of_no_class(int(low), int(high), generator.num_classes)
 
 
-def explain(
-    error: tf.errors.InvalidArgumentError,
-    num_classes: int,
-    value_range: tuple[float, float] | None,
-) -> Exception:
+def explain(error: tf.errors.InvalidArgumentError, generator) -> Exception:
     """What to raise in place of an error of the graph: a `ValueError` where the data are to blame,
     else the error itself."""
     text = str(error)
@@ -215,13 +225,28 @@ def explain(
             "The batches differ in size, and a step takes several of them: make all of them of one "
             "size, dataset.batch(64, drop_remainder=True)."
         )
+    found = re.search(r"Shape of tensor \S+ \[([\d,]*)\] is not compatible", text)
+    if found:
+        return _of_other_shape(map(int, found[1].split(",")), generator.image_shape)
     found = re.search(rf"({_RANGE}|{_LABELS})\] \[(\S+)\] \[(\S+)\]", text)
     if not found:
         return error
     mark, low, high = found.groups()
     if mark == _LABELS:
-        return _of_no_class(int(low), int(high), num_classes)
-    return _outside(float(low), float(high), value_range)
+        return _of_no_class(int(low), int(high), generator.num_classes)
+    return _outside(float(low), float(high), generator.value_range)
+
+
+def _of_other_shape(found, shape):
+    found = tuple(found)
+    if found == shape:
+        return ValueError("Images one by one; a step takes batches: dataset.batch(64).")
+    found, taken = (str(sides).replace("None", "N") for sides in (found, (None, *shape)))
+    return ValueError(
+        f"A batch has the shape {found}; the networks take {taken}. Bring the images to it first: "
+        "tf.image.resize(images, (height, width)), or images[..., None] where the channel is "
+        "missing."
+    )
 
 
 def _outside(low, high, value_range):

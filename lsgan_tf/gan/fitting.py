@@ -4,7 +4,6 @@ Keras 3.15's own `fit` crashes on several replicas with `steps_per_execution` ab
 several workers always (keras#19246, keras#20585). So the functions that it calls are made here.
 """
 
-import functools
 import types
 
 import keras
@@ -13,7 +12,7 @@ from keras.src.trainers.data_adapters import array_slicing  # private: see ARCHI
 
 from lsgan_tf.gan import batches, latents
 from lsgan_tf.gan.callbacks import check as check_callbacks
-from lsgan_tf.gan.stepping import SteppingModel
+from lsgan_tf.gan.stepping import SteppingModel, take_next
 from lsgan_tf.networks.base import spread
 
 
@@ -133,26 +132,21 @@ class FittingModel(SteppingModel):
         )
 
     def _read(self, data, group=1, **options):
-        generator = self.generator
-        return batches.Batches(data, generator.num_classes, generator.value_range, group, **options)
+        return batches.Batches(data, self.generator, group, **options)
 
     def make_train_function(self, force=False):
         """Makes what `fit` calls: `steps_per_execution` steps, or what is left of the data."""
         if self.train_function is None or force:
             self._compiled_steps = None
-            on_batch = self._on_replicas(self.train_step)
+            on_batch = self.on_replicas(self.train_step)
 
             def train(data):
                 if not isinstance(data, types.GeneratorType):
                     return self._with_loss(self._take_steps(data))
-                on_batch(self._divide(next(data), self.n_critic))
-                return self._with_loss(self.get_metrics_result())
+                return self._with_loss(on_batch(*self._divide(next(data), self.n_critic)))
 
             self.train_function = self._explaining(train)
         return self.train_function
-
-    def _on_replicas(self, step):
-        return tf.function(functools.partial(self.distribute_strategy.run, step), autograph=False)
 
     def _take_steps(self, iterator):
         steps = self.steps_per_execution
@@ -168,16 +162,19 @@ class FittingModel(SteppingModel):
     def make_test_function(self, force=False):
         """Makes what `evaluate` calls: the same, of steps that measure."""
         if self.test_function is None or force:
-            on_batch = self._on_replicas(self.test_step)
-            on_next = tf.function(lambda iterator: on_batch((next(iterator),)), autograph=False)
+            on_batch = self.on_replicas(self.test_step)
+            on_next = self.in_graph(lambda iterator: on_batch(take_next(iterator)))
 
             def test(data):
                 if isinstance(data, types.GeneratorType):
-                    on_batch(self._divide(next(data)))
+                    on_batch(*self._divide(next(data)))
                 else:
                     self._test_steps(data, on_next)
                 results = self.get_metrics_result()
-                return self._with_loss({name: results[name] for name in self.TEST_METRICS})
+                of_training = self._trackers.keys() - set(self.TEST_METRICS)
+                return self._with_loss(
+                    {name: value for name, value in results.items() if name not in of_training}
+                )
 
             self.test_function = self._explaining(test)
         return self.test_function
@@ -219,16 +216,22 @@ class FittingModel(SteppingModel):
         means = tf.reduce_mean(real_logits), tf.reduce_mean(fake_logits)
         self._track(dict(zip(self.TEST_METRICS, (d_loss, g_loss, *means), strict=True)), count)
 
+    def _track(self, measured, counts):
+        """Adds values to the metrics' means, so many times: not those of an update that was
+        skipped, nor of a replica without examples, which may be NaN."""
+        for name, value in measured.items():
+            weight = tf.cast(counts, tf.float32)
+            self._trackers[name].update_state(tf.where(weight > 0, value, 0), weight)
+
     def _divide(self, batch, parts=1):
         """The batch of `train_on_batch` or `test_on_batch` in so many parts, as a step's batches.
 
         Raises:
             ValueError: it cannot be divided, or its values leave the generator's range or classes.
         """
-        generator = self.generator
-        batch = batches.prepare(batch, generator.num_classes)
+        batch = batches.prepare(batch, self.generator)
         examples = batch[0] if isinstance(batch, tuple) else batch
-        batches.check(batch, generator.num_classes, generator.value_range)
+        batches.check(batch, self.generator)
         if len(examples) % parts:
             raise ValueError(f"{len(examples)} images, which {parts} steps of D cannot share.")
         size = len(examples) // parts
@@ -240,7 +243,7 @@ class FittingModel(SteppingModel):
     def _with_loss(self, results):
         """Adds what `TerminateOnNaN` looks at: a sum that no other use should be made of."""
         losses = [results[name] for name in ("d_loss", "g_loss", "d_penalty") if name in results]
-        return {**results, "loss": sum(losses)}
+        return {"loss": sum(losses), **results} if losses else results
 
     def _explaining(self, function):
         """The function, whose errors name what is wrong with the data."""
@@ -249,11 +252,15 @@ class FittingModel(SteppingModel):
             try:
                 return function(data)
             except tf.errors.InvalidArgumentError as error:
-                generator = self.generator
-                raise batches.explain(error, generator.num_classes, generator.value_range) from None
+                raise batches.explain(error, self.generator) from None
 
         return run
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Does nothing. Private to Keras: `fit` would call this model on a batch of examples to
         build it, but it takes latents, and its variables exist already."""
+
+
+def is_there(examples) -> tf.Tensor:
+    """Whether this replica has examples: the last batch may be too small for all replicas."""
+    return tf.shape(examples)[0] > 0

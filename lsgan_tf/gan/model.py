@@ -7,9 +7,10 @@ from lsgan_tf.gan import augmentation as augmenting
 from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.batches import split_batch
 from lsgan_tf.gan.callbacks import BothOptimizers
-from lsgan_tf.gan.fitting import FittingModel
+from lsgan_tf.gan.fitting import FittingModel, is_there
 from lsgan_tf.gan.objectives import LeastSquares, fits
 from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
+from lsgan_tf.gan.stepping import check_losses
 from lsgan_tf.networks import freezing, normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
 
@@ -209,7 +210,10 @@ class GAN(FittingModel):
             if self.generator_ema is not None:
                 ema.move(self.generator_ema, self.generator, self.ema_decay, self.step.value)
             self.step.assign_add(1)
+            check_losses(self.generator, self.discriminator)
             return self.get_metrics_result()
+
+    _own_step = train_step
 
     def _step_alternately(self, batches):
         """`n_critic` steps of D, then one of G through the updated D."""
@@ -218,9 +222,9 @@ class GAN(FittingModel):
                 fake = self._generate(real, condition, number)
             spectral.iterate(self.discriminator)
             with tf.GradientTape() as tape:
-                d_loss, _, measured = self._discriminate(real, fake, condition, number)
+                d_loss, _ = self._discriminate(real, fake, condition, number)
                 d_share = self._take_share(d_loss, self.discriminator_optimizer)
-            self._update_discriminator(tape, d_share, measured)
+            self._update_discriminator(tape, d_share)
         if not self.shared_latents:
             with tf.GradientTape() as generator_tape:
                 fake = self._generate(real, condition, self.n_critic)
@@ -239,12 +243,12 @@ class GAN(FittingModel):
         spectral.iterate(self.discriminator)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(fake)
-            d_loss, fake_logits, measured = self._discriminate(real, fake, condition, 0)
+            d_loss, fake_logits = self._discriminate(real, fake, condition, 0)
             d_share = self._take_share(d_loss, self.discriminator_optimizer)
             g_loss = self.objective.generator(fake_logits)
             g_share = self._take_share(g_loss, self.generator_optimizer)
         gradient_at_fake = tape.gradient(g_share, fake)
-        self._update_discriminator(tape, d_share, measured)
+        self._update_discriminator(tape, d_share)
         self._update_generator(generator_tape, fake, gradient_at_fake, g_loss)
 
     @property
@@ -259,21 +263,18 @@ class GAN(FittingModel):
         return self.generator(z, *condition, training=True)
 
     def _discriminate(self, real, fake, condition, number):
-        """D's loss in its step of this number: (the loss, logits of the fakes, what to log)."""
+        """D's loss in its step of this number, and the logits of the fakes."""
         real = self._augment(real, look=2 * number)
         fake = self._augment(fake, look=2 * number + 1)
         # Apart, G's gradient is not taken through the logits of the real examples, too.
         apart = self.schedule == "simultaneous"
         real_logits, fake_logits = self.discriminator.judge(real, fake, *condition, apart=apart)
         loss = self.objective.discriminator(real_logits, fake_logits)
-        measured = {
-            "d_loss": loss,
-            "d_real": tf.reduce_mean(real_logits),
-            "d_fake": tf.reduce_mean(fake_logits),
-        }
+        means = tf.reduce_mean(real_logits), tf.reduce_mean(fake_logits)
+        self._track({"d_loss": loss, "d_real": means[0], "d_fake": means[1]}, is_there(real))
         if self.penalty is not None:
             loss += self.penalty_every * self._penalise(real, fake, condition, number)
-        return loss, fake_logits, measured
+        return loss, fake_logits
 
     def _augment(self, examples, look):
         """What D sees of examples when it looks for the `look`-th time in this iteration."""
@@ -297,7 +298,7 @@ class GAN(FittingModel):
         due = (self.step.value * self.n_critic + number) % self.penalty_every == 0
         lazy = self.penalty_every > 1
         penalty = tf.cond(due, compute, lambda: tf.zeros([], real.dtype)) if lazy else compute()
-        self._track({"d_penalty": penalty}, due if lazy else True)
+        self._track({"d_penalty": penalty}, is_there(real) & (due if lazy else True))
         return penalty
 
     def _take_share(self, loss, optimizer):
@@ -305,11 +306,10 @@ class GAN(FittingModel):
         share = loss * (self.loss_scale / self.distribute_strategy.num_replicas_in_sync)
         return scale_loss(optimizer, share)
 
-    def _update_discriminator(self, tape, share, measured):
+    def _update_discriminator(self, tape, share):
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(share, variables)
         norm, applied = apply_over_replicas(self.discriminator_optimizer, gradients, variables)
-        self._track(measured)
         self._track({"d_gradient_norm": norm}, applied)
 
     def _update_generator(self, tape, fake, gradient_at_fake, loss):
@@ -317,15 +317,8 @@ class GAN(FittingModel):
         variables = self.generator.trainable_variables
         gradients = tape.gradient(fake, variables, output_gradients=gradient_at_fake)
         norm, applied = apply_over_replicas(self.generator_optimizer, gradients, variables)
-        self._track({"g_loss": loss})
+        self._track({"g_loss": loss}, is_there(fake))
         self._track({"g_gradient_norm": norm}, applied)
-
-    def _track(self, measured, counts=True):
-        """Adds values to the metrics' means, once or so many times; an update that was skipped
-        does not count."""
-        weight = None if counts is True else tf.cast(counts, tf.float32)
-        for name, value in measured.items():
-            self._trackers[name].update_state(value, weight)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -1,5 +1,7 @@
 """Many steps of a Keras model in one call of one graph, on any number of replicas."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -13,6 +15,7 @@ class SteppingModel(keras.Model):
     `generator.num_classes` and the two optimizers, and build their variables in the constructor.
     """
 
+    _own_step = None  # the `train_step` that logs the metrics alone
     _compiled_steps = None
 
     def compile(self, **kwargs):
@@ -53,7 +56,9 @@ class SteppingModel(keras.Model):
 
         Returns:
             The metrics since their last reset, scalars by name: means over all steps, all replicas
-            and all examples. Without `measured` the step that is reached, as "step".
+            and all examples. Without `measured` the step that is reached, as "step". Where a
+            subclass has its own `train_step`, what that of the last step returned, a mean over
+            the replicas.
 
         Raises:
             ValueError: if the model is not compiled, or if the batches lack labels it needs.
@@ -64,9 +69,47 @@ class SteppingModel(keras.Model):
             # Here, since an error inside the graph comes with TensorFlow's own lines around it.
             for batch in self._list_batches(iterator.element_spec):
                 split_batch(batch, self.generator.num_classes)
-            # Without AutoGraph, which takes a second to convert what the step calls.
-            self._compiled_steps = tf.function(self._loop, autograph=False)
+            if self._is_eager or type(self).train_step is not type(self)._own_step:
+                run = functools.partial(self._run_singly, self.on_replicas(self.train_step))
+                self._compiled_steps = run
+            else:  # Without AutoGraph, which takes a second to convert what the step calls.
+                self._compiled_steps = tf.function(self._loop, autograph=False)
         return self._compiled_steps(iterator, tf.constant(steps, tf.int32), measured)
+
+    @property
+    def _is_eager(self):
+        return self.run_eagerly or tf.config.functions_run_eagerly()
+
+    def in_graph(self, function):
+        """The function as a graph, unless the model runs eagerly."""
+        if self._is_eager:
+            return function
+        return tf.function(function, autograph=False, reduce_retracing=True)
+
+    def on_replicas(self, step):
+        """A function of a step's arguments that takes it on all replicas and returns its logs."""
+        own = step == self.train_step and type(self).train_step is not type(self)._own_step
+
+        def run(*batches):
+            returned = self.distribute_strategy.run(step, batches)
+            if not own:
+                return self.get_metrics_result()
+            mean = functools.partial(self.distribute_strategy.reduce, "MEAN", axis=None)
+            return {name: mean(value) for name, value in returned.items()}
+
+        return self.in_graph(run)
+
+    def _run_singly(self, run, iterator, steps, measured):
+        """As `_loop`, a step at a time: a debugger can enter it, and its own results are logged."""
+        for number in range(int(steps)):
+            try:
+                batches = self._list_batches(take_next(iterator))
+            except tf.errors.OutOfRangeError:
+                if number == 0:
+                    raise
+                break  # the last steps of an epoch
+            results = run(*batches)
+        return results if measured else {"step": self.step.value}
 
     def _loop(self, iterator, steps, measured):
         step = self.train_step
@@ -94,3 +137,22 @@ class SteppingModel(keras.Model):
             iteration takes so many; else the data set as it is.
         """
         return group(dataset, self.n_critic)
+
+
+def take_next(iterator):
+    """The next element, with one error at the end of the data, in a graph or not."""
+    try:
+        return next(iterator)
+    except StopIteration:
+        raise tf.errors.OutOfRangeError(None, None, "the end of the data") from None
+
+
+def check_losses(*networks: keras.Model) -> None:
+    """ValueError if layers add losses of their own, which no objective here takes."""
+    for network in networks:
+        if network.losses:
+            raise ValueError(
+                f"Layers of {network.name} add losses of their own (regularizers, add_loss), which "
+                "take no part in a GAN's objective. Take them out; the optimizers have "
+                "weight_decay, and GAN a penalty."
+            )
