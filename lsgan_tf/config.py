@@ -68,7 +68,8 @@ class Config:
     network: str = _option("dcgan", "Pair of networks; --list_networks names them.")
     discriminator_norm: str = _option(
         "pair",
-        "Normalisation of D in the pairs dcgan, scene, digit and light; pair: as the pair has it.",
+        "Normalisation of D in the pairs dcgan, dcgan_no_bn, scene, digit and light; pair: as the "
+        "pair has it.",
         choices=("pair", *settings.DISCRIMINATOR_NORMS),
     )
     base_channels: int = _option(
@@ -78,8 +79,8 @@ class Config:
     )
     init_from: str = _option(
         "",
-        "RUN or RUN@STEP: a new run starts from the weights of its newest checkpoint, or of that "
-        "step, instead of random ones. Both must have the same networks.",
+        "RUN, RUN@STEP or RUN@best: a new run starts from the weights of its newest checkpoint, of "
+        "that step or of its best, instead of random ones. Both must have the same networks.",
     )
     freeze_discriminator: int = _option(
         0,
@@ -114,9 +115,7 @@ class Config:
         0.0, "Reach of the noise around real images; 0: as published (30, 0.5).", low=0.0
     )
     penalty_target: float = _option(1.0, "The slope of D that costs nothing.", low=0.0)
-    penalty_every: int = _option(
-        1, "Add the penalty to every so-manieth step of D only, times this number.", low=1
-    )
+    penalty_every: int = _option(1, "Add the penalty in every N-th step of D only, times N.", low=1)
     schedule: str = _option(
         "alternating",
         "alternating: G's step goes through the updated D; simultaneous: both from the same "

@@ -42,7 +42,10 @@ _LOGICAL_DEVICES = flags.DEFINE_integer(
     "logical_devices", 1, "Split the CPU into this many devices, to try several out.", 1
 )
 _REAL = flags.DEFINE_boolean(
-    "real", False, "Score the test split against the training split: what is out of reach."
+    "real",
+    False,
+    "Score the validation split, else the test split, against the training split; of a set without "
+    "either, one half of the training split against the other.",
 )
 _COMPARE = flags.DEFINE_multi_string(
     "compare", [], "Print the scores of these runs side by side, and draw them over steps."

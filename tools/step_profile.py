@@ -10,8 +10,9 @@ STEPS = 4
 CEILING_SIDE = 2048
 # An operation is of the first kind whose pattern its type has.
 KINDS = {
-    "convolution by filter": "Conv2DBackpropFilter",
-    "convolution by input": "Conv2DBackpropInput",
+    "gradient of the kernel": "Conv2DBackpropFilter",
+    # Also what a transposed convolution is.
+    "gradient of the input": "Conv2DBackpropInput",
     "convolution": "Conv2D",
     "matrix product": "MatMul",
     "batch norm": "BatchNorm",

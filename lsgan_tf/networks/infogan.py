@@ -85,7 +85,7 @@ def _pair(bounded, remark):
             )
         return InfoGANGenerator(image_shape), InfoGANDiscriminator(image_shape, bounded)
 
-    return Pair(make, None, f"any multiple of 4, of a comparison of GANs (2018){remark}")
+    return Pair(make, None, f"any multiple of 4, of Lucic et al. (2018){remark}")
 
 
 PAIRS = {

@@ -27,8 +27,8 @@ def test_multiplications_and_additions_are_counted_by_kind():
     convolution = 2 * (2 * 4 * 4) * (5 * 5 * 3 * 7)  # two a weight, at each output of each image
     assert counts == {
         "convolution": convolution,
-        "convolution by input": convolution,
-        "convolution by filter": convolution,
+        "gradient of the input": convolution,
+        "gradient of the kernel": convolution,
         "matrix product": 2 * 6 * 5 * 6,
     }
 
@@ -38,7 +38,7 @@ def test_the_benchmark_prints_a_table_and_writes_a_trace(tmp_path):
     done = forking.run("tools.benchmark", *flags)
     assert done.returncode == 0, done.stderr
     rows = {line[:22].strip(): line[22:].split() for line in done.stdout.splitlines()}
-    for kind in ("convolution", "convolution by filter", "matrix product"):
+    for kind in ("convolution", "gradient of the kernel", "matrix product"):
         milliseconds, _, speed = rows[kind]
         assert float(milliseconds) > 0
         assert float(speed) > 0
