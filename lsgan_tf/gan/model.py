@@ -9,7 +9,7 @@ from lsgan_tf.gan.batches import split_batch
 from lsgan_tf.gan.callbacks import BothOptimizers
 from lsgan_tf.gan.fitting import FittingModel
 from lsgan_tf.gan.objectives import LeastSquares, fits
-from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
+from lsgan_tf.gan.optimizers import apply_over_replicas, computes_in_half, make_pair, scale_loss
 from lsgan_tf.networks import freezing, normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
 
@@ -158,23 +158,27 @@ class GAN(FittingModel):
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
         off unless `jit_compile=True`, which goes with one replica and draws other latents for the
-        same seed.
+        same seed. Where a network computes in float16, each optimizer that is no
+        `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
 
         Raises:
             ValueError: if both are one object, or if `jit_compile` meets several replicas.
         """
+        networks = self.generator, self.discriminator
+        scaled = kwargs.get("auto_scale_loss", True) and computes_in_half(*networks)
         with self.distribute_strategy.scope():
+            pair = make_pair(generator_optimizer, discriminator_optimizer, scaled=scaled)
             super().compile(optimizer=None, **kwargs)
-            self.generator_optimizer = generator_optimizer or Adam()
-            self.discriminator_optimizer = discriminator_optimizer or Adam()
-            if self.generator_optimizer is self.discriminator_optimizer:
-                raise ValueError("The generator and the discriminator need an optimizer each.")
+            self.generator_optimizer, self.discriminator_optimizer = pair
             # Slots that are made lazily inside a replica crash, or miss from a checkpoint.
-            self.generator_optimizer.build(self.generator.trainable_variables)
-            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-            self.optimizer = BothOptimizers(
-                generator=self.generator_optimizer, discriminator=self.discriminator_optimizer
-            )
+            for optimizer, network in zip(pair, networks, strict=True):
+                if not optimizer.built:
+                    optimizer.build(network.trainable_variables)
+            self.optimizer = BothOptimizers(generator=pair[0], discriminator=pair[1])
+
+    def compile_from_config(self, config):
+        # As they were saved: with another scaling an optimizer has other variables.
+        super().compile_from_config({"auto_scale_loss": False, **config})
 
     @property
     def metrics(self):

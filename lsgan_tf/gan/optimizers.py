@@ -191,6 +191,30 @@ class RMSProp(_KernelOptimizer, keras.optimizers.RMSprop):
         )
 
 
+def computes_in_half(*networks: keras.Model) -> bool:
+    """Whether a layer of the networks computes in float16, where small gradients vanish."""
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    return any(layer.compute_dtype == "float16" for layer in layers)
+
+
+def make_pair(of_generator, of_discriminator, *, scaled: bool) -> tuple:
+    """The two optimizers of a GAN, from what its `compile` is given; None is `Adam()`.
+
+    Args:
+        of_generator, of_discriminator: optimizers, or None.
+        scaled: whether they scale the losses: in a `keras.optimizers.LossScaleOptimizer`, where
+            they are in none.
+
+    Raises:
+        ValueError: if both are one object.
+    """
+    pair = [Adam() if given is None else given for given in (of_generator, of_discriminator)]
+    if pair[0] is pair[1]:
+        raise ValueError("The generator and the discriminator need an optimizer each.")
+    scale = keras.optimizers.LossScaleOptimizer
+    return tuple(scale(o) if scaled and not _scales(o) else o for o in pair)
+
+
 def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
     """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer`."""
     return optimizer.scale_loss(loss) if _scales(optimizer) else loss

@@ -98,6 +98,38 @@ def test_skipped_updates_leave_the_weights_and_the_logged_norms_alone():
     assert all(map(np.isfinite, results.values()))
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_compile_scales_the_losses_of_networks_in_float16_once(tmp_path, wrapped):
+    keras.config.set_dtype_policy("mixed_float16")
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    scaled = keras.optimizers.LossScaleOptimizer
+    inner = Adam(), keras.optimizers.SGD(0.1)
+    gan.compile(*(map(scaled, inner) if wrapped else inner))
+    both = gan.generator_optimizer, gan.discriminator_optimizer
+    assert all(isinstance(optimizer, scaled) for optimizer in both)
+    assert [optimizer.inner_optimizer for optimizer in both] == list(inner)
+    gan.compile(*both)
+    assert (gan.generator_optimizer, gan.discriminator_optimizer) == both
+    gan.generator_optimizer.dynamic_scale.assign(8.0)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.saving.load_model(tmp_path / "gan.keras")
+    assert float(again.generator_optimizer.dynamic_scale.numpy()) == 8.0
+    assert again.generator_optimizer.inner_optimizer.get_config() == inner[0].get_config()
+
+
+def test_losses_are_not_scaled_where_none_asks_for_it(tmp_path):
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    gan.compile()
+    assert isinstance(gan.generator_optimizer, Adam)
+    keras.config.set_dtype_policy("mixed_float16")
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    gan.compile(auto_scale_loss=False)
+    assert isinstance(gan.generator_optimizer, Adam)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.saving.load_model(tmp_path / "gan.keras")
+    assert isinstance(again.discriminator_optimizer, Adam)
+
+
 def test_a_checkpoint_holds_the_scale_of_the_losses(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     gan = _gan("mixed_float16")
