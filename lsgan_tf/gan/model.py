@@ -162,7 +162,7 @@ class GAN(FittingModel):
         `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
 
         Raises:
-            ValueError: if both are one object, or if `jit_compile` meets several replicas.
+            ValueError: for one object twice, `use_ema`, or `jit_compile` on several replicas.
         """
         networks = self.generator, self.discriminator
         scaled = kwargs.get("auto_scale_loss", True) and computes_in_half(*networks)

@@ -206,18 +206,26 @@ def make_pair(of_generator, of_discriminator, *, scaled: bool) -> tuple:
             they are in none.
 
     Raises:
-        ValueError: if both are one object.
+        ValueError: if both are one object, or if one averages weights.
     """
     pair = [Adam() if given is None else given for given in (of_generator, of_discriminator)]
     if pair[0] is pair[1]:
         raise ValueError("The generator and the discriminator need an optimizer each.")
+    for optimizer in pair:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if inner.use_ema:
+            raise ValueError(
+                f"{type(inner).__name__} has use_ema=True, which leaves out the statistics of "
+                "batch norm. A GAN averages its generator itself: GAN(..., ema_decay=0.999)."
+            )
     scale = keras.optimizers.LossScaleOptimizer
     return tuple(scale(o) if scaled and not _scales(o) else o for o in pair)
 
 
 def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer`."""
-    return optimizer.scale_loss(loss) if _scales(optimizer) else loss
+    """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer` or
+    has a `loss_scale_factor`."""
+    return optimizer.scale_loss(loss)
 
 
 def apply_over_replicas(
@@ -232,7 +240,8 @@ def apply_over_replicas(
         variables: the variables, in the same order.
 
     Returns:
-        (L2 norm of the sum, whether the update was made). The norm is 0 if it was not.
+        (L2 norm of the sum, without the scale, whether the update was made). The norm is 0 if it
+        was not.
     """
     # Embedding look-ups give sparse gradients; here they are made dense, as those of a matrix are.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
@@ -241,7 +250,8 @@ def apply_over_replicas(
     summed = dense if alone else context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
     if not _scales(optimizer):
         _apply(optimizer, optimizer, summed, variables)
-        return tf.linalg.global_norm(summed), True
+        norm, factor = tf.linalg.global_norm(summed), optimizer.loss_scale_factor
+        return norm if factor is None else norm / factor, True
     # Of the sum, which is the same everywhere, so that all replicas skip or none.
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in summed])
     norm = tf.linalg.global_norm(summed) / optimizer.dynamic_scale.value
