@@ -7,6 +7,7 @@ memory for each variable instead of Keras' several.
 
 import contextlib
 import math
+import warnings
 
 import keras
 import tensorflow as tf
@@ -236,13 +237,18 @@ def apply_over_replicas(
     Args:
         optimizer: one of this module's, or of Keras', or one in a `keras.optimizers.
             LossScaleOptimizer`, which skips an update whose gradients are not finite.
-        gradients: this replica's, of `scale_loss(optimizer, loss)`.
+        gradients: this replica's, of `scale_loss(optimizer, loss)`; None of a variable that the
+            loss does not depend on: it stays as it is, with a warning.
         variables: the variables, in the same order.
 
     Returns:
         (L2 norm of the sum, without the scale, whether the update was made). The norm is 0 if it
         was not.
+
+    Raises:
+        ValueError: if all gradients are None.
     """
+    gradients, variables = _leave_out_unused(gradients, variables)
     # Embedding look-ups give sparse gradients; here they are made dense, as those of a matrix are.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     context = tf.distribute.get_replica_context()
@@ -250,13 +256,34 @@ def apply_over_replicas(
     summed = dense if alone else context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
     if not _scales(optimizer):
         _apply(optimizer, optimizer, summed, variables)
-        norm, factor = tf.linalg.global_norm(summed), optimizer.loss_scale_factor
+        norm, factor = _norm(summed), optimizer.loss_scale_factor
         return norm if factor is None else norm / factor, True
     # Of the sum, which is the same everywhere, so that all replicas skip or none.
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in summed])
-    norm = tf.linalg.global_norm(summed) / optimizer.dynamic_scale.value
+    norm = _norm(summed)
+    norm /= tf.cast(optimizer.dynamic_scale.value, norm.dtype)
     _apply(optimizer, optimizer.inner_optimizer, summed, variables)
     return tf.where(finite, norm, 0.0), finite
+
+
+def _leave_out_unused(gradients, variables):
+    """Leaves out the pairs without a gradient, as Keras' optimizers do, and names them."""
+    unused = [v.path for g, v in zip(gradients, variables, strict=True) if g is None]
+    if not unused:
+        return gradients, variables
+    message = f"Gradients do not exist for variables {unused} when minimizing the loss"
+    if len(unused) == len(variables):
+        raise ValueError(f"{message}: none of a network's outputs reaches it.")
+    warnings.warn(f"{message}: they stay as they are.", stacklevel=1)
+    used = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
+    return [list(part) for part in zip(*used, strict=True)]
+
+
+def _norm(gradients):
+    """L2 norm of all, in float32, or in float64 if one of them is."""
+    exact = any(gradient.dtype == tf.float64 for gradient in gradients)
+    dtype = tf.float64 if exact else tf.float32
+    return tf.linalg.global_norm([tf.cast(gradient, dtype) for gradient in gradients])
 
 
 def _scales(optimizer):
