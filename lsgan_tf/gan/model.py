@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
+from lsgan_tf.gan import arguments, ema, latents, penalties
 from lsgan_tf.gan import augmentation as augmenting
-from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.batches import split_batch
 from lsgan_tf.gan.callbacks import BothOptimizers
 from lsgan_tf.gan.fitting import FittingModel
@@ -98,22 +98,15 @@ class GAN(FittingModel):
         name="gan",
     ):
         super().__init__(name=name)
+        arguments.check_settings(penalty, penalty_every, ema_decay, loss_scale)
         generator, discriminator = own.make_pair(generator, discriminator)
         latents.check(generator.latent_distribution)
         check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
             penalties.check_penalised(discriminator)
-        if penalty_every < 1 or (penalty is None and penalty_every > 1):
-            raise ValueError(
-                f"penalty_every is {penalty_every}; it must be 1 or more, and 1 without a penalty."
-            )
         if augmentation is not None:
             augmentation.check_shape(discriminator.image_shape)
         spectral.check(discriminator)
-        if not 0.0 <= ema_decay < 1.0:
-            raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
-        if not loss_scale > 0.0:
-            raise ValueError(f"loss_scale is {loss_scale}; it must be above 0.")
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective or LeastSquares()
@@ -162,8 +155,10 @@ class GAN(FittingModel):
         `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
 
         Raises:
-            ValueError: for one object twice, `use_ema`, or `jit_compile` on several replicas.
+            ValueError: for one object twice, `use_ema`, `jit_compile` on several replicas, or what
+                a GAN has no use for: `loss`, `metrics` and their weights.
         """
+        arguments.check_compile(kwargs)
         networks = self.generator, self.discriminator
         scaled = kwargs.get("auto_scale_loss", True) and computes_in_half(*networks)
         with self.distribute_strategy.scope():
