@@ -59,7 +59,7 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 class _KernelOptimizer:
     """What both optimizers below share. All that is private to Keras' optimizers is used here:
-    `_all_reduce_sum_gradients` and `_get_variable_index`.
+    `_all_reduce_sum_gradients`, `_get_variable_index` and `_iterations`.
 
     The rate is a variable times a `RateSchedule`. So optimizers with and without a schedule have
     the same variables, and one goes on from the checkpoint of the other; with a schedule in the
@@ -76,7 +76,8 @@ class _KernelOptimizer:
     def learning_rate(self):
         """The rate of the next update. What is assigned to it is the rate before the schedule."""
         rate = super().learning_rate
-        return rate if self.schedule is None else rate * self.schedule(self.iterations)
+        # Not `iterations`, which counts fewer where an update takes the gradients of many steps.
+        return rate if self.schedule is None else rate * self.schedule(self._iterations)
 
     @learning_rate.setter
     def learning_rate(self, rate):
@@ -136,7 +137,7 @@ class Adam(_KernelOptimizer, keras.optimizers.Adam):
             super().update_step(gradient, variable, learning_rate)
             return
         dtype = variable.dtype
-        step = tf.cast(self.iterations.value + 1, dtype)
+        step = tf.cast(keras.ops.convert_to_tensor(self.iterations) + 1, dtype)
         # Not by `tf.cast`, which rounds a Python float to float32 first.
         beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
         tf.raw_ops.ResourceApplyAdam(

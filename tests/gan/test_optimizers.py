@@ -124,6 +124,30 @@ def test_slots_survive_a_checkpoint(tmp_path):
     np.testing.assert_array_equal(other.numpy(), variable.numpy())
 
 
+@pytest.mark.parametrize("kind", [Adam, RMSProp])
+def test_accumulated_gradients_make_the_update_of_their_mean(kind):
+    mean, halves = (keras.Variable(START) for _ in range(2))
+    schedule = RateSchedule("linear", decay_steps=100)
+    once = kind(0.1)
+    many = kind(0.1, gradient_accumulation_steps=2, schedule=schedule)
+    once.build([mean])
+    many.build([halves])
+
+    @tf.function(autograph=False)
+    def accumulate(gradient):
+        many.apply([gradient], [halves])
+
+    for step in range(3):
+        accumulate(tf.constant(_gradient(step, 0.5)))
+        np.testing.assert_array_equal(halves.numpy(), mean.numpy())
+        once.learning_rate = 0.1 * (1 - (2 * step + 1) / 100)  # by steps, not by updates
+        once.apply([tf.constant(_gradient(step, 1.0))], [mean])
+        accumulate(tf.constant(_gradient(step, 1.5)))
+        np.testing.assert_allclose(halves.numpy(), mean.numpy(), rtol=1e-5, atol=1e-7)
+        halves.assign(mean)
+    assert int(many.iterations) == 3
+
+
 @pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer])
 def test_a_variable_outside_the_loss_stays_with_a_warning(wrap):
     used, unused = keras.Variable([1.0]), keras.Variable([2.0], name="head")
