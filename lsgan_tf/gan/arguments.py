@@ -11,6 +11,38 @@ _OF_KERAS = {
 }
 _OF_KERAS["weighted_metrics"] = _OF_KERAS["metrics"]
 
+# What an argument of the constructor takes, and the methods that are asked of it.
+_PARTS = {
+    "objective": (
+        ("discriminator", "generator"),
+        "LeastSquares(), SigmoidCrossEntropy(), Wasserstein() or an object of your own",
+    ),
+    "penalty": (
+        ("points", "cost"),
+        "AroundData(), DRAGAN(), Interpolates(), R1() or an object of your own",
+    ),
+    "augmentation": (
+        ("check_shape", "__call__"),
+        "lsgan_tf.Augmentation(['color', 'cutout']) or an object of your own",
+    ),
+}
+
+
+def check_parts(**parts) -> None:
+    """Checks the objects that the constructor takes; None stands for what is left out.
+
+    Raises:
+        ValueError: one of them lacks a method, or is a class.
+    """
+    for name, part in parts.items():
+        methods, taken = _PARTS[name]
+        if isinstance(part, type):
+            raise ValueError(f"{name} is the class {part.__name__}; give {part.__name__}().")
+        if part is not None and not all(callable(getattr(part, m, None)) for m in methods):
+            raise ValueError(
+                f"{name} is {part!r}; give {taken} with the methods {' and '.join(methods)}."
+            )
+
 
 def check_compile(given: dict) -> None:
     """Refuses the arguments of `keras.Model.compile` that a GAN has no use for.

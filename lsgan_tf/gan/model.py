@@ -76,8 +76,8 @@ class GAN(FittingModel):
 
     Raises:
         ValueError: if the two networks do not fit each other, if D has batch norm where there is
-            a penalty, if the augmentation does not take such examples, or if the schedule is
-            unknown or does not go with the other settings.
+            a penalty, if the augmentation does not take such examples, if an argument is of
+            another kind, or if the schedule is unknown or does not go with the other settings.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class GAN(FittingModel):
         name="gan",
     ):
         super().__init__(name=name)
+        arguments.check_parts(objective=objective, penalty=penalty, augmentation=augmentation)
         arguments.check_settings(penalty, penalty_every, ema_decay, loss_scale)
         generator, discriminator = own.make_pair(generator, discriminator)
         latents.check(generator.latent_distribution)
@@ -109,7 +110,7 @@ class GAN(FittingModel):
         spectral.check(discriminator)
         self.generator = generator
         self.discriminator = discriminator
-        self.objective = objective or LeastSquares()
+        self.objective = LeastSquares() if objective is None else objective
         if not fits(self.objective, discriminator.logit_range):
             raise ValueError(
                 f"D's outputs lie within {discriminator.logit_range}, and not all targets of "
@@ -147,7 +148,7 @@ class GAN(FittingModel):
         return [self.step, *variables]
 
     def compile(self, generator_optimizer=None, discriminator_optimizer=None, **kwargs):
-        """Sets the two optimizers, which must be two objects, `Adam()` by default.
+        """Sets the two optimizers, which must be two objects or Keras' names; `Adam()` by default.
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
         off unless `jit_compile=True`, which goes with one replica and draws other latents for the

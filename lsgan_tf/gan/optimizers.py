@@ -203,14 +203,15 @@ def make_pair(of_generator, of_discriminator, *, scaled: bool) -> tuple:
     """The two optimizers of a GAN, from what its `compile` is given; None is `Adam()`.
 
     Args:
-        of_generator, of_discriminator: optimizers, or None.
+        of_generator, of_discriminator: optimizers, what `keras.optimizers.get` takes, or None.
         scaled: whether they scale the losses: in a `keras.optimizers.LossScaleOptimizer`, where
             they are in none.
 
     Raises:
-        ValueError: if both are one object, or if one averages weights.
+        ValueError: if both are one object, or if one is no optimizer or averages weights.
     """
-    pair = [Adam() if given is None else given for given in (of_generator, of_discriminator)]
+    given = {"generator_optimizer": of_generator, "discriminator_optimizer": of_discriminator}
+    pair = [_get(name, optimizer) for name, optimizer in given.items()]
     if pair[0] is pair[1]:
         raise ValueError("The generator and the discriminator need an optimizer each.")
     for optimizer in pair:
@@ -222,6 +223,16 @@ def make_pair(of_generator, of_discriminator, *, scaled: bool) -> tuple:
             )
     scale = keras.optimizers.LossScaleOptimizer
     return tuple(scale(o) if scaled and not _scales(o) else o for o in pair)
+
+
+def _get(name, given):
+    try:
+        return Adam() if given is None else keras.optimizers.get(given)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{name} is {given!r}; give an optimizer, as lsgan_tf.Adam(2e-4), or the name of one "
+            "of Keras', as 'adam'."
+        ) from None
 
 
 def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
