@@ -46,7 +46,8 @@ class Penalty(Protocol):
 
         Args:
             real, fake: examples [N, ...], real and generated.
-            uniform: a function; each call with a shape [N, ...] draws anew from [0, 1).
+            uniform: a function; each call with a shape [N, ...] draws anew from [0, 1), up to 8
+                times.
 
         Returns:
             Points of the shape of `real`.
