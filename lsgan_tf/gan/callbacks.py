@@ -43,7 +43,8 @@ class BothOptimizers:
 
     Keras' callbacks go through `optimizers`, as they do of a `keras.optimizers.MultiOptimizer`: so
     `LearningRateScheduler` and `ReduceLROnPlateau` set both rates, each from its own value, and
-    log `learning_rate_generator` and `learning_rate_discriminator`.
+    log `learning_rate_generator` and `learning_rate_discriminator`. Whatever else is asked of it is
+    an attribute of either of the two, and the error says so.
 
     Args:
         **optimizers: the optimizers, by the name of the network that they train.
@@ -53,6 +54,17 @@ class BothOptimizers:
 
     def __init__(self, **optimizers):
         self.optimizers = [_Named(name, optimizer) for name, optimizer in optimizers.items()]
+
+    def __getattr__(self, name):
+        raise AttributeError(
+            f"A GAN has two optimizers, each with a {name} of its own: generator_optimizer.{name} "
+            f"and discriminator_optimizer.{name}."
+        )
+
+    def __setattr__(self, name, value):
+        if name != "optimizers":
+            getattr(self, name)
+        super().__setattr__(name, value)
 
     @property
     def iterations(self):

@@ -110,10 +110,20 @@ class Iteration:
 
     def uniform_of_penalty(self, number: int, dtype):
         """A function of a shape [count, ...]; each call draws anew from [0, 1), for the penalty in
-        D's step of this number."""
+        D's step of this number. It raises ValueError at the ninth call."""
         first = self._first_of_penalty(number)
         streams = iter(range(first, first + _STREAMS_PER_PENALTY))
-        return lambda shape: tf.cast(self._draw_uniform(shape, next(streams)), dtype)
+
+        def uniform(shape):
+            stream = next(streams, None)
+            if stream is None:  # the next ones are of other noise
+                raise ValueError(
+                    f"A penalty may draw {_STREAMS_PER_PENALTY} times a step; draw more numbers in "
+                    "one call, and split them."
+                )
+            return tf.cast(self._draw_uniform(shape, stream), dtype)
+
+        return uniform
 
     def draw_for_look(self, shape, look: int) -> tf.Tensor:
         """Numbers in [0, 1) of a shape [count, ...] for D's `look`-th look, counted from 0."""

@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
+from lsgan_tf.gan import arguments, ema, latents, penalties
 from lsgan_tf.gan import augmentation as augmenting
-from lsgan_tf.gan import ema, latents, penalties
 from lsgan_tf.gan.batches import split_batch
 from lsgan_tf.gan.callbacks import BothOptimizers
 from lsgan_tf.gan.fitting import FittingModel, is_there
 from lsgan_tf.gan.objectives import LeastSquares, fits
-from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
+from lsgan_tf.gan.optimizers import apply_over_replicas, computes_in_half, make_pair, scale_loss
 from lsgan_tf.gan.stepping import check_losses
 from lsgan_tf.networks import freezing, normalization, own, spectral
 from lsgan_tf.utils.settings import check_schedule
@@ -77,8 +77,8 @@ class GAN(FittingModel):
 
     Raises:
         ValueError: if the two networks do not fit each other, if D has batch norm where there is
-            a penalty, if the augmentation does not take such examples, or if the schedule is
-            unknown or does not go with the other settings.
+            a penalty, if the augmentation does not take such examples, if an argument is of
+            another kind, or if the schedule is unknown or does not go with the other settings.
     """
 
     def __init__(
@@ -99,25 +99,19 @@ class GAN(FittingModel):
         name="gan",
     ):
         super().__init__(name=name)
+        arguments.check_parts(objective=objective, penalty=penalty, augmentation=augmentation)
+        arguments.check_settings(penalty, penalty_every, ema_decay, loss_scale)
         generator, discriminator = own.make_pair(generator, discriminator)
         latents.check(generator.latent_distribution)
         check_schedule(schedule, n_critic, shared_latents)
         if penalty is not None:
             penalties.check_penalised(discriminator)
-        if penalty_every < 1 or (penalty is None and penalty_every > 1):
-            raise ValueError(
-                f"penalty_every is {penalty_every}; it must be 1 or more, and 1 without a penalty."
-            )
         if augmentation is not None:
             augmentation.check_shape(discriminator.image_shape)
         spectral.check(discriminator)
-        if not 0.0 <= ema_decay < 1.0:
-            raise ValueError(f"ema_decay is {ema_decay}; it must lie in [0, 1).")
-        if not loss_scale > 0.0:
-            raise ValueError(f"loss_scale is {loss_scale}; it must be above 0.")
         self.generator = generator
         self.discriminator = discriminator
-        self.objective = objective or LeastSquares()
+        self.objective = LeastSquares() if objective is None else objective
         if not fits(self.objective, discriminator.logit_range):
             raise ValueError(
                 f"D's outputs lie within {discriminator.logit_range}, and not all targets of "
@@ -155,27 +149,33 @@ class GAN(FittingModel):
         return [self.step, *variables]
 
     def compile(self, generator_optimizer=None, discriminator_optimizer=None, **kwargs):
-        """Sets the two optimizers, which must be two objects, `Adam()` by default.
+        """Sets the two optimizers, which must be two objects or Keras' names; `Adam()` by default.
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
         off unless `jit_compile=True`, which goes with one replica and draws other latents for the
-        same seed.
+        same seed. Where a network computes in float16, each optimizer that is no
+        `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
 
         Raises:
-            ValueError: if both are one object, or if `jit_compile` meets several replicas.
+            ValueError: for one object twice, `use_ema`, `jit_compile` on several replicas, or what
+                a GAN has no use for: `loss`, `metrics` and their weights.
         """
+        arguments.check_compile(kwargs)
+        networks = self.generator, self.discriminator
+        scaled = kwargs.get("auto_scale_loss", True) and computes_in_half(*networks)
         with self.distribute_strategy.scope():
+            pair = make_pair(generator_optimizer, discriminator_optimizer, scaled=scaled)
             super().compile(optimizer=None, **kwargs)
-            self.generator_optimizer = generator_optimizer or Adam()
-            self.discriminator_optimizer = discriminator_optimizer or Adam()
-            if self.generator_optimizer is self.discriminator_optimizer:
-                raise ValueError("The generator and the discriminator need an optimizer each.")
+            self.generator_optimizer, self.discriminator_optimizer = pair
             # Slots that are made lazily inside a replica crash, or miss from a checkpoint.
-            self.generator_optimizer.build(self.generator.trainable_variables)
-            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-            self.optimizer = BothOptimizers(
-                generator=self.generator_optimizer, discriminator=self.discriminator_optimizer
-            )
+            for optimizer, network in zip(pair, networks, strict=True):
+                if not optimizer.built:
+                    optimizer.build(network.trainable_variables)
+            self.optimizer = BothOptimizers(generator=pair[0], discriminator=pair[1])
+
+    def compile_from_config(self, config):
+        # As they were saved: with another scaling an optimizer has other variables.
+        super().compile_from_config({"auto_scale_loss": False, **config})
 
     @property
     def metrics(self):

@@ -142,9 +142,11 @@ class Wasserstein(Serializable):
 
 
 def fits(objective: Objective, logit_range: tuple[float, float] | None) -> bool:
-    """Whether D's outputs, where they are bounded, reach the targets of an objective."""
+    """Whether D's outputs, where they are bounded, reach the targets of an objective; of one that
+    is not of this module, that is its author's affair."""
     if logit_range is None:
         return True
     low, high = logit_range
-    labels = dataclasses.astuple(objective) if isinstance(objective, LeastSquares) else [math.inf]
-    return all(low <= label <= high for label in labels)
+    if isinstance(objective, LeastSquares):
+        return all(low <= label <= high for label in (objective.a, objective.b, objective.c))
+    return not isinstance(objective, (SigmoidCrossEntropy, Wasserstein))  # their best has no bound

@@ -7,6 +7,7 @@ memory for each variable instead of Keras' several.
 
 import contextlib
 import math
+import warnings
 
 import keras
 import tensorflow as tf
@@ -58,7 +59,7 @@ class RateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 class _KernelOptimizer:
     """What both optimizers below share. All that is private to Keras' optimizers is used here:
-    `_all_reduce_sum_gradients` and `_get_variable_index`.
+    `_all_reduce_sum_gradients`, `_get_variable_index` and `_iterations`.
 
     The rate is a variable times a `RateSchedule`. So optimizers with and without a schedule have
     the same variables, and one goes on from the checkpoint of the other; with a schedule in the
@@ -75,7 +76,8 @@ class _KernelOptimizer:
     def learning_rate(self):
         """The rate of the next update. What is assigned to it is the rate before the schedule."""
         rate = super().learning_rate
-        return rate if self.schedule is None else rate * self.schedule(self.iterations)
+        # Not `iterations`, which counts fewer where an update takes the gradients of many steps.
+        return rate if self.schedule is None else rate * self.schedule(self._iterations)
 
     @learning_rate.setter
     def learning_rate(self, rate):
@@ -135,7 +137,7 @@ class Adam(_KernelOptimizer, keras.optimizers.Adam):
             super().update_step(gradient, variable, learning_rate)
             return
         dtype = variable.dtype
-        step = tf.cast(self.iterations.value + 1, dtype)
+        step = tf.cast(keras.ops.convert_to_tensor(self.iterations) + 1, dtype)
         # Not by `tf.cast`, which rounds a Python float to float32 first.
         beta_1, beta_2 = tf.constant(self.beta_1, dtype), tf.constant(self.beta_2, dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -191,9 +193,52 @@ class RMSProp(_KernelOptimizer, keras.optimizers.RMSprop):
         )
 
 
+def computes_in_half(*networks: keras.Model) -> bool:
+    """Whether a layer of the networks computes in float16, where small gradients vanish."""
+    layers = [layer for network in networks for layer in network._flatten_layers()]
+    return any(layer.compute_dtype == "float16" for layer in layers)
+
+
+def make_pair(of_generator, of_discriminator, *, scaled: bool) -> tuple:
+    """The two optimizers of a GAN, from what its `compile` is given; None is `Adam()`.
+
+    Args:
+        of_generator, of_discriminator: optimizers, what `keras.optimizers.get` takes, or None.
+        scaled: whether they scale the losses: in a `keras.optimizers.LossScaleOptimizer`, where
+            they are in none.
+
+    Raises:
+        ValueError: if both are one object, or if one is no optimizer or averages weights.
+    """
+    given = {"generator_optimizer": of_generator, "discriminator_optimizer": of_discriminator}
+    pair = [_get(name, optimizer) for name, optimizer in given.items()]
+    if pair[0] is pair[1]:
+        raise ValueError("The generator and the discriminator need an optimizer each.")
+    for optimizer in pair:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if inner.use_ema:
+            raise ValueError(
+                f"{type(inner).__name__} has use_ema=True, which leaves out the statistics of "
+                "batch norm. A GAN averages its generator itself: GAN(..., ema_decay=0.999)."
+            )
+    scale = keras.optimizers.LossScaleOptimizer
+    return tuple(scale(o) if scaled and not _scales(o) else o for o in pair)
+
+
+def _get(name, given):
+    try:
+        return Adam() if given is None else keras.optimizers.get(given)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{name} is {given!r}; give an optimizer, as lsgan_tf.Adam(2e-4), or the name of one "
+            "of Keras', as 'adam'."
+        ) from None
+
+
 def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer`."""
-    return optimizer.scale_loss(loss) if _scales(optimizer) else loss
+    """Scales a loss before its gradients are taken, if the optimizer is a `LossScaleOptimizer` or
+    has a `loss_scale_factor`."""
+    return optimizer.scale_loss(loss)
 
 
 def apply_over_replicas(
@@ -204,12 +249,18 @@ def apply_over_replicas(
     Args:
         optimizer: one of this module's, or of Keras', or one in a `keras.optimizers.
             LossScaleOptimizer`, which skips an update whose gradients are not finite.
-        gradients: this replica's, of `scale_loss(optimizer, loss)`.
+        gradients: this replica's, of `scale_loss(optimizer, loss)`; None of a variable that the
+            loss does not depend on: it stays as it is, with a warning.
         variables: the variables, in the same order.
 
     Returns:
-        (L2 norm of the sum, whether the update was made). The norm is 0 if it was not.
+        (L2 norm of the sum, without the scale, whether the update was made). The norm is 0 if it
+        was not.
+
+    Raises:
+        ValueError: if all gradients are None.
     """
+    gradients, variables = _leave_out_unused(gradients, variables)
     # Embedding look-ups give sparse gradients; here they are made dense, as those of a matrix are.
     dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
     context = tf.distribute.get_replica_context()
@@ -217,12 +268,34 @@ def apply_over_replicas(
     summed = dense if alone else context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
     if not _scales(optimizer):
         _apply(optimizer, optimizer, summed, variables)
-        return tf.linalg.global_norm(summed), True
+        norm, factor = _norm(summed), optimizer.loss_scale_factor
+        return norm if factor is None else norm / factor, True
     # Of the sum, which is the same everywhere, so that all replicas skip or none.
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in summed])
-    norm = tf.linalg.global_norm(summed) / optimizer.dynamic_scale.value
+    norm = _norm(summed)
+    norm /= tf.cast(optimizer.dynamic_scale.value, norm.dtype)
     _apply(optimizer, optimizer.inner_optimizer, summed, variables)
     return tf.where(finite, norm, 0.0), finite
+
+
+def _leave_out_unused(gradients, variables):
+    """Leaves out the pairs without a gradient, as Keras' optimizers do, and names them."""
+    unused = [v.path for g, v in zip(gradients, variables, strict=True) if g is None]
+    if not unused:
+        return gradients, variables
+    message = f"Gradients do not exist for variables {unused} when minimizing the loss"
+    if len(unused) == len(variables):
+        raise ValueError(f"{message}: none of a network's outputs reaches it.")
+    warnings.warn(f"{message}: they stay as they are.", stacklevel=1)
+    used = [pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None]
+    return [list(part) for part in zip(*used, strict=True)]
+
+
+def _norm(gradients):
+    """L2 norm of all, in float32, or in float64 if one of them is."""
+    exact = any(gradient.dtype == tf.float64 for gradient in gradients)
+    dtype = tf.float64 if exact else tf.float32
+    return tf.linalg.global_norm([tf.cast(gradient, dtype) for gradient in gradients])
 
 
 def _scales(optimizer):

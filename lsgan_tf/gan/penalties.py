@@ -21,7 +21,7 @@ from lsgan_tf.networks import normalization
 
 
 class NotPenalisable(ValueError):
-    """A gradient penalty on a discriminator with batch norm."""
+    """A gradient penalty on a discriminator with batch norm, or with many logits for an image."""
 
 
 def check_penalised(discriminator: keras.Model) -> None:
@@ -46,7 +46,8 @@ class Penalty(Protocol):
 
         Args:
             real, fake: examples [N, ...], real and generated.
-            uniform: a function; each call with a shape [N, ...] draws anew from [0, 1).
+            uniform: a function; each call with a shape [N, ...] draws anew from [0, 1), up to 8
+                times.
 
         Returns:
             Points of the shape of `real`.
@@ -149,16 +150,29 @@ def compute(penalty: Penalty, discriminator, points) -> tf.Tensor:
         discriminator: a function from examples [N, ...] to logits [N] or [N, 1]; each logit may
             depend on its own example alone.
         points: those of `Penalty.points`.
+
+    Raises:
+        NotPenalisable: if there are several logits for an example.
     """
     return penalty.cost(compute_gradient_squares(discriminator, points))
 
 
 def compute_gradient_squares(discriminator, points) -> tf.Tensor:
-    """Computes the squared L2 norm [N] of the gradient of each logit over its point, [N, ...]."""
+    """Computes the squared L2 norm [N] of the gradient of each logit over its point, [N, ...].
+
+    Raises:
+        NotPenalisable: if D returns several logits for a point: this would be of their sum.
+    """
     points = tf.convert_to_tensor(points)  # a batch may be an array
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         logits = discriminator(points)
+    if logits.shape.rank and any(side not in (None, 1) for side in logits.shape[1:]):
+        raise NotPenalisable(
+            f"A penalty takes the gradient of one logit for each image, [N] or [N, 1], and D "
+            f"returns {tuple(logits.shape)}. End D with Flatten() and Dense(1), or with "
+            "GlobalAveragePooling2D(), or leave the penalty out."
+        )
     gradients = tape.gradient(logits, points)
     return ops.sum(ops.square(gradients), axis=tuple(range(1, len(points.shape))))
 

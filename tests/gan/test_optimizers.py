@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lsgan_tf.gan.optimizers import Adam, RateSchedule, RMSProp
+from lsgan_tf.gan.optimizers import Adam, RateSchedule, RMSProp, apply_over_replicas
 
 START = np.float32([0.5, -0.25, 0.0])
 
@@ -122,3 +122,54 @@ def test_slots_survive_a_checkpoint(tmp_path):
     for o, v in ((optimizer, variable), (restored, other)):
         o.apply([tf.constant(_gradient(1, 1.0))], [v])
     np.testing.assert_array_equal(other.numpy(), variable.numpy())
+
+
+@pytest.mark.parametrize("kind", [Adam, RMSProp])
+def test_accumulated_gradients_make_the_update_of_their_mean(kind):
+    mean, halves = (keras.Variable(START) for _ in range(2))
+    schedule = RateSchedule("linear", decay_steps=100)
+    once = kind(0.1)
+    many = kind(0.1, gradient_accumulation_steps=2, schedule=schedule)
+    once.build([mean])
+    many.build([halves])
+
+    @tf.function(autograph=False)
+    def accumulate(gradient):
+        many.apply([gradient], [halves])
+
+    for step in range(3):
+        accumulate(tf.constant(_gradient(step, 0.5)))
+        np.testing.assert_array_equal(halves.numpy(), mean.numpy())
+        once.learning_rate = 0.1 * (1 - (2 * step + 1) / 100)  # by steps, not by updates
+        once.apply([tf.constant(_gradient(step, 1.0))], [mean])
+        accumulate(tf.constant(_gradient(step, 1.5)))
+        np.testing.assert_allclose(halves.numpy(), mean.numpy(), rtol=1e-5, atol=1e-7)
+        halves.assign(mean)
+    assert int(many.iterations) == 3
+
+
+@pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer])
+def test_a_variable_outside_the_loss_stays_with_a_warning(wrap):
+    used, unused = keras.Variable([1.0]), keras.Variable([2.0], name="head")
+    optimizer = wrap(Adam(0.1))
+    optimizer.build([unused, used])
+    gradient = tf.constant([3.0]) * optimizer.scale_loss(tf.constant(1.0))
+    with pytest.warns(UserWarning, match=r"Gradients do not exist for variables \['head'\]"):
+        norm, _ = apply_over_replicas(optimizer, [None, gradient], [unused, used])
+    assert (float(norm), unused.numpy().tolist()) == (3.0, [2.0])
+    assert used.numpy() == pytest.approx([0.9])
+    with pytest.raises(ValueError, match="none of a network's outputs reaches it"):
+        apply_over_replicas(optimizer, [None, None], [unused, used])
+
+
+@pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer])
+def test_gradients_of_several_types_have_a_norm(wrap):
+    both = [keras.Variable([1.0], dtype=dtype) for dtype in ("float32", "float64")]
+    optimizer = wrap(Adam())
+    optimizer.build(both)
+    scale = optimizer.scale_loss(tf.constant(1.0))
+    gradients = [
+        number * tf.cast(scale, v.dtype) for number, v in zip((3.0, 4.0), both, strict=True)
+    ]
+    norm, _ = apply_over_replicas(optimizer, [g[None] for g in gradients], both)
+    assert float(norm) == 5.0

@@ -279,3 +279,15 @@ def test_penalty_and_gradients_in_single_and_half_precision(name):
         outcomes.append([float(value), float(tf.linalg.global_norm(gradients))])
     # Half precision keeps 8 bits: 0.4 % a rounding, which 101 layers add up to per cents.
     np.testing.assert_allclose(outcomes[1], outcomes[0], rtol=0.1)
+
+
+def test_a_map_of_logits_has_no_penalty():
+    points = tf.zeros((4, 2, 2, 1))
+    with pytest.raises(penalties.NotPenalisable, match=r"one logit.*D returns \(4, 2, 2, 1\)"):
+        penalties.compute_gradient_squares(lambda x: 2.0 * x, points)
+    shapes = [(4,), (4, 1), (4, 1, 1, 1)]
+    for shape in shapes:
+        squares = penalties.compute_gradient_squares(
+            lambda x, shape=shape: tf.reshape(tf.reduce_sum(x, axis=(1, 2, 3)), shape), points
+        )
+        assert squares.numpy().tolist() == [4.0] * 4

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf.gan.model import GAN, latents
-from lsgan_tf.gan.optimizers import Adam, apply_over_replicas
+from lsgan_tf.gan.optimizers import Adam, apply_over_replicas, scale_loss
 from lsgan_tf.gan.penalties import AroundData
 from lsgan_tf.runs.checkpoints import Checkpoints
 from tests.tiny import SHAPE, SmoothDiscriminator, TinyDiscriminator, TinyGenerator
@@ -96,6 +96,60 @@ def test_skipped_updates_leave_the_weights_and_the_logged_norms_alone():
     assert results["d_gradient_norm"] == 0.0
     assert results["g_gradient_norm"] > 0.0
     assert all(map(np.isfinite, results.values()))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_compile_scales_the_losses_of_networks_in_float16_once(tmp_path, wrapped):
+    keras.config.set_dtype_policy("mixed_float16")
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    scaled = keras.optimizers.LossScaleOptimizer
+    inner = Adam(), keras.optimizers.SGD(0.1)
+    gan.compile(*(map(scaled, inner) if wrapped else inner))
+    both = gan.generator_optimizer, gan.discriminator_optimizer
+    assert all(isinstance(optimizer, scaled) for optimizer in both)
+    assert [optimizer.inner_optimizer for optimizer in both] == list(inner)
+    gan.compile(*both)
+    assert (gan.generator_optimizer, gan.discriminator_optimizer) == both
+    gan.generator_optimizer.dynamic_scale.assign(8.0)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.saving.load_model(tmp_path / "gan.keras")
+    assert float(again.generator_optimizer.dynamic_scale.numpy()) == 8.0
+    assert again.generator_optimizer.inner_optimizer.get_config() == inner[0].get_config()
+
+
+@pytest.mark.parametrize("make", [keras.optimizers.SGD, Adam])
+def test_a_fixed_scale_changes_neither_the_weights_nor_the_logged_norms(make):
+    variables, norms = [], []
+    for factor in (None, 1024.0):
+        variable = keras.Variable([1.0, 2.0])
+        optimizer = make(0.1, loss_scale_factor=factor)
+        optimizer.build([variable])
+        with tf.GradientTape() as tape:
+            loss = scale_loss(optimizer, tf.reduce_sum(variable * [3.0, 4.0]))
+        norms.append(apply_over_replicas(optimizer, tape.gradient(loss, [variable]), [variable])[0])
+        variables.append(variable.numpy().tolist())
+    assert variables[0] == variables[1] != [1.0, 2.0]
+    assert [float(norm) for norm in norms] == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("wrap", [lambda optimizer: optimizer, keras.optimizers.LossScaleOptimizer])
+def test_an_optimizer_that_averages_weights_is_refused(wrap):
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    with pytest.raises(ValueError, match=r"Adam has use_ema=True.*GAN\(..., ema_decay=0.999\)"):
+        gan.compile(wrap(Adam(use_ema=True)))
+
+
+def test_losses_are_not_scaled_where_none_asks_for_it(tmp_path):
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    gan.compile()
+    assert isinstance(gan.generator_optimizer, Adam)
+    keras.config.set_dtype_policy("mixed_float16")
+    gan = GAN(TinyGenerator(), TinyDiscriminator())
+    gan.compile(auto_scale_loss=False)
+    assert isinstance(gan.generator_optimizer, Adam)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.saving.load_model(tmp_path / "gan.keras")
+    assert isinstance(again.discriminator_optimizer, Adam)
 
 
 def test_a_checkpoint_holds_the_scale_of_the_losses(tmp_path):

@@ -279,6 +279,15 @@ def test_a_penalty_refuses_batch_norm_and_says_why():
         GAN(TinyGenerator(), TinyDiscriminator(), penalty=AroundData())
 
 
+def test_a_penalty_that_draws_too_often_is_told():
+    class Restless(AroundData):
+        def points(self, real, fake, uniform):
+            return real + sum(uniform((4, 1, 1, 1)) for _ in range(9))
+
+    with pytest.raises(ValueError, match="may draw 8 times a step"):
+        _train_step(BATCHES[:1], penalty=Restless())
+
+
 def test_an_unknown_latent_distribution_is_refused():
     generator = PointGenerator()
     generator.latent_distribution = "cauchy"
