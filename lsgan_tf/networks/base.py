@@ -55,8 +55,24 @@ class Network(keras.Model):
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
 
+    def __new__(cls, *args, **kwargs):
+        network = super().__new__(cls)
+        vars(network)["_given"] = kwargs  # past Keras, which would track it
+        return network
+
     def get_config(self):
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        parameters = inspect.signature(type(self)).parameters.values()
+        any_keyword = any(p.kind == p.VAR_KEYWORD for p in parameters)
+        names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        names += [name for name in self._given if any_keyword and name not in names]
+        return {name: getattr(self, name) for name in names}
+
+    def twin(self, name: str) -> "Network":
+        """Makes a second network of the same configuration."""
+        config = self.get_config()
+        parameters = inspect.signature(type(self)).parameters.values()
+        takes_name = any(p.name == "name" or p.kind == p.VAR_KEYWORD for p in parameters)
+        return type(self).from_config({**config, "name": name} if takes_name else config)
 
     def __call__(self, *args, **kwargs):
         if args:

@@ -1,11 +1,13 @@
 """Any Keras model as a generator or a discriminator, and two networks as a pair."""
 
 import inspect
+import types
 
 import keras
 from keras import ops
 
 from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.normalization import flatten_layers
 
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of an activation
 _KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
@@ -29,7 +31,15 @@ class _OfModel:
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})
+        model = config["model"]
+        if isinstance(model, dict):
+            model = keras.saving.deserialize_keras_object(model)
+        return super().from_config({**config, "model": model})
+
+    def twin(self, name):
+        return type(self).from_config(
+            {**self.get_config(), "model": _copy(self.model), "name": name}
+        )
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -133,6 +143,27 @@ def make_pair(generator: keras.Model, discriminator: keras.Model) -> tuple:
         if of_g != of_d:
             raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
     return generator, discriminator
+
+
+def _copy(model):
+    """A model of the same configuration, whose classes need not be registered."""
+    layers = flatten_layers(model)
+    for layer in layers:
+        arguments = inspect.signature(type(layer)).parameters.keys()
+        if (
+            isinstance(layer, keras.Model)
+            and type(layer).get_config is keras.Model.get_config  # of defaults, not of arguments
+            and arguments - {"args", "kwargs", "name", "trainable", "dtype"}
+        ):
+            raise ValueError(f"{type(layer).__name__} takes arguments and has no `get_config`.")
+    own = {}
+    for thing in (thing for layer in layers for thing in (layer, *vars(layer).values())):
+        maker = thing if isinstance(thing, types.FunctionType) else type(thing)
+        known = f"{maker.__module__}.".startswith(("builtins.", "keras."))
+        if not known and (maker is thing or hasattr(maker, "get_config")):
+            own[keras.saving.get_registered_name(maker)] = maker
+    config = keras.saving.serialize_keras_object(model)
+    return keras.saving.deserialize_keras_object(config, own, safe_mode=False)
 
 
 def _input_shapes(model):
