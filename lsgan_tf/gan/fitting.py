@@ -26,13 +26,13 @@ class FittingModel(SteppingModel):
     TEST_METRICS = ("d_loss", "g_loss", "d_real", "d_fake")
 
     def call(self, latents, labels=None, training=False):
-        """Latents [N, latent_dim] (and labels [N]) -> `sampling_generator`'s examples [N, ...].
+        """Latents [N, latent_dim] (and labels) -> `sampling_generator`'s examples [N, ...].
 
         Both may come as one argument, as `predict` takes them: [latents, labels], or a dictionary
-        of these names.
+        of these names. Labels are what `fit` takes.
 
         Raises:
-            ValueError: if labels are missing, or if there are some that the generator cannot take.
+            ValueError: if labels are missing, of no class, or not taken by the generator.
         """
         arguments = spread(latents, "latents") + (() if labels is None else (labels,))
         classes = self.generator.num_classes
@@ -42,7 +42,33 @@ class FittingModel(SteppingModel):
                 if classes
                 else "This GAN takes latents alone: its generator was made without num_classes."
             )
+        if classes:
+            arguments = batches.prepare(arguments, classes)
+            if tf.executing_eagerly():
+                batches.check(arguments, classes, None)
         return self.sampling_generator(*arguments, training=training)
+
+    def make_predict_function(self, force=False):
+        """Makes what `predict` calls: Keras' own, after a look at the labels."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force=True)
+            predict = self.predict_function
+
+            def check_and_predict(data):
+                for batch in data:
+                    self._check_labels(batch)
+                return predict(data)
+
+            self.predict_function = check_and_predict
+        return self.predict_function
+
+    def _check_labels(self, batch):
+        latents, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        parts = (*spread(latents, "latents"), labels)
+        classes = self.generator.num_classes
+        if classes and len(parts) > 1 and parts[1] is not None:
+            labels = tf.concat(self.distribute_strategy.experimental_local_results(parts[1]), 0)
+            batches.check(batches.prepare(((), labels), classes), classes, None)
 
     def predict_step(self, data):
         """Takes the labels of a data set of (latents, labels), too."""
