@@ -6,11 +6,8 @@ import types
 import keras
 from keras import ops
 
-from lsgan_tf.networks.base import Discriminator, Generator
+from lsgan_tf.networks.base import Discriminator, Generator, find_range
 from lsgan_tf.networks.normalization import flatten_layers
-
-_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of an activation
-_KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
 
 
 class _OfModel:
@@ -73,7 +70,7 @@ class ModelGenerator(_OfModel, Generator):
         if latent_dim is None:
             latent_dim = _read(shapes and shapes[0][-1], model, "latent_dim=100")
         if value_range is None:
-            value_range = _read(_find_range(model), model, "value_range=(-1, 1)")
+            value_range = _read(find_range(model), model, "value_range=(-1, 1)")
         super().__init__(latent_dim, (), _count_classes(num_classes, shapes, model), name)
         self.model = model
         self.value_range = tuple(value_range)
@@ -84,6 +81,7 @@ class ModelGenerator(_OfModel, Generator):
         self.image_shape = tuple(shape[1:])
         if None in self.image_shape:
             raise ValueError(f"{self.model.name} makes images of an unknown size: {shape}.")
+        self._check_range(find_range(self.model))
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -108,7 +106,7 @@ class ModelDiscriminator(_OfModel, Discriminator):
             image_shape = _read(shapes and shapes[0][1:], model, "image_shape=(64, 64, 3)")
         super().__init__(image_shape, _count_classes(num_classes, shapes, model), name)
         self.model = model
-        self.logit_range = _find_range(model)
+        self.logit_range = find_range(model)
         self.build_variables()
 
 
@@ -205,16 +203,3 @@ def _takes_two(model):
     parameters = inspect.signature(model.call).parameters.values()
     inputs = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
     return len([p for p in inputs if p.name not in ("training", "mask")]) > 1
-
-
-def _find_range(model):
-    """The range of the activation that a Sequential or functional model ends in, or None."""
-    layers = model.layers if isinstance(model, keras.Sequential) else []
-    for layer in reversed(getattr(model, "operations", layers)):
-        if isinstance(layer, keras.Model):
-            return _find_range(layer)
-        kind = type(layer).__name__
-        if kind not in _KEEPING:
-            activation = getattr(layer, "activation", None)
-            return _RANGES.get(getattr(activation, "__name__", kind).lower())
-    return None

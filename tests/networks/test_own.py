@@ -212,9 +212,25 @@ class _Nameless(_OfKeywords):
 def test_a_subclass_may_take_keywords_or_no_name():
     named = _OfKeywords(name="mine")
     assert named.get_config()["units"] == 16 and named.get_config()["name"] == "mine"
-    for generator, average in ((named, "mine_ema"), (_Nameless(), "_nameless")):
+    for generator, average in ((named, "mine_ema"), (_Nameless(), "__nameless")):
         gan = GAN(generator, _sequential_discriminator(), ema_decay=0.5)
         assert gan.generator_ema.name.startswith(average)
+
+
+class _Stated(Generator):
+    def __init__(self, activation):
+        super().__init__(6, SHAPE)
+        self.body = _sequential_generator(activation=activation, built=False)
+        self.build_variables()
+
+
+def test_a_range_that_is_not_that_of_the_last_activation_is_refused():
+    _Stated("tanh")
+    _Stated("relu")
+    with pytest.raises(ValueError, match=r"between 0 and 1, .*\(-1.0, 1.0\): say value_range ="):
+        _Stated("sigmoid")
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ModelGenerator(_sequential_generator(activation="sigmoid"), value_range=(-1, 1))
 
 
 class _Minimal(Generator):
