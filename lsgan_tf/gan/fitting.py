@@ -49,26 +49,24 @@ class FittingModel(SteppingModel):
         return self.sampling_generator(*arguments, training=training)
 
     def make_predict_function(self, force=False):
-        """Makes what `predict` calls: Keras' own, after a look at the labels."""
+        """Makes what `predict` calls: Keras' own, on labels that are checked and [N]."""
         if self.predict_function is None or force:
             super().make_predict_function(force=True)
             predict = self.predict_function
-
-            def check_and_predict(data):
-                for batch in data:
-                    self._check_labels(batch)
-                return predict(data)
-
-            self.predict_function = check_and_predict
+            self.predict_function = lambda data: predict([self._with_ids(batch) for batch in data])
         return self.predict_function
 
-    def _check_labels(self, batch):
+    def _with_ids(self, batch):
+        # Before the graph, in which labels of two forms, one after the other, have no rank.
         latents, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        parts = (*spread(latents, "latents"), labels)
-        classes = self.generator.num_classes
-        if classes and len(parts) > 1 and parts[1] is not None:
-            labels = tf.concat(self.distribute_strategy.experimental_local_results(parts[1]), 0)
-            batches.check(batches.prepare(((), labels), classes), classes, None)
+        parts = spread(latents, "latents") + (() if labels is None else (labels,))
+        classes, strategy = self.generator.num_classes, self.distribute_strategy
+        if not classes or len(parts) != 2:
+            return batch
+        ids = strategy.run(lambda part: batches.prepare(((), part), classes)[1], (parts[1],))
+        there = tf.concat(strategy.experimental_local_results(ids), 0)
+        batches.check(((), there), classes, None)
+        return ((parts[0], ids),)
 
     def predict_step(self, data):
         """Takes the labels of a data set of (latents, labels), too."""
