@@ -80,7 +80,19 @@ class Network(keras.Model):
         any_keyword = any(p.kind == p.VAR_KEYWORD for p in parameters)
         names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         names += [name for name in self._given if any_keyword and name not in names]
-        return {name: getattr(self, name) for name in names}
+        config = {name: getattr(self, name) for name in names}
+        policy = self.dtype_policy.name
+        return config if policy == "float32" else {**config, "dtype": policy}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the network under the dtype policy that it had; without one, under the present."""
+        config, before = dict(config), keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.pop("dtype", before))
+        try:
+            return super().from_config(config)
+        finally:
+            keras.config.set_dtype_policy(before)
 
     def twin(self, name: str) -> "Network":
         """Makes a second network of the same configuration."""
