@@ -3,12 +3,25 @@
 import keras
 import tensorflow as tf
 
+from lsgan_tf.utils.errors import innermost_cause
+
 
 def copy(network: keras.Model) -> keras.Model:
-    """Returns a second network of the same configuration and weights, which does not train."""
-    twin = type(network).from_config({**network.get_config(), "name": f"{network.name}_ema"})
-    twin.ensure_built()
-    twin.set_weights(network.get_weights())
+    """Returns a second network of the same configuration and weights, which does not train.
+
+    Raises:
+        ValueError: the configuration does not suffice to make it again.
+    """
+    try:
+        twin = network.twin(f"{network.name}_ema")
+        twin.ensure_built()
+        twin.set_weights(network.get_weights())
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The average of ema_decay is a copy of {network.name}, and {type(network).__name__} "
+            f"could not be made again: {innermost_cause(error)} Keep the constructor's arguments "
+            "as attributes, or write `get_config` and `from_config`; or leave out ema_decay."
+        ) from error
     twin.trainable = False
     return twin
 

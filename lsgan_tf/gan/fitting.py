@@ -25,13 +25,13 @@ class FittingModel(SteppingModel):
     TEST_METRICS = ("d_loss", "g_loss", "d_real", "d_fake")
 
     def call(self, latents, labels=None, training=False):
-        """Latents [N, latent_dim] (and labels [N]) -> `sampling_generator`'s examples [N, ...].
+        """Latents [N, latent_dim] (and labels) -> `sampling_generator`'s examples [N, ...].
 
         Both may come as one argument, as `predict` takes them: [latents, labels], or a dictionary
-        of these names.
+        of these names. Labels are what `fit` takes.
 
         Raises:
-            ValueError: if labels are missing, or if there are some that the generator cannot take.
+            ValueError: if labels are missing, of no class, or not taken by the generator.
         """
         arguments = spread(latents, "latents") + (() if labels is None else (labels,))
         classes = self.generator.num_classes
@@ -41,7 +41,31 @@ class FittingModel(SteppingModel):
                 if classes
                 else "This GAN takes latents alone: its generator was made without num_classes."
             )
+        if classes:
+            arguments = batches.prepare(arguments, classes)
+            if tf.executing_eagerly():
+                batches.check(arguments, classes, None)
         return self.sampling_generator(*arguments, training=training)
+
+    def make_predict_function(self, force=False):
+        """Makes what `predict` calls: Keras' own, on labels that are checked and [N]."""
+        if self.predict_function is None or force:
+            super().make_predict_function(force=True)
+            predict = self.predict_function
+            self.predict_function = lambda data: predict([self._with_ids(batch) for batch in data])
+        return self.predict_function
+
+    def _with_ids(self, batch):
+        # Before the graph, in which labels of two forms, one after the other, have no rank.
+        latents, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        parts = spread(latents, "latents") + (() if labels is None else (labels,))
+        classes, strategy = self.generator.num_classes, self.distribute_strategy
+        if not classes or len(parts) != 2:
+            return batch
+        ids = strategy.run(lambda part: batches.prepare(((), part), classes)[1], (parts[1],))
+        there = tf.concat(strategy.experimental_local_results(ids), 0)
+        batches.check(((), there), classes, None)
+        return ((parts[0], ids),)
 
     def predict_step(self, data):
         """Takes the labels of a data set of (latents, labels), too."""

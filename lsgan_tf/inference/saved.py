@@ -9,7 +9,7 @@ import keras
 import lsgan_tf.gan.model
 import lsgan_tf.networks  # noqa: F401
 from lsgan_tf.inference import load as of_run
-from lsgan_tf.utils.errors import UserError, first_line
+from lsgan_tf.utils.errors import UserError, innermost_cause
 
 
 def load(path: str, *, checkpoint: str = "latest", weights: str = "auto") -> keras.Model:
@@ -34,6 +34,7 @@ def load(path: str, *, checkpoint: str = "latest", weights: str = "auto") -> ker
         return keras.saving.load_model(path)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path} cannot be loaded: {first_line(error)} If it holds classes of your own, import "
-            "them first; they must be registered with keras.saving.register_keras_serializable."
+            f"{path} cannot be loaded: {innermost_cause(error)} If it holds classes of your own, "
+            "import them first; they must be registered with "
+            "keras.saving.register_keras_serializable."
         ) from error

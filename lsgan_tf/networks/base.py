@@ -11,6 +11,8 @@ from lsgan_tf.networks import normalization
 from lsgan_tf.networks.layers import STDDEV, LabelMap, concatenate_label
 
 LABELS = "labels"
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of an activation
+_KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
 
 
 def spread(inputs, what: str) -> tuple:
@@ -30,6 +32,19 @@ def spread(inputs, what: str) -> tuple:
             )
         return tuple(inputs[name] for name in (what, LABELS) if name in inputs)
     return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+
+
+def find_range(model):
+    """The range of the activation that a Sequential or functional model ends in, or None."""
+    layers = model.layers if isinstance(model, keras.Sequential) else []
+    for layer in reversed(getattr(model, "operations", layers)):
+        if isinstance(layer, keras.Model):
+            return find_range(layer)
+        kind = type(layer).__name__
+        if kind not in _KEEPING:
+            activation = getattr(layer, "activation", None)
+            return _RANGES.get(getattr(activation, "__name__", kind).lower())
+    return None
 
 
 class Network(keras.Model):
@@ -55,8 +70,36 @@ class Network(keras.Model):
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
 
+    def __new__(cls, *args, **kwargs):
+        network = super().__new__(cls)
+        vars(network)["_given"] = kwargs  # past Keras, which would track it
+        return network
+
     def get_config(self):
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        parameters = inspect.signature(type(self)).parameters.values()
+        any_keyword = any(p.kind == p.VAR_KEYWORD for p in parameters)
+        names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        names += [name for name in self._given if any_keyword and name not in names]
+        config = {name: getattr(self, name) for name in names}
+        policy = self.dtype_policy.name
+        return config if policy == "float32" else {**config, "dtype": policy}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the network under the dtype policy that it had; without one, under the present."""
+        config, before = dict(config), keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.pop("dtype", before))
+        try:
+            return super().from_config(config)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def twin(self, name: str) -> "Network":
+        """Makes a second network of the same configuration."""
+        config = self.get_config()
+        parameters = inspect.signature(type(self)).parameters.values()
+        takes_name = any(p.name == "name" or p.kind == p.VAR_KEYWORD for p in parameters)
+        return type(self).from_config({**config, "name": name} if takes_name else config)
 
     def __call__(self, *args, **kwargs):
         if args:
@@ -134,6 +177,15 @@ class Generator(Network):
             raise ValueError(
                 f"{type(self).__name__} says image_shape {self.image_shape}, and makes images of "
                 f"{tuple(shape[1:])}."
+            )
+        if type(self).call in (Generator.call, LabelledGenerator.call):
+            self._check_range(find_range(self.body))
+
+    def _check_range(self, found):
+        if found not in (None, tuple(self.value_range)):
+            raise ValueError(
+                f"{self.name} ends in an activation between {found[0]:g} and {found[1]:g}, and its "
+                f"value_range is {tuple(self.value_range)}: say value_range = {found}."
             )
 
     def call(self, latents, training=False):

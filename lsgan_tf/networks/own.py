@@ -1,14 +1,13 @@
 """Any Keras model as a generator or a discriminator, and two networks as a pair."""
 
 import inspect
+import types
 
 import keras
 from keras import ops
 
-from lsgan_tf.networks.base import Discriminator, Generator
-
-_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of an activation
-_KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
+from lsgan_tf.networks.base import Discriminator, Generator, find_range
+from lsgan_tf.networks.normalization import flatten_layers
 
 
 class _OfModel:
@@ -29,7 +28,15 @@ class _OfModel:
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})
+        model = config["model"]
+        if isinstance(model, dict):
+            model = keras.saving.deserialize_keras_object(model)
+        return super().from_config({**config, "model": model})
+
+    def twin(self, name):
+        return type(self).from_config(
+            {**self.get_config(), "model": _copy(self.model), "name": name}
+        )
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -63,7 +70,7 @@ class ModelGenerator(_OfModel, Generator):
         if latent_dim is None:
             latent_dim = _read(shapes and shapes[0][-1], model, "latent_dim=100")
         if value_range is None:
-            value_range = _read(_find_range(model), model, "value_range=(-1, 1)")
+            value_range = _read(find_range(model), model, "value_range=(-1, 1)")
         super().__init__(latent_dim, (), _count_classes(num_classes, shapes, model), name)
         self.model = model
         self.value_range = tuple(value_range)
@@ -74,6 +81,7 @@ class ModelGenerator(_OfModel, Generator):
         self.image_shape = tuple(shape[1:])
         if None in self.image_shape:
             raise ValueError(f"{self.model.name} makes images of an unknown size: {shape}.")
+        self._check_range(find_range(self.model))
 
 
 @keras.saving.register_keras_serializable("lsgan_tf")
@@ -98,7 +106,7 @@ class ModelDiscriminator(_OfModel, Discriminator):
             image_shape = _read(shapes and shapes[0][1:], model, "image_shape=(64, 64, 3)")
         super().__init__(image_shape, _count_classes(num_classes, shapes, model), name)
         self.model = model
-        self.logit_range = _find_range(model)
+        self.logit_range = find_range(model)
         self.build_variables()
 
 
@@ -133,6 +141,27 @@ def make_pair(generator: keras.Model, discriminator: keras.Model) -> tuple:
         if of_g != of_d:
             raise ValueError(f"The generator's {trait} is {of_g}, the discriminator's is {of_d}.")
     return generator, discriminator
+
+
+def _copy(model):
+    """A model of the same configuration, whose classes need not be registered."""
+    layers = flatten_layers(model)
+    for layer in layers:
+        arguments = inspect.signature(type(layer)).parameters.keys()
+        if (
+            isinstance(layer, keras.Model)
+            and type(layer).get_config is keras.Model.get_config  # of defaults, not of arguments
+            and arguments - {"args", "kwargs", "name", "trainable", "dtype"}
+        ):
+            raise ValueError(f"{type(layer).__name__} takes arguments and has no `get_config`.")
+    own = {}
+    for thing in (thing for layer in layers for thing in (layer, *vars(layer).values())):
+        maker = thing if isinstance(thing, types.FunctionType) else type(thing)
+        known = f"{maker.__module__}.".startswith(("builtins.", "keras."))
+        if not known and (maker is thing or hasattr(maker, "get_config")):
+            own[keras.saving.get_registered_name(maker)] = maker
+    config = keras.saving.serialize_keras_object(model)
+    return keras.saving.deserialize_keras_object(config, own, safe_mode=False)
 
 
 def _input_shapes(model):
@@ -174,16 +203,3 @@ def _takes_two(model):
     parameters = inspect.signature(model.call).parameters.values()
     inputs = [p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
     return len([p for p in inputs if p.name not in ("training", "mask")]) > 1
-
-
-def _find_range(model):
-    """The range of the activation that a Sequential or functional model ends in, or None."""
-    layers = model.layers if isinstance(model, keras.Sequential) else []
-    for layer in reversed(getattr(model, "operations", layers)):
-        if isinstance(layer, keras.Model):
-            return _find_range(layer)
-        kind = type(layer).__name__
-        if kind not in _KEEPING:
-            activation = getattr(layer, "activation", None)
-            return _RANGES.get(getattr(activation, "__name__", kind).lower())
-    return None

@@ -43,6 +43,15 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip()
 
 
+def innermost_cause(error: Exception) -> str:
+    """What an error of Keras is about, a sentence, without the configurations around it."""
+    cause = str(error).rpartition("Exception encountered: ")[2]
+    for rest in ("Full object config:", "Make sure custom classes"):
+        cause = cause.partition(rest)[0]
+    cause = " ".join(cause.strip().split("\n\n")[0].split()) or type(error).__name__
+    return f"{cause.removesuffix('.')}."
+
+
 def printable(text: str) -> str:
     """The text with control characters, except newlines, as escapes.
 

@@ -55,6 +55,24 @@ def test_predict_takes_latents_and_labels(labelled, inputs):
         np.testing.assert_allclose(labelled.predict_on_batch(structure), images, atol=1e-5)
 
 
+@pytest.mark.parametrize("form", [lambda ids: ids[:, None], lambda ids: np.eye(3)[ids]])
+def test_labels_have_the_forms_that_fit_takes(labelled, form):
+    images = labelled(Z, LABELS).numpy()
+    labels = form(LABELS)
+    np.testing.assert_allclose(labelled(Z, labels).numpy(), images, atol=1e-5)
+    for inputs in ([Z, labels], _slices(Z, labels)):
+        np.testing.assert_allclose(labelled.predict(inputs, verbose=0), images, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [LABELS + 3, LABELS - 1])
+def test_labels_of_no_class_are_refused(labelled, wrong):
+    with pytest.raises(ValueError, match="The labels of a batch lie between .*has 3 classes"):
+        labelled(Z, wrong)
+    for inputs in ([Z, wrong], {"latents": Z, "labels": wrong}, _slices(Z, wrong)):
+        with pytest.raises(ValueError, match="The labels of a batch lie between .*has 3 classes"):
+            labelled.predict(inputs, verbose=0)
+
+
 def test_a_discriminator_takes_images_and_labels(labelled):
     images = labelled(Z, LABELS).numpy()
     logits = labelled.discriminator(images, LABELS).numpy()

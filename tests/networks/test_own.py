@@ -144,6 +144,95 @@ def test_bounded_logits_go_with_targets_within():
             GAN(_sequential_generator(), sigmoid, objective)
 
 
+class _Scale(layers.Layer):
+    """Is not registered, and has an argument."""
+
+    def __init__(self, by=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.by = by
+
+    def call(self, inputs):
+        return inputs * self.by
+
+    def get_config(self):
+        return {**super().get_config(), "by": self.by}
+
+
+def _halve(inputs):
+    return inputs / 2
+
+
+class _Forgetful(keras.Model):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def call(self, inputs):
+        return inputs * self.by
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda: _Scale(3.0),
+        lambda: keras.Sequential([layers.Dense(4), _Scale(3.0)]),
+        lambda: layers.Dense(4, activation=_halve),
+        lambda: layers.Lambda(lambda inputs: inputs / 2),
+    ],
+    ids=["layer", "within a model", "function", "lambda"],
+)
+def test_an_average_needs_no_registered_classes(first):
+    inputs = keras.Input((6,))
+    generator = keras.Model(inputs, _sequential_generator(built=False)(first()(inputs)))
+    gan = GAN(generator, _sequential_discriminator(), ema_decay=0.5)
+    z = np.random.default_rng(1).uniform(-1, 1, (3, 6)).astype(np.float32)
+    np.testing.assert_array_equal(gan.generator_ema(z), gan.generator(z))
+
+
+def test_a_model_that_would_lose_its_arguments_has_no_average():
+    inputs = keras.Input((6,))
+    generator = keras.Model(inputs, _sequential_generator(built=False)(_Forgetful(3.0)(inputs)))
+    with pytest.raises(ValueError, match=r"ema_decay .* _Forgetful .*`get_config`.*leave out"):
+        GAN(generator, _sequential_discriminator(), ema_decay=0.5)
+
+
+class _OfKeywords(Generator):
+    def __init__(self, units=16, **kwargs):
+        super().__init__(6, SHAPE, **kwargs)
+        self.units = units
+        self.body = _sequential_generator(_Scale(), built=False)
+        self.build_variables()
+
+
+class _Nameless(_OfKeywords):
+    def __init__(self):
+        super().__init__(units=16)
+
+
+def test_a_subclass_may_take_keywords_or_no_name():
+    named = _OfKeywords(name="mine")
+    assert named.get_config()["units"] == 16 and named.get_config()["name"] == "mine"
+    for generator, average in ((named, "mine_ema"), (_Nameless(), "__nameless")):
+        gan = GAN(generator, _sequential_discriminator(), ema_decay=0.5)
+        assert gan.generator_ema.name.startswith(average)
+
+
+class _Stated(Generator):
+    def __init__(self, activation):
+        super().__init__(6, SHAPE)
+        self.body = _sequential_generator(activation=activation, built=False)
+        self.build_variables()
+
+
+def test_a_range_that_is_not_that_of_the_last_activation_is_refused():
+    _Stated("tanh")
+    _Stated("relu")
+    with pytest.raises(ValueError, match=r"between 0 and 1, .*\(-1.0, 1.0\): say value_range ="):
+        _Stated("sigmoid")
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ModelGenerator(_sequential_generator(activation="sigmoid"), value_range=(-1, 1))
+
+
 class _Minimal(Generator):
     """Forgets `build_variables`, and says a size."""
 
