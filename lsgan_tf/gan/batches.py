@@ -135,14 +135,19 @@ def prepare(batch, generator):
         ValueError: if the images have another shape than the generator's.
     """
     examples, labels = split_batch(batch, generator.num_classes)
-    labels = [_to_ids(tf.convert_to_tensor(part), generator.num_classes) for part in labels]
+    labels = [to_ids(tf.convert_to_tensor(part), generator.num_classes) for part in labels]
     examples, shape = tf.cast(examples, keras.config.floatx()), generator.image_shape
     if not examples.shape.is_compatible_with([None, *shape]):
         raise _of_other_shape(examples.shape, shape)
     return join((tf.ensure_shape(examples, [None, *shape]), *labels))
 
 
-def _to_ids(labels, num_classes):
+def to_ids(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """int32 labels [N] of such as are [N], [N, 1], or one-hot.
+
+    Raises:
+        ValueError: if they have another shape.
+    """
     if len(labels.shape) == 2 and labels.shape[1] == num_classes > 1:
         labels = tf.argmax(labels, axis=1)
     if len(labels.shape) > 1 and labels.shape[1] != 1:
@@ -211,9 +216,14 @@ def check(batch, generator) -> None:
         if not inside:
             raise _outside(float(low), float(high), generator.value_range)
     for part in labels:
-        low, high, inside = _measure_labels(part, generator.num_classes)
-        if not inside:
-            raise _of_no_class(int(low), int(high), generator.num_classes)
+        check_ids(part, generator.num_classes)
+
+
+def check_ids(labels: tf.Tensor, num_classes: int) -> None:
+    """ValueError unless labels [N] that are there already are from 0 to `num_classes` - 1."""
+    low, high, inside = _measure_labels(labels, num_classes)
+    if not inside:
+        raise _of_no_class(int(low), int(high), num_classes)
 
 
 def explain(error: tf.errors.InvalidArgumentError, generator) -> Exception:

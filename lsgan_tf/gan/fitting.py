@@ -42,9 +42,10 @@ class FittingModel(SteppingModel):
                 else "This GAN takes latents alone: its generator was made without num_classes."
             )
         if classes:
-            arguments = batches.prepare(arguments, classes)
+            z, labels = arguments
+            arguments = z, batches.to_ids(tf.convert_to_tensor(labels), classes)
             if tf.executing_eagerly():
-                batches.check(arguments, classes, None)
+                batches.check_ids(arguments[1], classes)
         return self.sampling_generator(*arguments, training=training)
 
     def make_predict_function(self, force=False):
@@ -62,9 +63,10 @@ class FittingModel(SteppingModel):
         classes, strategy = self.generator.num_classes, self.distribute_strategy
         if not classes or len(parts) != 2:
             return batch
-        ids = strategy.run(lambda part: batches.prepare(((), part), classes)[1], (parts[1],))
-        there = tf.concat(strategy.experimental_local_results(ids), 0)
-        batches.check(((), there), classes, None)
+        ids = strategy.run(
+            lambda part: batches.to_ids(tf.convert_to_tensor(part), classes), (parts[1],)
+        )
+        batches.check_ids(tf.concat(strategy.experimental_local_results(ids), 0), classes)
         return ((parts[0], ids),)
 
     def predict_step(self, data):
