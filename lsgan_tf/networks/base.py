@@ -182,7 +182,7 @@ class Generator(Network):
             self._check_range(find_range(self.body))
 
     def _check_range(self, found):
-        if found not in (None, tuple(self.value_range)):
+        if None not in (found, self.value_range) and found != tuple(self.value_range):
             raise ValueError(
                 f"{self.name} ends in an activation between {found[0]:g} and {found[1]:g}, and its "
                 f"value_range is {tuple(self.value_range)}: say value_range = {found}."
