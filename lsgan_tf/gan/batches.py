@@ -135,19 +135,20 @@ def prepare(batch, generator):
         ValueError: if the images have another shape than the generator's.
     """
     examples, labels = split_batch(batch, generator.num_classes)
-    labels = [to_ids(tf.convert_to_tensor(part), generator.num_classes) for part in labels]
+    labels = [to_ids(part, generator.num_classes) for part in labels]
     examples, shape = tf.cast(examples, keras.config.floatx()), generator.image_shape
     if not examples.shape.is_compatible_with([None, *shape]):
         raise _of_other_shape(examples.shape, shape)
     return join((tf.ensure_shape(examples, [None, *shape]), *labels))
 
 
-def to_ids(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+def to_ids(labels, num_classes: int) -> tf.Tensor:
     """int32 labels [N] of such as are [N], [N, 1], or one-hot.
 
     Raises:
         ValueError: if they have another shape.
     """
+    labels = tf.convert_to_tensor(labels)
     if len(labels.shape) == 2 and labels.shape[1] == num_classes > 1:
         labels = tf.argmax(labels, axis=1)
     if len(labels.shape) > 1 and labels.shape[1] != 1:

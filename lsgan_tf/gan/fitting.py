@@ -43,7 +43,7 @@ class FittingModel(SteppingModel):
             )
         if classes:
             z, labels = arguments
-            arguments = z, batches.to_ids(tf.convert_to_tensor(labels), classes)
+            arguments = z, batches.to_ids(labels, classes)
             if tf.executing_eagerly():
                 batches.check_ids(arguments[1], classes)
         return self.sampling_generator(*arguments, training=training)
@@ -63,9 +63,7 @@ class FittingModel(SteppingModel):
         classes, strategy = self.generator.num_classes, self.distribute_strategy
         if not classes or len(parts) != 2:
             return batch
-        ids = strategy.run(
-            lambda part: batches.to_ids(tf.convert_to_tensor(part), classes), (parts[1],)
-        )
+        ids = strategy.run(lambda part: batches.to_ids(part, classes), (parts[1],))
         batches.check_ids(tf.concat(strategy.experimental_local_results(ids), 0), classes)
         return ((parts[0], ids),)
 

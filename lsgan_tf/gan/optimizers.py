@@ -12,6 +12,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from lsgan_tf.networks.normalization import flatten_layers
 from lsgan_tf.utils.settings import check_learning_rate_schedule
 
 
@@ -195,7 +196,7 @@ class RMSProp(_KernelOptimizer, keras.optimizers.RMSprop):
 
 def computes_in_half(*networks: keras.Model) -> bool:
     """Whether a layer of the networks computes in float16, where small gradients vanish."""
-    layers = [layer for network in networks for layer in network._flatten_layers()]
+    layers = (layer for network in networks for layer in flatten_layers(network))
     return any(layer.compute_dtype == "float16" for layer in layers)
 
 
