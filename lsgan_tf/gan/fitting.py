@@ -4,6 +4,7 @@ Keras 3.15's own `fit` crashes on several replicas with `steps_per_execution` ab
 several workers always (keras#19246, keras#20585). So the functions that it calls are made here.
 """
 
+import functools
 import types
 
 import keras
@@ -162,7 +163,7 @@ class FittingModel(SteppingModel):
         """Makes what `fit` calls: `steps_per_execution` steps, or what is left of the data."""
         if self.train_function is None or force:
             self._compiled_steps = None
-            on_batch = self.on_replicas(self.train_step)
+            on_batch = self.make_step()
 
             def train(data):
                 if not isinstance(data, types.GeneratorType):
@@ -186,12 +187,13 @@ class FittingModel(SteppingModel):
     def make_test_function(self, force=False):
         """Makes what `evaluate` calls: the same, of steps that measure."""
         if self.test_function is None or force:
-            on_batch = self.on_replicas(self.test_step)
-            on_next = self.in_graph(lambda iterator: on_batch(take_next(iterator)))
+            on_replicas = functools.partial(self.distribute_strategy.run, self.test_step)
+            on_batch = self.in_graph(on_replicas)
+            on_next = self.in_graph(lambda iterator: on_replicas((take_next(iterator),)))
 
             def test(data):
                 if isinstance(data, types.GeneratorType):
-                    on_batch(*self._divide(next(data)))
+                    on_batch(self._divide(next(data)))
                 else:
                     self._test_steps(data, on_next)
                 results = self.get_metrics_result()

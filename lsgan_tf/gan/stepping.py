@@ -69,8 +69,8 @@ class SteppingModel(keras.Model):
             # Here, since an error inside the graph comes with TensorFlow's own lines around it.
             for batch in self._list_batches(iterator.element_spec):
                 split_batch(batch, self.generator.num_classes)
-            if self._is_eager or type(self).train_step is not type(self)._own_step:
-                run = functools.partial(self._run_singly, self.on_replicas(self.train_step))
+            if self._is_eager or self._logs_itself:
+                run = functools.partial(self._run_singly, self.make_step())
                 self._compiled_steps = run
             else:  # Without AutoGraph, which takes a second to convert what the step calls.
                 self._compiled_steps = tf.function(self._loop, autograph=False)
@@ -80,19 +80,22 @@ class SteppingModel(keras.Model):
     def _is_eager(self):
         return self.run_eagerly or tf.config.functions_run_eagerly()
 
+    @property
+    def _logs_itself(self):
+        return type(self).train_step is not type(self)._own_step
+
     def in_graph(self, function):
         """The function as a graph, unless the model runs eagerly."""
         if self._is_eager:
             return function
         return tf.function(function, autograph=False, reduce_retracing=True)
 
-    def on_replicas(self, step):
-        """A function of a step's arguments that takes it on all replicas and returns its logs."""
-        own = step == self.train_step and type(self).train_step is not type(self)._own_step
+    def make_step(self):
+        """A function of a step's batches that takes it on all replicas and returns its logs."""
 
         def run(*batches):
-            returned = self.distribute_strategy.run(step, batches)
-            if not own:
+            returned = self.distribute_strategy.run(self.train_step, batches)
+            if not self._logs_itself:
                 return self.get_metrics_result()
             mean = functools.partial(self.distribute_strategy.reduce, "MEAN", axis=None)
             return {name: mean(value) for name, value in returned.items()}
