@@ -184,8 +184,18 @@ class Extractor:
             ) from error
 
 
+@contextlib.contextmanager
 def _precision(dtype):
-    """Lets TensorFlow's optimizer put what is called within into bfloat16."""
+    """Computes what is called within in float32, or lets TensorFlow put it into bfloat16."""
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
     if dtype == "float32":
-        return contextlib.nullcontext()
-    return graphs.optimizer_option("auto_mixed_precision_onednn_bfloat16", True)
+        # GPUs round the factors of float32 products to 10 bits unless they are told not to.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        option = contextlib.nullcontext()
+    else:
+        option = graphs.optimizer_option("auto_mixed_precision_onednn_bfloat16", True)
+    try:
+        with option:
+            yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)

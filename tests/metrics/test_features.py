@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf.metrics import measurements, pretrained
-from lsgan_tf.metrics.extractor import Extractor, sha256_of
+from lsgan_tf.metrics.extractor import Extractor, FeatureNetwork, sha256_of
 from lsgan_tf.metrics.features import Choice
 from lsgan_tf.utils.errors import UserError
 from tests import feature_networks
@@ -61,6 +61,18 @@ def test_images_of_another_size_are_resized(grey_file):
     large = IMAGES.repeat(2, axis=1).repeat(2, axis=2)
     assert "8x8" in extractor.network.resize
     assert extractor(large).features.shape == (23, 3)
+
+
+def test_features_are_of_float32_also_where_steps_are_of_less():
+    def forward(images):
+        allowed = tf.config.experimental.tensor_float_32_execution_enabled
+        seen = tf.numpy_function(lambda: np.float32(allowed()), [], tf.float32)
+        return tf.fill((images.shape[0], 1), seen), None
+
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
+    extractor = Extractor(FeatureNetwork("flag", "", "", 3, forward), (8, 8, 3))
+    assert not extractor(COLOUR).features.any()
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_bfloat16_stays_where_it_was_asked_for(tmp_path):
