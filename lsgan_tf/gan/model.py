@@ -152,13 +152,14 @@ class GAN(FittingModel):
         """Sets the two optimizers, which must be two objects or Keras' names; `Adam()` by default.
 
         Other arguments go to `keras.Model.compile`, for example `steps_per_execution`. XLA is
-        off unless `jit_compile=True`, which goes with one replica and draws other latents for the
-        same seed. Where a network computes in float16, each optimizer that is no
-        `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
+        off unless `jit_compile=True`, which goes with one device, without `MirroredStrategy`, and
+        draws other latents for the same seed. Where a network computes in float16, each optimizer
+        that is no `LossScaleOptimizer` comes into one, unless `auto_scale_loss=False`.
 
         Raises:
-            ValueError: for one object twice, `use_ema`, `jit_compile` on several replicas, or what
-                a GAN has no use for: `loss`, `metrics` and their weights.
+            ValueError: for one object twice, `use_ema`, `jit_compile` under `MirroredStrategy` or
+                on several replicas, or what a GAN has no use for: `loss`, `metrics` and their
+                weights.
         """
         arguments.check_compile(kwargs)
         networks = self.generator, self.discriminator

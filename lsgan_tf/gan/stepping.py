@@ -21,8 +21,13 @@ class SteppingModel(keras.Model):
     def compile(self, **kwargs):
         """`keras.Model.compile`, but that XLA is off unless `jit_compile=True`."""
         kwargs.setdefault("jit_compile", False)
-        if kwargs["jit_compile"] and self.distribute_strategy.num_replicas_in_sync > 1:
-            raise ValueError("XLA cannot compile a step that several replicas take together.")
+        strategy = self.distribute_strategy
+        mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
+        if kwargs["jit_compile"] and (mirrored or strategy.num_replicas_in_sync > 1):
+            raise ValueError(
+                "XLA cannot compile a step that replicas take together. On one device take "
+                "tf.distribute.OneDeviceStrategy, or none, in place of MirroredStrategy."
+            )
         super().compile(**kwargs)
         self._compiled_steps = None  # a graph of former optimizers would go on training with them
 

@@ -52,11 +52,11 @@ def local_strategy(logical_devices: int = 1, *, one_device: bool = False) -> tf.
         one_device: take the first device alone.
 
     Raises:
-        UserError: TensorFlow has started with fewer logical devices.
+        UserError: TensorFlow has started with fewer logical devices, or computes on a GPU.
     """
     _split_cpu(logical_devices)
     devices = _devices(logical_devices)
-    if one_device:
+    if one_device or len(devices) == 1:  # on one GPU XLA cannot compile what MirroredStrategy runs
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices, _reduction(devices))
 
@@ -163,6 +163,11 @@ def _split_cpu(count):
 def _devices(logical_devices):
     """The names of all GPUs, or of the logical CPUs where there is none."""
     gpus = tf.config.list_logical_devices("GPU")
+    if gpus and logical_devices > 1:
+        raise UserError(
+            f"--logical_devices={logical_devices} splits the CPU, and this machine has a GPU. "
+            "Leave it out, or hide the GPU: CUDA_VISIBLE_DEVICES=-1."
+        )
     chosen = gpus or tf.config.list_logical_devices("CPU")[:logical_devices]
     return [device.name for device in chosen]
 

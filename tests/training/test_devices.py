@@ -24,6 +24,14 @@ def test_replicas_of_each_distribution():
     assert isinstance(workers, Alone)
 
 
+def test_replicas_of_the_cpu_beside_a_gpu_are_told(monkeypatch):
+    listed = tf.config.list_logical_devices()
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: listed)
+    with pytest.raises(UserError, match="--logical_devices=2 splits the CPU, .*=-1"):
+        devices.local_strategy(2)
+    assert devices.local_strategy().num_replicas_in_sync == len(listed)
+
+
 def test_what_rounds_sums_is_named(monkeypatch):
     default = devices.numerics()
     assert default["threads"] == str(len(os.sched_getaffinity(0)))
@@ -65,6 +73,8 @@ def test_several_workers_are_for_training():
 
 
 def test_xla_is_for_one_replica():
+    alone = devices.strategy(Config(batch_size=12, jit_compile=True))
+    assert not isinstance(alone, tf.distribute.MirroredStrategy)  # XLA fails in it on a GPU
     config = Config(batch_size=12, logical_devices=2, jit_compile=True)
     with pytest.raises(UserError, match="--jit_compile goes with one replica, and there are 2"):
         devices.strategy(config)
