@@ -68,12 +68,6 @@ class FittingModel(SteppingModel):
         batches.check_ids(tf.concat(strategy.experimental_local_results(ids), 0), classes)
         return ((parts[0], ids),)
 
-    def predict_step(self, data):
-        """Takes the labels of a data set of (latents, labels), too."""
-        latents, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        apart = self.generator.num_classes and not isinstance(latents, (tuple, list, dict))
-        return self(latents, labels if apart else None, training=False)
-
     def export(self, *args, **kwargs):
         """`keras.Model.export` of `sampling_generator`: latents (and labels) -> examples."""
         self.sampling_generator.export(*args, **kwargs)
