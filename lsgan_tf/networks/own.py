@@ -146,6 +146,14 @@ def make_pair(generator: keras.Model, discriminator: keras.Model) -> tuple:
 def _copy(model):
     """A model of the same configuration, whose classes need not be registered."""
     layers = flatten_layers(model)
+    _check_configurations(layers)
+    own = {keras.saving.get_registered_name(maker): maker for maker in _own_makers(layers)}
+    config = keras.saving.serialize_keras_object(model)
+    return keras.saving.deserialize_keras_object(config, own, safe_mode=False)
+
+
+def _check_configurations(layers):
+    """ValueError for a model whose configuration would lack the arguments it was made with."""
     for layer in layers:
         arguments = inspect.signature(type(layer)).parameters.keys()
         if (
@@ -154,14 +162,15 @@ def _copy(model):
             and arguments - {"args", "kwargs", "name", "trainable", "dtype"}
         ):
             raise ValueError(f"{type(layer).__name__} takes arguments and has no `get_config`.")
-    own = {}
+
+
+def _own_makers(layers):
+    """The classes and functions, not of Keras, of layers and of what they hold."""
     for thing in (thing for layer in layers for thing in (layer, *vars(layer).values())):
         maker = thing if isinstance(thing, types.FunctionType) else type(thing)
         known = f"{maker.__module__}.".startswith(("builtins.", "keras."))
         if not known and (maker is thing or hasattr(maker, "get_config")):
-            own[keras.saving.get_registered_name(maker)] = maker
-    config = keras.saving.serialize_keras_object(model)
-    return keras.saving.deserialize_keras_object(config, own, safe_mode=False)
+            yield maker
 
 
 def _input_shapes(model):
