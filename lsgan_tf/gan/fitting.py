@@ -34,7 +34,7 @@ class FittingModel(SteppingModel):
         Raises:
             ValueError: if labels are missing, of no class, or not taken by the generator.
         """
-        arguments = spread(latents, "latents") + (() if labels is None else (labels,))
+        arguments = spread(latents, "latents", labels)
         classes = self.generator.num_classes
         if len(arguments) != (2 if classes else 1):
             raise ValueError(
@@ -60,7 +60,7 @@ class FittingModel(SteppingModel):
     def _with_ids(self, batch):
         # Before the graph, in which labels of two forms, one after the other, have no rank.
         latents, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        parts = spread(latents, "latents") + (() if labels is None else (labels,))
+        parts = spread(latents, "latents", labels)
         classes, strategy = self.generator.num_classes, self.distribute_strategy
         if not classes or len(parts) != 2:
             return batch

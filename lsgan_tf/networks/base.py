@@ -15,23 +15,25 @@ _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of what comes out of a
 _KEEPING = ("Reshape", "Flatten", "Identity", "Permute", "Transpose")  # layers that keep the values
 
 
-def spread(inputs, what: str) -> tuple:
+def spread(inputs, what: str, labels=None) -> tuple:
     """The arguments of a network's call, from one structure, as `predict` hands it on.
 
     Args:
         inputs: an array; or (array, labels), or a dictionary of both.
         what: the key of the array, "latents" or "images".
+        labels: if they come apart.
 
     Raises:
         ValueError: a dictionary has other keys.
     """
+    apart = () if labels is None else (labels,)
     if isinstance(inputs, dict):
         if not {what} <= inputs.keys() <= {what, LABELS}:
             raise ValueError(
                 f"Inputs with the keys {sorted(inputs)}; give {what!r}, and {LABELS!r} beside them."
             )
-        return tuple(inputs[name] for name in (what, LABELS) if name in inputs)
-    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+        return *(inputs[name] for name in (what, LABELS) if name in inputs), *apart
+    return *(inputs if isinstance(inputs, (tuple, list)) else (inputs,)), *apart
 
 
 def find_range(model):

@@ -103,10 +103,7 @@ def spread(
         strategy: the strategy.
         make_slices: makes a worker's data set of slices, one for each of its replicas in turn.
     """
-    one_of_this_process = isinstance(
-        strategy, (tf.distribute.MirroredStrategy, tf.distribute.OneDeviceStrategy)
-    )
-    if one_of_this_process and strategy.num_replicas_in_sync == 1:
+    if isinstance(strategy, tf.distribute.OneDeviceStrategy):
         (device,) = strategy.extended.worker_devices
         if "CPU" in device:  # nothing to copy: a distributed data set takes 4 % of a step
             return make_slices(tf.distribute.InputContext())
