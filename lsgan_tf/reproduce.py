@@ -18,7 +18,7 @@ _CHECK = flags.DEFINE_string("check", "", "Run ROW/CELL-SEED again and compare."
 _REPORT = flags.DEFINE_boolean("report", False, "Write results.md and the figures beside the csv.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Where data sets and classifiers are.")
 _RUNS_DIR = flags.DEFINE_string("runs_dir", "runs/reproduce", "Where the runs are.")
-_RESULTS = flags.DEFINE_string("results", "docs/results.csv", "The csv of all finished runs.")
+_RESULTS = flags.DEFINE_string("results", "docs/results.csv", "The csv of finished runs.")
 
 
 def main():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from lsgan_tf.experiments import check, jobs, machine, processes, results, row, 
 from lsgan_tf.experiments.jobs import Places
 from lsgan_tf.experiments.processes import Stopped
 from lsgan_tf.runs.run_directory import Run
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 from tests import feature_networks
 from tests.commands import run_command
@@ -152,6 +154,39 @@ def test_a_damaged_csv_is_refused_before_anything_is_trained(places, rows):
     with pytest.raises(UserError, match="results.csv, line 1 must name the columns"):
         runner.run_row(row.read("tiny"), places, 1, 4)
     assert not places.runs_dir.exists()
+
+
+def test_a_row_that_is_whole_says_so_and_needs_no_data(places, rows, capsys):
+    results.append(places.results, [make_line(row="tiny", cell="light", steps=4)])
+    runner.run_row(row.read("tiny"), places._replace(data_dir=places.runs_dir), 1, 4)
+    out = capsys.readouterr().out
+    assert f"row tiny: all 1 runs of 4 steps are in {places.results}." in out
+    assert "--results=OTHER.csv begins a table of your own" in out
+
+
+def test_another_feature_network_than_of_the_runs_there_is_refused(places, rows, tmp_path):
+    (rows / "tiny.toml").write_text(
+        TINY
+        + """
+[also]
+features = "classifier"
+images = 20
+"""
+    )
+    places = places._replace(data_dir=shutil.copytree(places.data_dir, tmp_path / "data"))
+    means = files.sha256_of(places.data_dir / "features" / "means")
+    model = places.data_dir / "classifiers" / "small.keras"
+    model.parent.mkdir()
+    model.write_text("of this machine")
+    model.with_suffix(".json").write_text("{}")
+    protocol = {**PROTOCOL, "sha256": means, "also": {"sha256": "ab"}}
+    line = make_line(row="tiny", cell="light", steps=4, protocol=protocol)
+    results.append(places.results, [line])
+    with pytest.raises(UserError, match="tiny/light-0 in .* with features of sha256 ab;") as error:
+        runner.run_row(row.read("tiny"), places, 2, 4)
+    assert f"{model} is {files.sha256_of(model)}." in str(error.value)
+    assert "--results=OTHER.csv" in str(error.value)
+    assert not (places.runs_dir / "tiny" / "light-1").exists()
 
 
 def test_the_jobs_of_a_row(tmp_path):

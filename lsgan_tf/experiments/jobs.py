@@ -1,7 +1,6 @@
 """The runs of a row: their directories, and what is needed before they can start."""
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import filelock
 
 from lsgan_tf.datasets import manifest
-from lsgan_tf.experiments import processes
+from lsgan_tf.experiments import processes, results
 from lsgan_tf.experiments.row import CLASSIFIER, MIXTURE, Cell, Row
 from lsgan_tf.runs import json_lines
 from lsgan_tf.utils import files
@@ -106,7 +105,7 @@ def check_data(row: Row, data_dir: Path) -> None:
         )
     for protocol in (row.protocol, row.also):
         if protocol and protocol.features not in (CLASSIFIER, _INCEPTION):
-            path = data_dir / "features" / protocol.features
+            path = _network(row, protocol.features, data_dir)
             if not path.exists():
                 raise UserError(
                     f"row {row.name} is scored with the features of {path}, which is missing. Put "
@@ -119,13 +118,46 @@ def make_classifier(row: Row, data_dir: Path, log: Path, stop: StopRequest) -> N
     does."""
     if CLASSIFIER not in (of.features for of in (row.protocol, row.also) if of):
         return
-    path = data_dir / "classifiers" / f"{row.dataset}.keras"
+    path = _network(row, CLASSIFIER, data_dir)
     with _waiting(path.with_name(f".{row.dataset}.lock"), stop):
         if not path.with_suffix(".json").is_file():
             print(f"training the classifier of {row.dataset}: {path}", flush=True)
             arguments = [f"--dataset={row.dataset}", f"--data_dir={data_dir}"]
             arguments.append(f"--epochs={row.classifier_epochs}")
             processes.run("train_classifier", arguments, log, stop)
+
+
+def check_networks(row: Row, steps: int, places: Places) -> None:
+    """Checks that the feature networks here are those that scored the row's other runs.
+
+    Raises:
+        UserError: one is another, so that new scores would not compare.
+    """
+    for line in results.read(places.results):
+        if (line.row, line.steps) == (row.name, steps):
+            _check_networks_of(line, row, places)
+
+
+def _check_networks_of(line, row, places):
+    facts = [(row.protocol, line.protocol), (row.also, line.protocol.get("also", {}))]
+    for protocol, told in facts:
+        if protocol is None or protocol.features == _INCEPTION:
+            continue
+        path = _network(row, protocol.features, places.data_dir)
+        here, there = files.sha256_of(path), told.get("sha256")
+        if here != there:
+            raise UserError(
+                f"{line.run} in {places.results} was scored with features of sha256 {there}; "
+                f"{path} is {here}. Their scores do not compare: begin a table of your own with "
+                "--results=OTHER.csv, or put the network of the former runs there."
+            )
+
+
+def _network(row, features, data_dir):
+    """The file or folder of a feature network, but for one that is downloaded."""
+    if features == CLASSIFIER:
+        return data_dir / "classifiers" / f"{row.dataset}.keras"
+    return data_dir / "features" / features
 
 
 @contextlib.contextmanager
@@ -139,16 +171,6 @@ def _waiting(path, stop):
         if stop.received:
             raise processes.Stopped
         time.sleep(1)
-
-
-def digest(paths: Iterable[Path]) -> str:
-    """The sha256 of files, by name and content, in the order of their names."""
-    whole = hashlib.sha256()
-    for path in sorted(paths):
-        with open(path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.name} {content}\n".encode())
-    return whole.hexdigest()
 
 
 def write_json_lines(path: Path, records: Iterable[dict]) -> None:

@@ -4,7 +4,7 @@ import math
 import shlex
 
 from lsgan_tf import recipes
-from lsgan_tf.experiments import collapse, jobs, machine, processes, thinned_log
+from lsgan_tf.experiments import collapse, machine, processes, thinned_log
 from lsgan_tf.experiments.jobs import Job, Places
 from lsgan_tf.experiments.results import Line
 from lsgan_tf.experiments.row import CLASSIFIER, Protocol
@@ -174,7 +174,7 @@ def _tell(job, places, run, flags):
         collapsed_at=collapsed_at,
         last_scores={one.title: one.value for one in (*also.values(), *last.values())},
         protocol=_protocol(row, last[row.score], also.get(_ALSO)),
-        checkpoint_sha256=jobs.digest(_checkpoint(run, last_step)),
+        checkpoint_sha256=files.sha256_of_all(_checkpoint(run, last_step), run.checkpoints),
         log=job.thinned_log(job.seeds[0]),
     )
 

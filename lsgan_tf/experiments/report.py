@@ -27,6 +27,9 @@ in `lsgan_tf/experiments/rows`; it says nothing that was not run. What was measu
     python -m lsgan_tf.reproduce --check=ROW/CELL-SEED
     python -m lsgan_tf.reproduce --report
 
+`--row` runs what this table lacks; with `--results=mine/results.csv` it begins a table of your own,
+of which `--report` makes such a page beside it.
+
 The runs have the seeds 0, 1, 2 and so on; none is left out. Of each run the best and the last of
 the scored checkpoints are given. A mean stands with the standard deviation of single runs and,
 where a claim rests on it, its 95 % interval in brackets (Student's t); a share with Wilson's

@@ -21,20 +21,29 @@ def run_row(row: Row, places: Places, seeds: int, steps: int) -> None:
         steps: of each run.
 
     Raises:
-        UserError: the data are missing, or some runs failed; says which.
+        UserError: the data are missing, the feature networks are not those of the runs that are
+            there, or some runs failed; says which.
         Stopped: a signal came.
     """
     if row.runner == NO_RUNS:
         print(f"row {row.name} has no runs.")
         return
-    results.read(places.results)  # a damaged one shows now, not after hours
+    wanted = jobs.of_row(row, seeds, steps, places.runs_dir)
+    if all(_is_told(job, places) for job in wanted):
+        print(
+            f"row {row.name}: all {seeds * len(row.cells)} runs of {steps:,} steps are in "
+            f"{places.results}. --check=ROW/CELL-SEED repeats one; --results=OTHER.csv begins a "
+            "table of your own."
+        )
+        return
     jobs.check_data(row, places.data_dir)
     failed = []
     with StopRequest() as stop:
         if row.runner != MIXTURE:
             log = places.runs_dir / row.name / "classifier.log"
             jobs.make_classifier(row, places.data_dir, log, stop)
-        for job in jobs.of_row(row, seeds, steps, places.runs_dir):
+            jobs.check_networks(row, steps, places)
+        for job in wanted:
             try:
                 _run_if_missing(job, places, stop)
             except Stopped:

@@ -19,7 +19,7 @@ from keras import layers
 
 from lsgan_tf.datasets.dataset import Dataset, Part
 from lsgan_tf.metrics import pretrained
-from lsgan_tf.metrics.extractor import FeatureNetwork, sha256_of
+from lsgan_tf.metrics.extractor import FeatureNetwork
 from lsgan_tf.utils import files, typed_json
 from lsgan_tf.utils.errors import UserError
 
@@ -215,7 +215,7 @@ def load(path: Path, sha256: str = "") -> FeatureNetwork:
         raise UserError(f"{described} is missing. {_REMEDY}") from error
     except typed_json.InvalidJson as error:
         raise UserError(f"{error} {_REMEDY}") from error
-    if sha256_of(path) != facts.sha256:
+    if files.sha256_of(path) != facts.sha256:
         raise UserError(f"{path} is not the file that its .json describes. {_REMEDY}")
     network = pretrained.load_file(path, sha256)
     return dataclasses.replace(

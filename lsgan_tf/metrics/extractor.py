@@ -2,9 +2,7 @@
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -43,25 +41,6 @@ def check_sha256(what: str, checksum: str, wanted: str) -> None:
             f"{what} has sha256 {checksum}, not {wanted}: it is damaged or another one. Fetch it "
             "again, or correct --features_sha256."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, or of all files of a directory and their names.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    path = Path(path)
-    try:
-        if not path.is_dir():
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()
-        for member in sorted(member for member in path.rglob("*") if member.is_file()):
-            digest.update(f"{member.relative_to(path)} {sha256_of(member)}\n".encode())
-        return digest.hexdigest()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 class Outputs(NamedTuple):

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256, sha256_of
+from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256
 from lsgan_tf.utils import files, progress
 from lsgan_tf.utils.errors import UserError, first_line
 
@@ -95,7 +95,7 @@ def load(path: Path | None, data_dir: Path, sha256: str = "") -> FeatureNetwork:
         path = Path(data_dir) / "features" / FILE_NAME
         if not path.exists():
             download(path)
-    checksum = sha256_of(path)
+    checksum = files.sha256_of(path)
     check_sha256(str(path), checksum, sha256)
     graph = _graph(path)
     _check_answer(path, graph)
@@ -132,7 +132,7 @@ def download(path: Path, address: str = ADDRESS) -> None:
                 file.write(chunk)
                 bar.update(len(chunk))
         files.write_bytes(path, _from_archive(archive))
-        print(f"{path}: sha256 {sha256_of(path)}")
+        print(f"{path}: sha256 {files.sha256_of(path)}")
     except ValueError as error:
         raise UserError(
             f"the Inception network of 2015 could not be downloaded ({error}). Fetch\n  {address}\n"

@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256, sha256_of
+from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError, first_line
 
 KERAS_PREFIX = "keras:"
@@ -92,7 +93,7 @@ def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
 
     Args:
         path: folder of a SavedModel with the signature `serving_default`, or a `.keras` file.
-        sha256: what its checksum must be (of a folder: see `extractor.sha256_of`); "" for any.
+        sha256: what its checksum must be (of a folder: see `files.sha256_of`); "" for any.
 
     Raises:
         UserError: it is missing, damaged, of another checksum, or does not take images.
@@ -104,7 +105,7 @@ def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
         )
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise UserError(f"--features={path} is a folder without a saved_model.pb.")
-    checksum = sha256_of(path)
+    checksum = files.sha256_of(path)
     check_sha256(str(path), checksum, sha256)
     try:
         call, shape = _saved_model(path) if path.is_dir() else _keras_model(path)

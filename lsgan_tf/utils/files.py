@@ -1,9 +1,10 @@
-"""Writing files atomically: a file has its final name only when it is complete."""
+"""Writing files atomically: a file has its final name only when it is complete; checksums."""
 
 import contextlib
 import errno
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,6 +74,34 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, or of all files of a directory and their names.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return sha256_of_all((one for one in path.rglob("*") if one.is_file()), path)
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def sha256_of_all(paths: Iterable[Path], root: Path) -> str:
+    """Hex digest of files and of their names in `root`, in the order of the names.
+
+    Raises:
+        UserError: as `sha256_of` does.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(f"{path.relative_to(root)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def free_directory(directory: Path) -> Path:

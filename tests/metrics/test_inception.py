@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 
 from lsgan_tf.metrics import inception
-from lsgan_tf.metrics.extractor import Extractor, sha256_of
+from lsgan_tf.metrics.extractor import Extractor
 from lsgan_tf.metrics.features import Choice
+from lsgan_tf.utils import files
 from lsgan_tf.utils.errors import UserError
 from tests import feature_networks
 
@@ -45,7 +46,7 @@ def _archive(path, graph, member=None):
 
 def test_features_and_logits_without_bias(graph, tmp_path):
     network = Choice(features_file=str(graph), data_dir=str(tmp_path)).load("any")
-    assert network.name == "inception-2015" and network.sha256 == sha256_of(graph)
+    assert network.name == "inception-2015" and network.sha256 == files.sha256_of(graph)
     extractor = Extractor(network, (12, 10, 3), batch_size=4)
     images = np.random.default_rng(0).integers(0, 256, (7, 12, 10, 3), np.uint8)
     outputs = extractor(images)
@@ -117,7 +118,7 @@ def test_what_is_no_graph(graph, tmp_path):
 def test_a_wrong_checksum_names_both(graph, tmp_path):
     with pytest.raises(UserError, match="has sha256 [0-9a-f]{64}, not 12ab"):
         inception.load(graph, tmp_path, "12ab")
-    assert inception.load(graph, tmp_path, sha256_of(graph).upper())
+    assert inception.load(graph, tmp_path, files.sha256_of(graph).upper())
 
 
 @pytest.fixture
@@ -152,9 +153,9 @@ def test_download(graph, tmp_path, serve, capsys):
     target = tmp_path / "data" / "features" / inception.FILE_NAME
     inception.download(target, serve(packed))
     assert target.read_bytes() == graph.read_bytes()
-    assert sha256_of(graph) in capsys.readouterr().out
+    assert files.sha256_of(graph) in capsys.readouterr().out
     assert [path.name for path in target.parent.iterdir()] == [inception.FILE_NAME]
-    assert inception.load(None, tmp_path / "data").sha256 == sha256_of(graph)
+    assert inception.load(None, tmp_path / "data").sha256 == files.sha256_of(graph)
 
 
 @pytest.mark.parametrize("fault", ["absent", "cut", "not packed", "without the graph"])
