@@ -177,14 +177,13 @@ images = 20
     means = files.sha256_of(places.data_dir / "features" / "means")
     model = places.data_dir / "classifiers" / "small.keras"
     model.parent.mkdir()
-    model.write_text("of this machine")
-    model.with_suffix(".json").write_text("{}")
+    model.with_suffix(".json").write_text('{"sha256": "cd"}')
     protocol = {**PROTOCOL, "sha256": means, "also": {"sha256": "ab"}}
     line = make_line(row="tiny", cell="light", steps=4, protocol=protocol)
     results.append(places.results, [line])
     with pytest.raises(UserError, match="tiny/light-0 in .* with features of sha256 ab;") as error:
         runner.run_row(row.read("tiny"), places, 2, 4)
-    assert f"{model} is {files.sha256_of(model)}." in str(error.value)
+    assert f"{model} is cd." in str(error.value)
     assert "--results=OTHER.csv" in str(error.value)
     assert not (places.runs_dir / "tiny" / "light-1").exists()
 
@@ -227,6 +226,16 @@ def test_on_the_same_machine_the_bits_must_be_equal(change, agrees, repeated, ca
     assert repeated([make_line()], make_line(**change)) == agrees
     out = capsys.readouterr().out
     assert "must be equal to the bit" in out and ("NOT reproduced" in out) == (not agrees)
+
+
+@pytest.mark.parametrize(("sha256", "agrees"), [("cd" * 32, True), ("ee", False)])
+def test_by_other_features_the_checkpoint_alone_is_compared(sha256, agrees, repeated, capsys):
+    protocol = {**PROTOCOL, "sha256": "ef" * 32}
+    again = make_line(last=5.1, protocol=protocol, checkpoint_sha256=sha256)
+    assert repeated([make_line()], again) == agrees
+    out = capsys.readouterr().out
+    assert "the features are others than the line's (abababababab and efefefefefef)" in out
+    assert "the checkpoint must be equal to the bit" in out and "last" not in out
 
 
 @pytest.mark.parametrize(("value", "agrees"), [(7.9, True), (8.1, False), (1.9, False)])

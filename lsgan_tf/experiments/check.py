@@ -19,8 +19,9 @@ _DEVIATIONS = 3
 def check(name: str, places: Places, steps: int = 0) -> bool:
     """Repeats the run ROW/CELL-SEED in a directory of its own and prints the comparison.
 
-    On the processor, commit and versions of the line the checkpoint and the scores must be equal to
-    the bit; elsewhere the last score must lie within three standard deviations of the cell's seeds.
+    On the processor, commit and versions of the line the checkpoint must be equal to the bit, and
+    the scores if the feature networks are the same; elsewhere the last score must lie within three
+    standard deviations of the cell's seeds.
 
     Args:
         name: ROW/CELL-SEED.
@@ -98,12 +99,13 @@ def _repeat(job: Job, line: Line, places: Places, folder: Path, stop: StopReques
 
 
 def _compare_bits(line, again):
+    same_features = _have_same_features(line, again)
     print(
-        "same processor, commit and versions: the checkpoint and the scores must be equal to the "
-        "bit"
+        "same processor, commit and versions: the checkpoint "
+        f"{'and the scores ' * same_features}must be equal to the bit"
     )
-    agree = True
-    for what in ("checkpoint_sha256", "last", "best", "last_scores"):
+    agree, scores = True, ("last", "best", "last_scores") if same_features else ()
+    for what in ("checkpoint_sha256", *scores):
         old, new = getattr(line, what), getattr(again, what)
         agree &= old == new
         print(f"  {what}: {'equal' if old == new else f'was {old}, is {new}'}")
@@ -116,14 +118,17 @@ def _compare_spread(line, again, mean, deviation, count):
         f"another processor, commit or versions: {line.score} must lie within "
         f"{_DEVIATIONS} standard deviations of the mean of {count} seeds"
     )
-    features = [one.protocol.get("sha256", "") for one in (line, again)]
-    if features[0] != features[1]:
-        print(
-            "  warning: the features are others than the line's ({:.12} and {:.12})".format(
-                *features
-            )
-        )
+    _have_same_features(line, again)
     agree = line.score == again.score and abs(again.last - mean) <= _DEVIATIONS * deviation
     print(f"  {line.score} was {line.last:.6g}, is {again.last:.6g}; {mean:.6g} ± {deviation:.2g}")
     print(f"{line.run}: {'within the spread' if agree else 'NOT reproduced'}")
     return agree
+
+
+def _have_same_features(line, again):
+    """Says so if they have not."""
+    features = [one.protocol.get("sha256", "") for one in (line, again)]
+    if features[0] == features[1]:
+        return True
+    print("warning: the features are others than the line's ({:.12} and {:.12})".format(*features))
+    return False

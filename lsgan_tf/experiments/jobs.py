@@ -1,6 +1,7 @@
 """The runs of a row: their directories, and what is needed before they can start."""
 
 import contextlib
+import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -144,13 +145,24 @@ def _check_networks_of(line, row, places):
         if protocol is None or protocol.features == _INCEPTION:
             continue
         path = _network(row, protocol.features, places.data_dir)
-        here, there = files.sha256_of(path), told.get("sha256")
+        here, there = _sha256(path), told.get("sha256")
         if here != there:
             raise UserError(
                 f"{line.run} in {places.results} was scored with features of sha256 {there}; "
                 f"{path} is {here}. Their scores do not compare: begin a table of your own with "
                 "--results=OTHER.csv, or put the network of the former runs there."
             )
+
+
+def _sha256(path):
+    """As scores have it: of a classifier without starting TensorFlow."""
+    facts = path.with_suffix(".json")
+    if not facts.is_file():
+        return files.sha256_of(path)
+    try:
+        return json.loads(facts.read_bytes())["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{facts} is damaged ({error}). Remove it: it is trained again.") from error
 
 
 def _network(row, features, data_dir):

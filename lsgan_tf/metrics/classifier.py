@@ -7,7 +7,6 @@ It is one `.keras` file, with what must be known of it in a JSON file beside:
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -19,7 +18,7 @@ from keras import layers
 
 from lsgan_tf.datasets.dataset import Dataset, Part
 from lsgan_tf.metrics import pretrained
-from lsgan_tf.metrics.extractor import FeatureNetwork
+from lsgan_tf.metrics.extractor import FeatureNetwork, check_sha256
 from lsgan_tf.utils import files, typed_json
 from lsgan_tf.utils.errors import UserError
 
@@ -41,7 +40,7 @@ class Facts:
     test_accuracy: float
     epochs: int
     seed: int
-    sha256: str  # of the .keras file
+    sha256: str  # of its weights: equal trainings have equal ones
 
 
 def build(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
@@ -190,7 +189,7 @@ def save(model, facts: Facts, path: Path) -> Facts:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-    facts = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
+    facts = dataclasses.replace(facts, sha256=pretrained.sha256_of_weights(model))
     files.write_bytes(path, data)
     described = json.dumps(dataclasses.asdict(facts), indent=1, ensure_ascii=False)
     files.write_bytes(path.with_suffix(".json"), described.encode())
@@ -215,9 +214,13 @@ def load(path: Path, sha256: str = "") -> FeatureNetwork:
         raise UserError(f"{described} is missing. {_REMEDY}") from error
     except typed_json.InvalidJson as error:
         raise UserError(f"{error} {_REMEDY}") from error
-    if files.sha256_of(path) != facts.sha256:
+    try:
+        network = pretrained.load_file(path)
+    except UserError as error:
+        raise UserError(f"{error} {_REMEDY}") from error
+    if network.sha256 != facts.sha256:
         raise UserError(f"{path} is not the file that its .json describes. {_REMEDY}")
-    network = pretrained.load_file(path, sha256)
+    check_sha256(str(path), network.sha256, sha256)
     return dataclasses.replace(
         network,
         name=f"classifier of {facts.dataset}",

@@ -73,10 +73,7 @@ def load_application(name: str, weights: Path | None, sha256: str = "") -> Featu
             "Name a file of its weights without top with --features_file, or choose other "
             "--features."
         ) from error
-    digest = hashlib.sha256()
-    for array in model.get_weights():
-        digest.update(array.tobytes())
-    checksum = digest.hexdigest()
+    checksum = sha256_of_weights(model)
     check_sha256(f"--features={KERAS_PREFIX}{name}", checksum, sha256)
     preprocess = sys.modules[make.__module__].preprocess_input
 
@@ -88,12 +85,21 @@ def load_application(name: str, weights: Path | None, sha256: str = "") -> Featu
     return FeatureNetwork(f"{KERAS_PREFIX}{name}", checksum, resize, 3, forward)
 
 
+def sha256_of_weights(model: keras.Model) -> str:
+    """Hex digest of weights in their order: a saved file differs each time."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
     """Loads the network at `path`.
 
     Args:
         path: folder of a SavedModel with the signature `serving_default`, or a `.keras` file.
-        sha256: what its checksum must be (of a folder: see `files.sha256_of`); "" for any.
+        sha256: what its checksum must be (of a folder see `files.sha256_of`, of a `.keras` file
+            `sha256_of_weights`); "" for any.
 
     Raises:
         UserError: it is missing, damaged, of another checksum, or does not take images.
@@ -105,10 +111,9 @@ def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
         )
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise UserError(f"--features={path} is a folder without a saved_model.pb.")
-    checksum = files.sha256_of(path)
-    check_sha256(str(path), checksum, sha256)
+    load = _saved_model if path.is_dir() else _keras_model
     try:
-        call, shape = _saved_model(path) if path.is_dir() else _keras_model(path)
+        call, shape, checksum = load(path, sha256)
     except UserError:
         raise
     except Exception as error:  # damaged models fail in their own ways
@@ -129,8 +134,10 @@ def load_file(path: Path, sha256: str = "") -> FeatureNetwork:
     return FeatureNetwork(name, checksum, resize, shape[3], forward)
 
 
-def _saved_model(path):
-    """(images -> outputs, shape of the images) of a SavedModel."""
+def _saved_model(path, sha256):
+    """(images -> outputs, shape of the images, checksum) of a SavedModel."""
+    checksum = files.sha256_of(path)
+    check_sha256(str(path), checksum, sha256)
     model = tf.saved_model.load(str(path))
     signature = model.signatures.get("serving_default")
     if signature is None:
@@ -141,15 +148,17 @@ def _saved_model(path):
     ((name, spec),) = inputs.items()
     signature.model = model  # it lives as long as what is called
 
-    return lambda images: signature(**{name: images}), tuple(spec.shape)
+    return lambda images: signature(**{name: images}), tuple(spec.shape), checksum
 
 
-def _keras_model(path):
-    """(images -> outputs, shape of the images) of a `.keras` file."""
+def _keras_model(path, sha256):
+    """(images -> outputs, shape of the images, checksum) of a `.keras` file."""
     model = keras.saving.load_model(path, compile=False)
+    checksum = sha256_of_weights(model)
+    check_sha256(str(path), checksum, sha256)
     if not isinstance(model.input_shape, tuple):
         raise UserError(f"--features={path} takes several inputs, not images alone.")
-    return lambda images: model(images, training=False), model.input_shape
+    return lambda images: model(images, training=False), model.input_shape, checksum
 
 
 def _outputs(outputs, path):

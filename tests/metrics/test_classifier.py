@@ -39,11 +39,15 @@ def shades(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(shades):
-    dataset = datasets.load("shades", str(shades))
-    test = datasets.test_split("shades", str(shades))
-    model, facts = classifier.train(dataset, test, epochs=6, batch_size=16)
+    model, facts = _train(shades)
     path = classifier.path(shades, "shades")
     return path, classifier.save(model, facts, path)
+
+
+def _train(shades):
+    dataset = datasets.load("shades", str(shades))
+    test = datasets.test_split("shades", str(shades))
+    return classifier.train(dataset, test, epochs=6, batch_size=16)
 
 
 def test_it_learns_and_says_how_well(trained):
@@ -82,13 +86,28 @@ def test_a_set_without_labels_is_refused(shades):
         classifier.train(datasets.load("plain", str(shades)))
 
 
-@pytest.mark.parametrize("damage", ["other model", "no facts", "torn facts", "names"])
+def test_equal_trainings_have_equal_checksums(shades, trained, tmp_path):
+    again, facts = _train(shades)
+    (tmp_path / "classifiers").mkdir()
+    path = classifier.path(tmp_path, "shades")
+    assert classifier.save(again, facts, path) == trained[1]
+    assert classifier.load(path).sha256 == trained[1].sha256
+    weights = again.get_layer("logits").bias
+    weights.assign(weights + 1e-6)
+    assert classifier.save(again, facts, path).sha256 != trained[1].sha256
+    with pytest.raises(UserError, match="has sha256 .*, not 1234"):
+        classifier.load(path, "1234")
+
+
+@pytest.mark.parametrize("damage", ["other model", "torn", "no facts", "torn facts", "names"])
 def test_files_that_do_not_belong_together(trained, tmp_path, damage):
     path, facts = trained
     copy = tmp_path / path.name
-    copy.write_bytes(path.read_bytes() + b"!" * (damage == "other model"))
+    copy.write_bytes(path.read_bytes()[: -200 if damage == "torn" else None])
     described = copy.with_suffix(".json")
     text = json.dumps(dataclasses.asdict(facts))
+    if damage == "other model":
+        classifier.build((8, 8, 1), 3).save(copy)
     if damage == "torn facts":
         text = text[:-20]
     if damage == "names":
