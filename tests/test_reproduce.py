@@ -165,14 +165,8 @@ def test_a_row_that_is_whole_says_so_and_needs_no_data(places, rows, capsys):
 
 
 def test_another_feature_network_than_of_the_runs_there_is_refused(places, rows, tmp_path):
-    (rows / "tiny.toml").write_text(
-        TINY
-        + """
-[also]
-features = "classifier"
-images = 20
-"""
-    )
+    also = '[also]\nfeatures = "classifier"\nimages = 20\n'
+    (rows / "tiny.toml").write_text(f"{TINY}\n{also}")
     places = places._replace(data_dir=shutil.copytree(places.data_dir, tmp_path / "data"))
     means = files.sha256_of(places.data_dir / "features" / "means")
     model = places.data_dir / "classifiers" / "small.keras"
@@ -186,6 +180,9 @@ images = 20
     assert f"{model} is cd." in str(error.value)
     assert "--results=OTHER.csv" in str(error.value)
     assert not (places.runs_dir / "tiny" / "light-1").exists()
+    model.with_suffix(".json").write_text("{}")
+    with pytest.raises(UserError, match="small.json is damaged .* train_classifier --dataset=small"):
+        runner.run_row(row.read("tiny"), places, 2, 4)
 
 
 def test_the_jobs_of_a_row(tmp_path):

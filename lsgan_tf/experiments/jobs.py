@@ -162,7 +162,10 @@ def _sha256(path):
     try:
         return json.loads(facts.read_bytes())["sha256"]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{facts} is damaged ({error}). Remove it: it is trained again.") from error
+        raise UserError(
+            f"{facts} is damaged ({error!r}). Train it again: python -m lsgan_tf.train_classifier "
+            f"--dataset={path.stem} --data_dir={path.parent.parent}"
+        ) from error
 
 
 def _network(row, features, data_dir):
