@@ -181,7 +181,7 @@ def test_another_feature_network_than_of_the_runs_there_is_refused(places, rows,
     assert "--results=OTHER.csv" in str(error.value)
     assert not (places.runs_dir / "tiny" / "light-1").exists()
     model.with_suffix(".json").write_text("{}")
-    with pytest.raises(UserError, match="small.json is damaged .* train_classifier --dataset=small"):
+    with pytest.raises(UserError, match="small.json is damaged .* --dataset=small"):
         runner.run_row(row.read("tiny"), places, 2, 4)
 
 
