@@ -134,21 +134,23 @@ def check_networks(row: Row, steps: int, places: Places) -> None:
     Raises:
         UserError: one is another, so that new scores would not compare.
     """
-    for line in results.read(places.results):
-        if (line.row, line.steps) == (row.name, steps):
-            _check_networks_of(line, row, places)
+    lines = results.read(places.results)
+    lines = [line for line in lines if (line.row, line.steps) == (row.name, steps)]
+    _check_network(row, row.protocol, [(line.run, line.protocol) for line in lines], places)
+    also = [(line.run, line.protocol.get("also", {})) for line in lines]
+    _check_network(row, row.also, also, places)
 
 
-def _check_networks_of(line, row, places):
-    facts = [(row.protocol, line.protocol), (row.also, line.protocol.get("also", {}))]
-    for protocol, told in facts:
-        if protocol is None or protocol.features == _INCEPTION:
-            continue
-        path = _network(row, protocol.features, places.data_dir)
-        here, there = _sha256(path), told.get("sha256")
+def _check_network(row, protocol, told, places):
+    if not told or protocol is None or protocol.features == _INCEPTION:
+        return
+    path = _network(row, protocol.features, places.data_dir)
+    here = _sha256(path)
+    for run, facts in told:
+        there = facts.get("sha256")
         if here != there:
             raise UserError(
-                f"{line.run} in {places.results} was scored with features of sha256 {there}; "
+                f"{run} in {places.results} was scored with features of sha256 {there}; "
                 f"{path} is {here}. Their scores do not compare: begin a table of your own with "
                 "--results=OTHER.csv, or put the network of the former runs there."
             )
